@@ -1,0 +1,52 @@
+# `make demo` and `make test` need Python 3.11 or later and a package index, nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: demo run test check format bench lock clean
+
+demo: $(VENV)/.installed  ## A cart through the whole chain, then exit
+	@$(RUN) -m emulator demo
+
+run: $(VENV)/.installed  ## The same chain, kept serving on http://127.0.0.1:7071
+	@$(RUN) -m emulator run
+
+test: $(VENV)/.installed  ## All tests
+	@$(RUN) -m pytest
+
+check: $(VENV)/.installed  ## Format, lint, strict types
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+
+format: $(VENV)/.installed  ## Put format and imports right
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+bench: $(VENV)/.installed  ## Speed beside a direct client and a tutorial function, as ratios
+	@$(RUN) -m bench
+
+lock:  ## Renew the pins from pyproject.toml; needs uv
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --group dev -c requirements.txt -o requirements-dev.txt
+
+clean:
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "Python 3.11 or later is needed, and '$(PYTHON)' is not there."; \
+		echo "Install it, or name another: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "The venv module is needed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV) ..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt || { \
+		echo "A package index is needed to install the requirements."; exit 1; }
+	@touch $@

@@ -1,0 +1,106 @@
+"""The composition root: builds the app from the environment at the first request that needs it.
+
+Vendors' SDKs and the models are imported here, at first use, so that a cold start pays for them
+only when a cart is on its way.
+"""
+
+import asyncio
+import os
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cart_core.http import Call, Request, Response
+from cart_core.problem import Problem
+
+if TYPE_CHECKING:
+    from cart_core.create_cart import CreateCart
+    from cart_core.settings import Settings
+    from cart_core.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The operations, wired to adapters that live on one event loop."""
+
+    create_cart: "CreateCart"
+
+
+_running: tuple[asyncio.AbstractEventLoop, App] | None = None
+
+
+async def create_cart(request: Request, call: Call) -> Response:
+    """`POST /customers/{customerId}/carts`."""
+    return await _app().create_cart(request, call)
+
+
+def _app() -> App:
+    global _running
+    loop = asyncio.get_running_loop()
+    if _running is None or _running[0] is not loop:
+        _running = loop, build(os.environ)
+    return _running[1]
+
+
+def build(environment: Mapping[str, str]) -> App:
+    """The app for these settings, on the running loop.
+
+    Raises Problem `configuration_invalid` that names each setting that is missing or wrong.
+    """
+    from cart_core.create_cart import CreateCart
+    from cart_core.entra import EntraTokens
+    from cart_core.exactly_once import ExactlyOnce
+    from cart_core.forwarding import Forwarding
+    from cart_core.partner_center import PartnerCenter, open_client
+    from cart_core.settings import InvalidSettings, Settings
+    from cart_core.tokens import TokenCache
+
+    try:
+        settings = Settings.read(environment)
+    except InvalidSettings as invalid:
+        raise Problem("configuration_invalid", f"Settings: {invalid}.") from None
+
+    def new_guid() -> str:
+        return str(uuid.uuid4())
+
+    return App(
+        create_cart=CreateCart(
+            settings,
+            ExactlyOnce(
+                _store(settings),
+                clock=time.time,
+                sleep=asyncio.sleep,
+                new_nonce=new_guid,
+                lease_margin=settings.lease_margin_seconds,
+                longest_wait=settings.inflight_wait_seconds,
+            ),
+            Forwarding(
+                TokenCache(EntraTokens(settings).fetch),
+                clock=time.time,
+                sleep=asyncio.sleep,
+                uniform=random.uniform,
+                longest_wait=settings.max_wait_seconds,
+                max_concurrent=settings.max_concurrent_calls,
+            ),
+            PartnerCenter(
+                open_client(settings.base_url),
+                base_url=settings.base_url,
+                application_name=settings.application_name,
+            ),
+            new_guid=new_guid,
+            monotonic=time.monotonic,
+        )
+    )
+
+
+def _store(settings: "Settings") -> "Store":
+    if settings.store_url == "memory":
+        from cart_core.memory_store import MemoryStore
+
+        return MemoryStore()
+    from cart_core.blob_store import BlobStore
+
+    return BlobStore(settings.store_url, settings.managed_identity_client_id)

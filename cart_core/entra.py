@@ -1,0 +1,439 @@
+"""Where Partner Center tokens come from: managed identity, Key Vault, Microsoft Entra ID.
+
+The only module that knows azure-identity, azure-keyvault-secrets and msal; they are imported when
+the first token is fetched. Their clients live for one fetch, about once an hour: a connection kept
+idle for that long is one that some load balancer has silently dropped. Every call is bounded in
+time, and none is repeated once it was sent: repeating belongs to the caller, who has a deadline.
+"""
+
+import base64
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cart_core.settings import Settings
+from cart_core.tokens import PAUSE, AccessToken, TokenFailure
+
+if TYPE_CHECKING:
+    import requests
+    from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
+    from azure.core.exceptions import HttpResponseError
+    from azure.core.pipeline.transport import RequestsTransport
+    from azure.keyvault.secrets import SecretClient
+
+CONNECT_TIMEOUT: Final = 2.0
+READ_TIMEOUT: Final = 6.0
+
+_SIGN_IN_AGAIN: Final = frozenset(
+    {"invalid_grant", "interaction_required", "consent_required", "login_required"}
+)
+
+_ADVICE: Final[Mapping[int, str]] = {
+    90002: "no such tenant; check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLOUD",
+    500011: "the tenant does not know Partner Center; check PARTNER_CENTER_TENANT_ID and "
+    "PARTNER_CENTER_CLOUD",
+    700016: "no such application in the tenant; check PARTNER_CENTER_CLIENT_ID and "
+    "PARTNER_CENTER_TENANT_ID",
+    7000112: "the application is disabled in the tenant",
+    7000215: "the client secret is wrong (it must be the secret's value, not its id)",
+    7000222: "the client secret has expired",
+}
+"""What to do about an AADSTS number (Entra's error code reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret as the vault held it and as it is used: a refresh token gets rotated in between."""
+
+    stored: str = field(repr=False)
+    current: str = field(repr=False)
+
+
+class _Refusal(Exception):
+    """Entra refuses a token request: OAuth's word for it, and the AADSTS number if there is one."""
+
+    def __init__(self, error: str, number: int | None) -> None:
+        super().__init__(error, number)
+        self.error: Final = error
+        self.number: Final = number
+
+    def __str__(self) -> str:
+        return f"AADSTS{self.number}" if self.number else self.error
+
+
+class EntraTokens:
+    """Fetches Partner Center tokens for the application that `settings` describes.
+
+    Secrets are read once and kept. Where Entra refuses one that was read for an earlier token they
+    are read again, at most once in PAUSE seconds, and a changed one is tried at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_session: "Callable[[], requests.Session] | None" = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._new_session = new_session or _new_session
+        self._secrets: dict[str, _Secret] = {}
+        self._reread_at = -math.inf
+        self._discovered: dict[str, Any] = {}  # msal's own memory of Entra's metadata
+        self._alone = threading.Lock()
+
+    @property
+    def rotated_refresh_token(self) -> str | None:
+        """The refresh token that Entra issued last, where the vault is not known to hold it."""
+        secret = self._secrets.get(self._settings.refresh_token_name)
+        return secret.current if secret and secret.current != secret.stored else None
+
+    def fetch(self) -> AccessToken:
+        """A new access token from Entra. Blocks, for seconds at worst; one call at a time.
+
+        Raises TokenFailure.
+        """
+        if not self._alone.acquire(blocking=False):
+            raise TokenFailure(
+                "token_unavailable", "An earlier request for a token still hangs; try again later."
+            )
+        try:
+            with self._new_session() as session:
+                return self._fetch(session)
+        finally:
+            self._alone.release()
+
+    def _fetch(self, session: "requests.Session") -> AccessToken:
+        may_reread = bool(self._secrets)
+        if not may_reread and self._secret_names():
+            self._read_vault(session)
+        while True:
+            try:
+                return self._exchange(session)
+            except _Refusal as refusal:
+                if not (may_reread and self._reread(refusal, session)):
+                    raise self._explained(refusal) from None
+                may_reread = False
+
+    def _exchange(self, session: "requests.Session") -> AccessToken:
+        """One token request, with the secrets at hand."""
+        import msal  # type: ignore[import-untyped]
+
+        settings = self._settings
+        asked_at = self._clock()
+        try:
+            app = msal.ConfidentialClientApplication(
+                settings.client_id,
+                client_credential=self._client_credential(session),
+                authority=f"{settings.authority}/{settings.tenant_id}",
+                http_client=_EntraHttp(session),
+                http_cache=self._discovered,
+                exclude_scopes=["profile"],  # nobody here needs the user's name
+            )
+            scopes = [settings.token_scope]
+            if settings.auth == "app_only":
+                result = app.acquire_token_for_client(scopes)
+            else:
+                name = settings.refresh_token_name
+                result = app.acquire_token_by_refresh_token(self._secrets[name].current, scopes)
+                self._keep_refresh_token(result.get("refresh_token"))
+            return AccessToken(str(result["access_token"]), asked_at + float(result["expires_in"]))
+        except (TokenFailure, _Refusal):
+            raise
+        except Exception as error:
+            self._discovered.clear()  # bad metadata would be trusted for a day
+            raise TokenFailure(
+                "token_unavailable",
+                f"Microsoft Entra ID gave no usable answer ({type(error).__name__}).",
+            ) from None
+
+    def _client_credential(self, session: "requests.Session") -> str | dict[str, Any]:
+        """How the application proves itself, in msal's form."""
+        settings = self._settings
+        if settings.credential == "secret":
+            return self._secrets[settings.client_secret_name].current
+        if settings.credential == "certificate":
+            name = settings.certificate_name
+            return _certificate(name, self._secrets[name].current)
+        identity = _ManagedIdentity(settings, session)
+        scope = f"{settings.federation_audience}/.default"
+        return {"client_assertion": lambda: identity.get_token_info(scope).token}
+
+    def _keep_refresh_token(self, newest: str | None) -> None:
+        name = self._settings.refresh_token_name
+        if newest:
+            self._secrets[name] = _Secret(self._secrets[name].stored, newest)
+
+    def _secret_names(self) -> list[str]:
+        settings = self._settings
+        names = {
+            "secret": [settings.client_secret_name],
+            "certificate": [settings.certificate_name],
+            "federated": [],
+        }[settings.credential]
+        return names + ([settings.refresh_token_name] if settings.auth == "app_user" else [])
+
+    def _reread(self, refusal: _Refusal, session: "requests.Session") -> bool:
+        """Whether the vault has something new to say on a refused secret."""
+        settings = self._settings
+        rotates = (refusal.error == "invalid_client" and settings.credential != "federated") or (
+            refusal.error in _SIGN_IN_AGAIN and settings.auth == "app_user"
+        )
+        if not rotates or 0 <= self._clock() - self._reread_at < PAUSE:
+            return False
+        self._reread_at = self._clock()
+        return self._read_vault(session)
+
+    def _read_vault(self, session: "requests.Session") -> bool:
+        """Reads all secrets. Returns whether one of them is now another than was in use.
+
+        What the vault holds counts only where it has changed there: a refresh token that Entra has
+        rotated since is newer than the one it came from.
+        """
+        settings = self._settings
+        values = _read_secrets(settings, self._secret_names(), session)
+        if settings.credential == "certificate":  # an unusable one is not worth keeping
+            _certificate(settings.certificate_name, values[settings.certificate_name])
+        changed = False
+        for name, value in values.items():
+            known = self._secrets.get(name)
+            if known is None or known.stored != value:
+                changed |= known is None or known.current != value
+                self._secrets[name] = _Secret(value, value)
+        return changed
+
+    def _explained(self, refusal: _Refusal) -> TokenFailure:
+        settings = self._settings
+        if settings.auth == "app_user" and refusal.error in _SIGN_IN_AGAIN:
+            return TokenFailure(
+                "consent_required",
+                f"Microsoft Entra ID wants the user to sign in again ({refusal}): sign in as an "
+                "agent with MFA, consent, and store the new refresh token as the secret "
+                f"{settings.refresh_token_name}.",
+            )
+        known = _ADVICE.get(refusal.number or 0)
+        advice = [known] if known else []
+        if refusal.error == "invalid_client":
+            credential = {
+                "secret": f"the secret {settings.client_secret_name}",
+                "certificate": f"the certificate {settings.certificate_name} and that it is "
+                "registered with the application",
+                "federated": "the application's federated credential: issuer, audience, and the "
+                "managed identity's object id as subject",
+            }[settings.credential]
+            advice.append(f"check {credential}")
+        return TokenFailure(
+            "token_rejected",
+            f"Microsoft Entra ID refuses a token ({refusal}): "
+            f"{'; '.join(advice) or 'check the application registration'}.",
+        )
+
+
+class _EntraHttp:
+    """The HTTP client that msal calls (msal.oauth2cli.http).
+
+    Only success gets through to it. msal would log a garbled token reply word by word, remember a
+    refusal for a minute, and ask for metadata again after each.
+    """
+
+    def __init__(self, session: "requests.Session") -> None:
+        self._session = session
+
+    def get(self, url: str, **request: Any) -> "requests.Response":
+        return self._send("GET", url, request)
+
+    def post(self, url: str, **request: Any) -> "requests.Response":
+        return self._send("POST", url, request)
+
+    def close(self) -> None:
+        """The session's owner closes it."""
+
+    def _send(self, method: str, url: str, request: dict[str, Any]) -> "requests.Response":
+        import requests
+
+        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        try:
+            response = self._session.request(
+                method, url, timeout=timeout, allow_redirects=False, **request
+            )
+            response.encoding = "utf-8"
+            status, document = response.status_code, response.json()
+        except requests.JSONDecodeError:
+            status, document = response.status_code, None
+        except requests.RequestException as error:
+            raise TokenFailure(
+                "token_unavailable",
+                f"Microsoft Entra ID did not answer ({type(error).__name__}); try again.",
+            ) from None
+        if status == 200 and isinstance(document, dict) and "error" not in document:
+            return response
+        if 400 <= status < 500 and status not in (408, 429) and isinstance(document, dict):
+            refusal = _refusal(document)
+            if refusal.error not in ("temporarily_unavailable", "server_error"):
+                raise refusal
+        raise TokenFailure(
+            "token_unavailable",
+            f"Microsoft Entra ID gave no usable answer (HTTP {status}); try again later.",
+        )
+
+
+class _ManagedIdentity:
+    """The function app's managed identity, for the vault and as client assertion.
+
+    Its failures become TokenFailure here, so that none of them is taken for the vault's or Entra's.
+    """
+
+    def __init__(self, settings: Settings, session: "requests.Session") -> None:
+        from azure.identity import ManagedIdentityCredential
+
+        self._credential = ManagedIdentityCredential(
+            client_id=settings.managed_identity_client_id,
+            transport=_transport(session),
+            retry_total=0,
+        )
+
+    def get_token_info(
+        self, *scopes: str, options: "TokenRequestOptions | None" = None
+    ) -> "AccessTokenInfo":
+        try:
+            token: AccessTokenInfo = self._credential.get_token_info(*scopes, options=options)
+            return token
+        except Exception as error:
+            raise TokenFailure(
+                "managed_identity_unavailable",
+                f"The managed identity gave no token ({type(error).__name__}): check that the "
+                "identity in AZURE_CLIENT_ID is assigned to this function app.",
+            ) from None
+
+
+def _read_secrets(
+    settings: Settings, names: list[str], session: "requests.Session"
+) -> dict[str, str]:
+    """The current versions of the secrets `names`. Raises TokenFailure."""
+    from azure.keyvault.secrets import SecretClient
+
+    url = settings.key_vault_url or ""  # Settings demand one wherever a secret is needed
+    identity: Any = _ManagedIdentity(settings, session)
+    vault = SecretClient(url, identity, transport=_transport(session), retry_total=0)
+    return {name: _read_secret(vault, name) for name in names}
+
+
+def _read_secret(vault: "SecretClient", name: str) -> str:
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        value = vault.get_secret(name).value
+    except TokenFailure:
+        raise
+    except HttpResponseError as error:
+        raise _vault_failure(name, error) from None
+    except Exception as error:
+        raise TokenFailure(
+            "vault_unavailable",
+            f"The vault in KEY_VAULT_URL did not answer ({type(error).__name__}); try again.",
+        ) from None
+    if not value or not value.strip():
+        raise TokenFailure("secret_missing", f"The secret {name} in the vault is empty.")
+    return value.strip()
+
+
+def _vault_failure(name: str, error: "HttpResponseError") -> TokenFailure:
+    status = error.status_code
+    inner = getattr(error.error, "innererror", None)
+    reason = inner.get("code") if isinstance(inner, dict) else None
+    if status == 404:
+        return TokenFailure("secret_missing", f"There is no secret {name} in the vault.")
+    if reason == "SecretDisabled":
+        return TokenFailure("secret_missing", f"The secret {name} in the vault is disabled.")
+    if status in (401, 403):
+        return TokenFailure(
+            "vault_denied",
+            f"The vault in KEY_VAULT_URL refuses the secret {name} (HTTP {status}): check that the "
+            "managed identity may read secrets and that the vault's network rules let it in.",
+        )
+    answer = f"HTTP {status}" if status else type(error).__name__
+    return TokenFailure(
+        "vault_unavailable",
+        f"The vault in KEY_VAULT_URL gave no usable answer ({answer}); try again later.",
+    )
+
+
+def _certificate(name: str, content: str) -> dict[str, Any]:
+    """A vault certificate, read as the secret of its name, in msal's form.
+
+    `content` is what Key Vault keeps: PEM (key and chain), or an unprotected PKCS #12 in Base64.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    try:
+        if "-----BEGIN" in content:
+            pem = content.encode()
+            key = serialization.load_pem_private_key(pem, None)
+            of_key = key.public_key()
+            leaves = (c for c in x509.load_pem_x509_certificates(pem) if c.public_key() == of_key)
+            leaf = next(leaves)
+        else:
+            bundle = pkcs12.load_pkcs12(base64.b64decode(content), None)
+            if bundle.key is None or bundle.cert is None:
+                raise ValueError
+            key, leaf = bundle.key, bundle.cert.certificate
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError
+    except Exception:
+        raise TokenFailure(
+            "secret_missing",
+            f"The secret {name} in the vault holds no certificate with its RSA private key.",
+        ) from None
+    return {
+        "private_key": key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode(),
+        "public_certificate": leaf.public_bytes(serialization.Encoding.PEM).decode(),
+    }
+
+
+def _refusal(document: Mapping[str, Any]) -> _Refusal:
+    """An OAuth error reply (RFC 6749 section 5.2, and Entra's `error_codes`) without its prose."""
+    error = document.get("error")
+    error = error if isinstance(error, str) and re.fullmatch("[a-z_]{1,64}", error) else "unknown"
+    match document.get("error_codes"):
+        case [int(number), *_] if number > 0:
+            return _Refusal(error, number)
+    found = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
+    return _Refusal(error, int(found[1]) if found else None)
+
+
+def _new_session() -> "requests.Session":
+    """One that tries again to connect, but nothing that was sent.
+
+    Retry-After is left alone: the HTTP libraries would sleep for as long as it says.
+    """
+    import requests
+    from urllib3.util import Retry
+
+    retry = Retry(total=1, read=False, other=0, respect_retry_after_header=False)
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _transport(session: "requests.Session") -> "RequestsTransport":
+    from azure.core.pipeline.transport import RequestsTransport
+
+    return RequestsTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+    )

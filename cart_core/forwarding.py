@@ -1,0 +1,211 @@
+"""Getting one request through to Partner Center: token, throttle, repetition, within a deadline.
+
+Only failures that `may_retry` names are repeated, always under the same MS-RequestId (as
+Microsoft's own SDK does). Once one try has left it open whether Partner Center acted, the whole
+operation stays open: a later refusal speaks of that try alone.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from cart_core.deadline import Deadline
+from cart_core.outcome import classify, may_retry
+from cart_core.problem import Outcome, Problem
+from cart_core.throttle import Throttle
+from cart_core.tokens import AccessToken
+from cart_core.upstream import NoReply, Reply
+
+TRY_TIMEOUT: Final = 60.0
+"""Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
+
+MAX_TRIES: Final = 5
+BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 8.0
+"""Seconds; before try n+1 passes a random time up to min(FIRST * 2^(n-1), LONGEST)."""
+
+T = TypeVar("T")
+
+
+class Tokens(Protocol):
+    """Where Partner Center tokens come from."""
+
+    async def get(self) -> AccessToken:
+        """A valid token. Raises TokenFailure."""
+
+    async def renew(self, rejected: AccessToken) -> AccessToken:
+        """A newer token than one that Partner Center refused. Raises TokenFailure."""
+
+
+Send = Callable[[AccessToken, float], Awaitable[Reply | NoReply]]
+"""One try, with a token and the seconds it may take."""
+
+
+class Forwarding:
+    """Sends requests of all customers; one for the process.
+
+    `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here, a
+    longer one is the caller's; `max_concurrent` limits the calls under way.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        uniform: Callable[[float, float], float],
+        longest_wait: float,
+        max_concurrent: int,
+    ) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+        self._longest_wait = longest_wait
+        self._places = asyncio.Semaphore(max_concurrent)
+        self._throttle = Throttle()
+
+    async def run(
+        self,
+        customer_id: str,
+        send: Send,
+        read: Callable[[Reply], T],
+        deadline: Deadline,
+        *,
+        resumed: bool = False,
+    ) -> T:
+        """What `read` makes of the first 2xx. `resumed`: an earlier run may have been successful.
+
+        Raises Problem, also where `read` does.
+        """
+        open_question = resumed
+
+        async def attempt() -> T:
+            nonlocal open_question
+            try:
+                return await self._try(customer_id, send, read, deadline)
+            except Problem as problem:
+                open_question = open_question or problem.outcome is Outcome.UNKNOWN
+                raise
+
+        def worth_it(error: BaseException) -> bool:
+            return (
+                isinstance(error, Problem)
+                and may_retry(error)
+                and (error.retry_after or 0) <= self._longest_wait
+            )
+
+        def enough(state: RetryCallState) -> bool:
+            return state.attempt_number >= MAX_TRIES or state.upcoming_sleep >= deadline.remaining()
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(worth_it),
+            wait=self._wait,
+            stop=enough,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(attempt)
+        except Problem as problem:
+            if open_question:
+                raise _left_open(problem) from None
+            raise
+
+    async def _try(
+        self, customer_id: str, send: Send, read: Callable[[Reply], T], deadline: Deadline
+    ) -> T:
+        async with self._place(customer_id, deadline):
+            result = await self._send(send, deadline)
+        verdict = classify(result, self._clock())
+        if isinstance(verdict, Reply):
+            return read(verdict)
+        if verdict.code == "partner_center_throttled":
+            self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
+        raise verdict
+
+    @asynccontextmanager
+    async def _place(self, customer_id: str, deadline: Deadline) -> AsyncIterator[None]:
+        """A place among the calls under way, at a moment when the throttle is off."""
+        while True:
+            await self._pass_throttle(customer_id, deadline)
+            async with _until(deadline):
+                await self._places.acquire()
+            if not self._throttle.wait(customer_id, deadline.clock()):
+                break
+            self._places.release()  # it went on while we stood in line
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _pass_throttle(self, customer_id: str, deadline: Deadline) -> None:
+        wait = self._throttle.wait(customer_id, deadline.clock())
+        if wait > min(self._longest_wait, deadline.remaining()):
+            raise Problem(
+                "partner_center_throttled",
+                "Partner Center asked for a pause that is not over yet; nothing was sent.",
+                retry_after=math.ceil(wait),
+                outcome=Outcome.NOT_SENT,
+            )
+        if wait > 0:
+            await self._sleep(wait)
+
+    async def _send(self, send: Send, deadline: Deadline) -> Reply | NoReply:
+        """One try; where Partner Center refuses the token, once more with a renewed one."""
+        async with _until(deadline):
+            token = await self._tokens.get()
+        result = await send(token, _try_seconds(deadline))
+        if not isinstance(result, Reply) or result.status != 401:
+            return result
+        try:
+            async with _until(deadline):
+                token = await self._tokens.renew(token)
+            seconds = _try_seconds(deadline)
+        except Problem:
+            return result
+        return await send(token, seconds)
+
+    def _wait(self, state: RetryCallState) -> float:
+        limit = min(BACKOFF_FIRST * 2 ** (state.attempt_number - 1), BACKOFF_LONGEST)
+        problem = state.outcome.exception() if state.outcome else None
+        asked = problem.retry_after if isinstance(problem, Problem) else None
+        return (asked or 0) + self._uniform(0, limit)
+
+
+@asynccontextmanager
+async def _until(deadline: Deadline) -> AsyncIterator[None]:
+    """Raises Problem `deadline_exceeded` for what is not done in time."""
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            yield
+    except TimeoutError:
+        raise _exceeded() from None
+
+
+def _try_seconds(deadline: Deadline) -> float:
+    """How long a try may take that begins now. Raises Problem `deadline_exceeded`."""
+    left = deadline.remaining()
+    if not left:
+        raise _exceeded()
+    return min(TRY_TIMEOUT, left)
+
+
+def _left_open(problem: Problem) -> Problem:
+    """The same with an unknown outcome; a copy, since several runs may be told one TokenFailure."""
+    return Problem(
+        problem.code,
+        problem.detail,
+        errors=problem.errors,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=Outcome.UNKNOWN,
+    )
+
+
+def _exceeded() -> Problem:
+    return Problem("deadline_exceeded", "There was no time left to send the request.")

@@ -1,0 +1,135 @@
+"""Strict JSON: what RFC 8259 leaves open (duplicates, depth, encoding) is decided here."""
+
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from cart_core.problem import FieldError, Problem
+
+MAX_DEPTH = 32
+"""Levels of arrays and objects. A cart needs 4, and 2 more for each level of add-on items."""
+
+MAX_NAME_LENGTH = 256
+
+
+class _RepeatedMembers(dict[str, Any]):
+    """An object in which a member name occurs more than once, compared without case."""
+
+    repeated: list[str]
+
+
+def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
+    """The value of a UTF-8 JSON text (a BOM is tolerated), and what is wrong inside it.
+
+    Found inside and reported with their place: repeated member names (also those that differ only
+    in case: Partner Center does not tell them apart), numbers beyond a double, lone surrogates,
+    member names over MAX_NAME_LENGTH. Raises Problem `invalid_json` for anything that has no place:
+    no body, bad UTF-8, bad syntax, NaN and Infinity, more than MAX_DEPTH levels.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _invalid(f"The body is not UTF-8: see byte {error.start}.") from None
+    if not text.strip():
+        raise _invalid("The body is empty. Send a JSON object with 'lineItems'.")
+    try:
+        value = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise _invalid(f"The body is not JSON: {error.msg} at {where}.") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # CPython's limit on the digits of an integer
+        raise _invalid("A number in the body has too many digits.") from None
+    return value, list(_flaws(value, "", 1))
+
+
+def read_foreign_json(text: str) -> Any:
+    """The value of a JSON text that a server sent; what JSON has no number for becomes None.
+
+    That is NaN, Infinity and decimals beyond a double: our own answer could not repeat them. Raises
+    ValueError for anything that cannot be read.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def pointer_to(parent: str, name: str | int) -> str:
+    """The JSON Pointer of a member or item of what `parent` points to."""
+    return f"{parent}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len({name.lower() for name in members}) == len(pairs):
+        return members
+    counts = Counter(name.lower() for name, _ in pairs)
+    marked = _RepeatedMembers(members)
+    marked.repeated = [name for name in members if counts[name.lower()] > 1]
+    return marked
+
+
+def _flaws(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
+    if isinstance(value, dict):
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        if isinstance(value, _RepeatedMembers):
+            for name in value.repeated:
+                yield FieldError(
+                    pointer_to(pointer, name),
+                    "duplicate_member",
+                    "This member is given more than once (names are compared without case).",
+                )
+        for name, member in value.items():
+            if len(name) > MAX_NAME_LENGTH:
+                yield FieldError(
+                    pointer, "invalid_name", f"A member name has over {MAX_NAME_LENGTH} characters."
+                )
+            elif not _encodable(name):
+                yield FieldError(pointer, "invalid_name", "A member name is not valid Unicode.")
+            else:
+                yield from _flaws(member, pointer_to(pointer, name), depth + 1)
+    elif isinstance(value, list):
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        for index, item in enumerate(value):
+            yield from _flaws(item, pointer_to(pointer, index), depth + 1)
+    elif isinstance(value, str):
+        if not _encodable(value):
+            yield FieldError(
+                pointer, "invalid_text", "Not valid Unicode: it has half a surrogate pair."
+            )
+    elif isinstance(value, int | float) and abs(value) > sys.float_info.max:
+        yield FieldError(pointer, "out_of_range", "This number is too large.")
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _invalid(f"{name} is not a JSON number.")
+
+
+def _too_deep() -> Problem:
+    return _invalid(f"The body has more than {MAX_DEPTH} levels of arrays and objects.")
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem("invalid_json", detail)

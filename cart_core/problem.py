@@ -1,0 +1,175 @@
+"""The one shape of every error answer, and the catalogue of all error codes.
+
+The members are those of RFC 9457 plus `code`, `errors`, `requestId`, `correlationId`, `retryable`,
+`outcome` and `partnerCenter`; docs/contract.md explains each code to callers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+MAX_REPORTED_ERRORS = 100
+
+
+class Outcome(StrEnum):
+    """What is known of the cart when a request fails."""
+
+    NOT_SENT = "not_sent"
+    """Partner Center never received it."""
+    REJECTED = "rejected"
+    """Partner Center answered that it made no cart."""
+    UNKNOWN = "unknown"
+    """Partner Center may or may not have made a cart."""
+
+
+class Kind(NamedTuple):
+    """What an error code stands for: HTTP status, title, outcome, whether a retry may help."""
+
+    status: int
+    title: str
+    outcome: Outcome
+    retryable: bool
+
+
+_NOT_SENT, _REJECTED, _UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN
+
+CATALOGUE: dict[str, Kind] = {
+    "invalid_json": Kind(400, "The body is not valid JSON", _NOT_SENT, False),
+    "invalid_request": Kind(400, "The request is not valid", _NOT_SENT, False),
+    "body_too_large": Kind(413, "The body is too large", _NOT_SENT, False),
+    "invalid_idempotency_key": Kind(400, "The idempotency key is not valid", _NOT_SENT, False),
+    "idempotency_key_required": Kind(400, "An idempotency key is required", _NOT_SENT, False),
+    "idempotency_key_reused": Kind(422, "The idempotency key is taken", _NOT_SENT, False),
+    "unsupported_media_type": Kind(415, "The body must be JSON", _NOT_SENT, False),
+    "unsupported_content_encoding": Kind(415, "The body must not be encoded", _NOT_SENT, False),
+    "internal_error": Kind(500, "Unexpected error", _UNKNOWN, True),
+    "configuration_invalid": Kind(503, "The function is not configured", _NOT_SENT, False),
+    "store_unavailable": Kind(503, "The idempotency store cannot be reached", _NOT_SENT, True),
+    "operation_in_progress": Kind(503, "The same request is under way", _UNKNOWN, True),
+    "deadline_exceeded": Kind(504, "There was no time left", _NOT_SENT, True),
+    "managed_identity_unavailable": Kind(503, "No managed identity token", _NOT_SENT, True),
+    "vault_unavailable": Kind(503, "Key Vault cannot be reached", _NOT_SENT, True),
+    "vault_denied": Kind(503, "Key Vault refuses the function", _NOT_SENT, False),
+    "secret_missing": Kind(503, "A secret is missing in Key Vault", _NOT_SENT, False),
+    "token_unavailable": Kind(503, "Microsoft Entra ID cannot be reached", _NOT_SENT, True),
+    "token_rejected": Kind(503, "Microsoft Entra ID refuses a token", _NOT_SENT, False),
+    "consent_required": Kind(503, "A person has to sign in again", _NOT_SENT, False),
+    "partner_center_invalid_request": Kind(
+        400, "Partner Center refused the cart", _REJECTED, False
+    ),
+    "partner_center_forbidden": Kind(403, "Partner Center forbids it", _REJECTED, False),
+    "partner_center_not_found": Kind(404, "Partner Center cannot find it", _REJECTED, False),
+    "partner_center_conflict": Kind(409, "Partner Center reports a conflict", _REJECTED, False),
+    "partner_center_precondition_failed": Kind(
+        412, "A precondition failed in Partner Center", _REJECTED, False
+    ),
+    "partner_center_expectation_failed": Kind(
+        417, "An expectation failed in Partner Center", _REJECTED, False
+    ),
+    "partner_center_throttled": Kind(429, "Partner Center is throttling", _REJECTED, True),
+    "partner_center_unauthorized": Kind(
+        502, "Partner Center does not accept our token", _REJECTED, False
+    ),
+    "partner_center_unexpected": Kind(502, "Unexpected Partner Center answer", _REJECTED, False),
+    "partner_center_unreachable": Kind(502, "Partner Center cannot be reached", _NOT_SENT, True),
+    "partner_center_failed": Kind(502, "Partner Center failed", _UNKNOWN, True),
+    "partner_center_no_answer": Kind(502, "Partner Center's answer was lost", _UNKNOWN, True),
+    "partner_center_unreadable": Kind(502, "Partner Center's answer is no cart", _UNKNOWN, True),
+    "partner_center_busy": Kind(503, "The cart is being processed", _REJECTED, True),
+    "partner_center_timeout": Kind(504, "Partner Center did not answer in time", _UNKNOWN, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a request.
+
+    `pointer` is a JSON Pointer (RFC 6901) into the caller's body, in the caller's own spelling; it
+    is "" for the request as a whole. `detail` never repeats the offending value.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of `errors` (and of `warnings`, which have the same shape)."""
+        return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Partner Center's own words about a failure; members it did not give are None or empty."""
+
+    status: int
+    code: str | None = None
+    description: str | None = None
+    source: str | None = None
+    data: list[Any] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The `partnerCenter` member of an error answer."""
+        return {
+            "status": self.status,
+            "code": self.code,
+            "description": self.description,
+            "source": self.source,
+            "data": self.data,
+        }
+
+
+class Problem(Exception):
+    """A failure on its way to the caller.
+
+    `code` is a key of CATALOGUE, `retry_after` is in seconds, `outcome` is given only where it
+    differs from the catalogue's.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        fault: Fault | None = None,
+        retry_after: int | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.kind = CATALOGUE[code]
+        self.detail = detail
+        self.errors = errors
+        self.fault = fault
+        self.retry_after = retry_after
+        self.outcome = outcome or self.kind.outcome
+
+    def as_json(self, *, request_id: str | None, correlation_id: str) -> dict[str, Any]:
+        """The body of the error answer; every member is always present."""
+        return {
+            "type": f"urn:partner-center-carts:problem:{self.code}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "instance": f"urn:uuid:{correlation_id}",
+            "code": self.code,
+            "errors": [error.as_json() for error in self.errors[:MAX_REPORTED_ERRORS]],
+            "requestId": request_id,
+            "correlationId": correlation_id,
+            "retryable": self.kind.retryable,
+            "outcome": self.outcome,
+            "partnerCenter": self.fault.as_json() if self.fault else None,
+        }
+
+
+def invalid_request(errors: Sequence[FieldError]) -> Problem:
+    """All that is wrong with a request, as one answer that states the total."""
+    total = len(errors)
+    shown = f"; the first {MAX_REPORTED_ERRORS} are listed" if total > MAX_REPORTED_ERRORS else ""
+    noun = "problem" if total == 1 else "problems"
+    return Problem(
+        "invalid_request",
+        f"{total} {noun} in the request{shown}. Nothing was sent to Partner Center.",
+        errors=errors,
+    )

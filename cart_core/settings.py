@@ -1,0 +1,191 @@
+"""The settings: one frozen model, validated once from a mapping such as `os.environ`."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+
+class InvalidSettings(Exception):
+    """One or more settings are missing or wrong. `problems` names each setting, never its value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Cloud(NamedTuple):
+    """The hosts of one Microsoft cloud (Partner Center REST URLs; Entra national clouds)."""
+
+    base_url: str
+    authority: str
+    federation_audience: str
+
+
+CLOUDS = {
+    "global": Cloud(
+        "https://api.partnercenter.microsoft.com",
+        "https://login.microsoftonline.com",
+        "api://AzureADTokenExchange",
+    ),
+    "china": Cloud(
+        "https://partner.partnercenterapi.microsoftonline.cn",
+        "https://login.partner.microsoftonline.cn",
+        "api://AzureADTokenExchangeChina",
+    ),
+    "usgov": Cloud(
+        "https://api.partnercenter.microsoft.com",
+        "https://login.microsoftonline.us",
+        "api://AzureADTokenExchangeUSGov",
+    ),
+}
+
+
+def _origin(url: str) -> str:
+    """`https://host[:port]`, or http on this machine; a trailing slash is dropped."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.hostname and parts.port != 0 and re.fullmatch(r"[!-~]+", url)
+    except ValueError:  # its text may quote the value
+        usable = None
+    if not usable or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must be a URL with a host and no query")
+    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if parts.scheme != "https" and not local:
+        raise ValueError("must start with https://")
+    return url.rstrip("/")
+
+
+def _container(url: str) -> str:
+    """`memory`, or the URL of a blob container."""
+    if url == "memory":
+        return url
+    origin = _origin(url)
+    if not re.fullmatch("/+[^/]+", urlsplit(origin).path):
+        raise ValueError("must be https://ACCOUNT.blob.core.windows.net/CONTAINER, or 'memory'")
+    return origin
+
+
+InAzure = bool
+StoreUrl = Annotated[str, AfterValidator(_container)]
+Guid = Annotated[
+    str,
+    StringConstraints(
+        to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    ),
+]
+Url = Annotated[str, AfterValidator(_origin)]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
+HeaderText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
+
+
+class Settings(BaseModel):
+    """Everything the function is told from outside. The aliases are the environment's names."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    tenant_id: Guid = Field(alias="PARTNER_CENTER_TENANT_ID")
+    client_id: Guid = Field(alias="PARTNER_CENTER_CLIENT_ID")
+    auth: Literal["app_only", "app_user"] = Field("app_only", alias="PARTNER_CENTER_AUTH")
+    credential: Literal["secret", "certificate", "federated"] = Field(
+        "secret", alias="PARTNER_CENTER_CREDENTIAL"
+    )
+    cloud: Literal["global", "china", "usgov"] = Field("global", alias="PARTNER_CENTER_CLOUD")
+    base_url_override: Url | None = Field(None, alias="PARTNER_CENTER_BASE_URL")
+    application_name: HeaderText = Field(
+        "partner-center-carts", alias="PARTNER_CENTER_APPLICATION_NAME"
+    )
+    locale: LanguageTag = Field("en-US", alias="PARTNER_CENTER_LOCALE")
+    managed_identity_client_id: Guid = Field(alias="AZURE_CLIENT_ID")
+    key_vault_url: Url | None = Field(None, alias="KEY_VAULT_URL", validate_default=True)
+    client_secret_name: SecretName = Field(
+        "partner-center-client-secret", alias="PARTNER_CENTER_CLIENT_SECRET_NAME"
+    )
+    certificate_name: SecretName = Field(
+        "partner-center-certificate", alias="PARTNER_CENTER_CERTIFICATE_NAME"
+    )
+    refresh_token_name: SecretName = Field(
+        "partner-center-refresh-token", alias="PARTNER_CENTER_REFRESH_TOKEN_NAME"
+    )
+    max_body_bytes: int = Field(262_144, alias="CART_MAX_BODY_BYTES", ge=1024, le=4_194_304)
+    max_quantity: int | None = Field(None, alias="CART_MAX_QUANTITY", ge=1)
+    unknown_members: Literal["forward", "reject"] = Field("forward", alias="CART_UNKNOWN_MEMBERS")
+    store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
+    require_idempotency_key: bool = Field(False, alias="CART_REQUIRE_IDEMPOTENCY_KEY")
+    inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
+    deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=200)
+    lease_margin_seconds: float = Field(20, alias="CART_LEASE_MARGIN_SECONDS", ge=1, le=60)
+    max_wait_seconds: float = Field(5, alias="CART_MAX_WAIT_SECONDS", ge=0, le=60)
+    max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
+    callers_known: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
+    """Whether the platform signs callers in (App Service authentication sets this itself)."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The settings in `environment`; an empty value counts as absent.
+
+        Raises InvalidSettings with all problems at once.
+        """
+        try:
+            return cls.model_validate(
+                {name: value for name, value in environment.items() if value},
+                context="WEBSITE_INSTANCE_ID" in environment or "WEBSITE_SITE_NAME" in environment,
+            )
+        except ValidationError as error:
+            problems = error.errors(include_input=False, include_url=False)
+            raise InvalidSettings(
+                [f"{cls._variable(problem['loc'][0])}: {problem['msg']}" for problem in problems]
+            ) from None
+
+    @classmethod
+    def _variable(cls, name: str | int) -> str:
+        """The environment's name of a setting; for a wrong default pydantic gives the field's."""
+        info = cls.model_fields.get(str(name))
+        return str(info.alias if info else name)
+
+    @field_validator("store_url", mode="after")
+    @classmethod
+    def _shared_in_azure(cls, url: str, info: ValidationInfo[InAzure]) -> str:
+        if url == "memory" and info.context:
+            raise ValueError("'memory' forgets with its instance; give the URL of a container")
+        return url
+
+    @field_validator("key_vault_url", mode="after")
+    @classmethod
+    def _vault_where_secrets_are(cls, url: str | None, info: ValidationInfo) -> Any:
+        without_secret = info.data.get("credential") == "federated"
+        if url is None and not (without_secret and info.data.get("auth") == "app_only"):
+            raise ValueError("required, unless federated and app_only")
+        return url
+
+    @property
+    def base_url(self) -> str:
+        """Partner Center's base URL, without a trailing slash."""
+        return self.base_url_override or CLOUDS[self.cloud].base_url
+
+    @property
+    def authority(self) -> str:
+        """The Entra host that issues tokens, as `https://host`."""
+        return CLOUDS[self.cloud].authority
+
+    @property
+    def token_scope(self) -> str:
+        """The v2 scope of a Partner Center token; it follows the cloud, not the override."""
+        return f"{CLOUDS[self.cloud].base_url}/.default"
+
+    @property
+    def federation_audience(self) -> str:
+        """The audience of the managed identity's token where it serves as client assertion."""
+        return CLOUDS[self.cloud].federation_audience

@@ -1,0 +1,35 @@
+"""Partner Center's own words for a cart: values of its members and names of its errors."""
+
+BILLING_CYCLES = ("monthly", "annual", "one_time", "none", "triennial", "biennial")
+"""Wire values of billingCycle (product resources page; `biennial` from the .NET SDK 3.4.0)."""
+
+KNOWN_TERMS = frozenset({"P1M", "P1Y", "P3Y"})
+"""The documented termDuration values. Others exist in catalogues, so they pass with a warning."""
+
+CART_STATUSES = ("Active", "Ordered")
+"""Wire values of a cart's status (cart resources page)."""
+
+LINE_ERRORS = {
+    "0": "Unknown",
+    "10000": "CurrencyIsNotSupported",
+    "10001": "CatalogItemIdIsNotValid",
+    "10002": "QuotaNotAvailable",
+    "10003": "InventoryNotAvailable",
+    "10004": "ParticipantsIsNotSupportedForPartner",
+    "10006": "UnableToProcessCartLineItem",
+    "10007": "SubscriptionIsNotValid",
+    "10008": "SubscriptionIsNotEnabledForRI",
+    "10009": "SandboxLimitExceeded",
+    "10010": "InvalidInput",
+    "10011": "SubscriptionNotRegistered",
+    "10012": "AttestationNotAccepted",
+    "10013": "BillingPlanNotSupported",
+    "10014": "InvalidPromotionId",
+    "10015": "MaxAllowedSeatsPerSubscriptionExceeded",
+    "10016": "InvalidCustomTermEndDateProduct",
+    "10017": "InvalidCustomTermEndDate",
+    "10018": "BaseOfferSeatQuantityNotMet",
+    "10019": "MinimumAddOnSeatsNotMet",
+    "500600": "LegacyOfferNotEligibleForPurchase",
+}
+"""CartError codes and their names in Microsoft's SDK (CartErrorCode.cs); the set is open."""

@@ -1,0 +1,1 @@
+"""The local cloud: identity, Key Vault, Entra and Partner Center on loopback."""

@@ -1,0 +1,133 @@
+"""`python -m emulator demo | run | cloud`: the local cloud from the command line."""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+
+import httpx
+
+from emulator.cloud import LocalCloud
+from emulator.function_process import FunctionProcess
+from emulator.journal import Arrival
+
+CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+SAMPLE_CART = """\
+{
+   "LineItems": [
+        {
+            "Id":0,
+            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "FriendlyName": "A_sample_Azure_RI",
+            "Quantity": 2,
+            "BillingCycle": "one_time",
+            "ProvisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year"
+            }
+        }
+    ],
+    "Attributes": {
+        "ObjectType": "Cart"
+    }
+}"""
+"""The sample of Microsoft's page "Create a cart", in its own spelling."""
+
+_SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
+
+
+def demo() -> int:
+    """Posts the documented sample cart through the whole chain, and shows what happened."""
+    with LocalCloud.in_thread() as cloud, FunctionProcess(cloud.environment()) as function:
+        url = f"{function.url}/api/customers/{CUSTOMER}/carts"
+        headers = {"Content-Type": "application/json", "x-functions-key": function.key}
+        _show(f"Request: POST {url}", headers, SAMPLE_CART)
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            answer = client.post(url, headers=headers, content=SAMPLE_CART)
+        _show(f"Answer: {answer.status_code} {answer.reason_phrase}", answer.headers, answer.text)
+        for arrival in cloud.journal.requests("partner_center"):
+            _show_arrival(arrival)
+        counts = ", ".join(f"{service} {n}" for service, n in cloud.journal.counts.items())
+        carts = len(cloud.partner_center.carts)
+        print(f"Calls that the function made: {counts or 'none'}. Carts that exist: {carts}.")
+        if answer.status_code == 201 and answer.json()["orderable"] is True and carts == 1:
+            return 0
+        print("This is not what should be. The function's log:", function.output(), sep="\n")
+        return 1
+
+
+def run(port: int) -> int:
+    """Keeps the local cloud and the function going until a signal comes."""
+    with LocalCloud.in_thread() as cloud:
+        try:
+            function = FunctionProcess(cloud.environment(), port=port, inherit_log=True)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return 2
+        with function:
+            cart = json.dumps(json.loads(SAMPLE_CART))
+            print(f"The function is {function.url}, the cloud's control {cloud.control_url}.")
+            print("Ctrl-C ends both. Try:\n")
+            print(f"curl -i {function.url}/api/customers/{CUSTOMER}/carts \\")
+            print(f"  -H 'x-functions-key: {function.key}' -H 'Content-Type: application/json' \\")
+            print(f"  -d '{cart}'\n", flush=True)
+            while function.process.poll() is None:
+                time.sleep(0.5)
+            print("The function ended by itself.", file=sys.stderr)
+            return 1
+
+
+def cloud_alone() -> int:
+    """Keeps the local cloud alone going; prints where it is as one JSON line."""
+    with LocalCloud.in_thread() as cloud:
+        where = {"control": cloud.control_url, "environment": cloud.environment()}
+        print(json.dumps(where), flush=True)
+        while True:
+            time.sleep(3600)
+
+
+def _show(title: str, headers: Mapping[str, str], body: str) -> None:
+    print(f"== {title}")
+    for name, value in headers.items():
+        if name.lower() in _SHOWN or name.lower().startswith(("ms-", "x-")):
+            print(f"{name}: {value}")
+    with contextlib.suppress(ValueError):
+        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    print(f"\n{body}\n")
+
+
+def _show_arrival(arrival: Arrival) -> None:
+    scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
+    masked = f"{scheme} {token[:6]}... ({len(token)} characters)"
+    title = f"Partner Center received: {arrival.method} https://{arrival.host}{arrival.path}"
+    _show(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
+
+
+def main() -> int:
+    """The command line. Ctrl-C and SIGTERM end it in order."""
+    parser = argparse.ArgumentParser(prog="python -m emulator")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="one cart through the whole chain")
+    serving = commands.add_parser("run", help="the local cloud and the function, kept serving")
+    serving.add_argument("--port", type=int, default=7071)
+    commands.add_parser("cloud", help="the local cloud alone, kept serving")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        match options.command:
+            case "demo":
+                return demo()
+            case "run":
+                return run(options.port)
+            case _:
+                return cloud_alone()
+    except KeyboardInterrupt:
+        return 130 if options.command == "demo" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

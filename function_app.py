@@ -1,0 +1,20 @@
+"""The routes of the function app."""
+
+import azure.functions as func
+
+from cart_core import composition, health
+from cart_core.azure_functions import serve
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@app.route("customers/{customerId}/carts", methods=["POST"])
+async def create_cart(req: func.HttpRequest) -> func.HttpResponse:
+    """Create a cart in Partner Center."""
+    return await serve(req, composition.create_cart)
+
+
+@app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_health(req: func.HttpRequest) -> func.HttpResponse:
+    """Say that the app runs, and which version of it."""
+    return await serve(req, health.get_health)

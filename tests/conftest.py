@@ -1,0 +1,14 @@
+"""What test folders share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from emulator.azurite import Azurite
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One storage emulator for all tests; LocalCloud(azurite=...) makes a container in it."""
+    with Azurite() as running:
+        yield running

@@ -1,0 +1,112 @@
+"""docs/contract.md says what the code does: its tables and examples are held against it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cart_core.cart_answer import CartAnswer, LineItemAnswer
+from cart_core.cart_request import Cart, LineItem
+from cart_core.problem import CATALOGUE, FieldError, invalid_request
+from cart_core.settings import Settings
+from cart_core.spelling import wire_names
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = (ROOT / "docs" / "contract.md").read_text()
+
+
+def table(first_column: str) -> list[list[str]]:
+    """The rows of the table whose header starts with this column; cells without backticks."""
+    lines = CONTRACT.partition(f"| {first_column} |")[2].splitlines()[2:]
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_error_code_is_there_with_its_status_outcome_and_retryable() -> None:
+    documented = {
+        names(code)[0]: (int(status), outcome, retryable)
+        for code, status, outcome, retryable, _ in table("code")
+    }
+
+    assert documented == {
+        code: (kind.status, kind.outcome.value, "yes" if kind.retryable else "no")
+        for code, kind in CATALOGUE.items()
+    }
+
+
+def test_every_setting_is_there_with_its_default() -> None:
+    documented = {names(name)[0]: default for name, default, _ in table("setting")}
+
+    assert set(documented) == {info.alias for info in Settings.model_fields.values()}
+    for info in Settings.model_fields.values():
+        default = info.get_default()
+        shown = documented[str(info.alias)]
+        if isinstance(default, bool):
+            assert names(shown) == [str(default).lower()]
+        elif not info.is_required() and default is not None:
+            assert names(shown) == [str(default)]
+        else:
+            assert shown.startswith(("required", "none", "the cloud's"))
+
+
+@pytest.mark.parametrize(
+    ("header", "model"), [("member of the cart", Cart), ("member of a line item", LineItem)]
+)
+def test_every_member_of_a_request_is_there(
+    header: str, model: type[Cart] | type[LineItem]
+) -> None:
+    documented = {name for row in table(header) for name in names(row[0])}
+
+    assert documented - {"catalogId"} == set(wire_names(model).values())
+
+
+def test_the_members_that_are_not_sent_are_there() -> None:
+    paragraph = CONTRACT.partition("are not sent on: ")[2].partition("\n\n")[0]
+
+    cart, line = (part.partition("`customerId` that")[0] for part in paragraph.split("on a line"))
+    assert set(names(cart)) == Cart.not_sent
+    assert {"error", "pricing"} == LineItem.not_sent
+    assert {"error", "pricing"} <= set(names(line))
+
+
+def example(start: str) -> dict[str, object]:
+    found = re.search(rf"{re.escape(start)}.*?```json\n(.*?)```", CONTRACT, re.DOTALL)
+    assert found
+    value: dict[str, object] = json.loads(found[1])
+    return value
+
+
+def test_the_answer_is_shown_whole() -> None:
+    answer = example("## Answer")
+
+    assert list(answer) == list(wire_names(CartAnswer).values())
+    lines = answer["lineItems"]
+    assert isinstance(lines, list)
+    assert list(lines[0]) == list(wire_names(LineItemAnswer).values())
+    CartAnswer.model_validate(answer, context=[])
+
+
+def test_the_error_is_shown_as_it_is() -> None:
+    shown = example("## Errors")
+
+    error = FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")
+    assert shown == invalid_request([error]).as_json(
+        request_id=None, correlation_id=str(shown["correlationId"])
+    )
+
+
+def test_every_warning_is_there() -> None:
+    told = {names(row[0])[0] for row in table("warning")}
+
+    sources = "".join(path.read_text() for path in (ROOT / "cart_core").glob("*.py"))
+    for warning in told:
+        assert f'"{warning}"' in sources

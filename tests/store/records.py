@@ -1,0 +1,32 @@
+"""Names and records for the tests of the stores."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cart_core.record import Record, Step
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
+
+
+def name_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record(nonce: str = "nonce-1", **changes: Any) -> Record:
+    fields: dict[str, Any] = {
+        "operation": "create_cart",
+        "customer_id": "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d",
+        "caller_id": None,
+        "key": "order-4711",
+        "fingerprint": f"1:{name_of('a cart')}",
+        "state": "in_progress",
+        "epoch": 0,
+        "nonce": nonce,
+        "lease_until": NOW + timedelta(seconds=120),
+        "expires_at": NOW + timedelta(days=7),
+        "correlation_id": "0b7e5a4c-7d0f-4c9a-9e55-0d4c0a6a1f10",
+        "steps": [Step(name="cart", request_id="5c2e9f3a-1b4d-5e6f-8a7b-9c0d1e2f3a4b")],
+        **changes,
+    }
+    return Record(**fields)

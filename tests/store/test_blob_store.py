@@ -1,0 +1,456 @@
+"""What only the Azure store can meet: lost answers, refusals, silence, and what a call costs."""
+
+import asyncio
+import json
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+import trustme
+
+from cart_core import blob_store as module
+from cart_core.blob_store import BlobStore
+from cart_core.store import StoreUnavailable
+from emulator import loopback_guard
+from emulator.cloud import LocalCloud
+from emulator.faults import Fault
+from emulator.storage import BlobStorage
+
+from .conftest import open_store
+from .records import name_of, record
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = name_of("one")
+BLOB = f"{NAME}.json"
+HOST = "cartslocal.blob.core.windows.net"
+
+Operation = Callable[[BlobStore], Awaitable[object]]
+OPERATIONS: list[Operation] = [
+    lambda store: store.create(NAME, record()),
+    lambda store: store.read(NAME),
+    lambda store: store.replace(NAME, record(), '"0x1"'),
+]
+every_operation = pytest.mark.parametrize("ask", OPERATIONS, ids=["create", "read", "replace"])
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short times; the proportions are the real ones."""
+    monkeypatch.setattr(module, "OPERATION_SECONDS", 0.5)
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.2)
+
+
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK tries again at once."""
+    monkeypatch.setattr("random.Random.uniform", lambda *_: 0.0)
+
+
+def calls(cloud: LocalCloud) -> list[tuple[str, int | None]]:
+    return [(a.method, a.status) for a in cloud.journal.requests("storage")]
+
+
+async def warm(cloud: LocalCloud, store: BlobStore) -> None:
+    """Gives the store a token and a connection, and forgets how."""
+    assert await store.read(name_of("nothing")) is None
+    cloud.journal.clear()
+
+
+async def nonce_in(store: BlobStore) -> str | None:
+    kept = await store.read(NAME)
+    return kept.record.nonce if kept else None
+
+
+# --- what a call costs, and what is in the blob
+
+
+async def test_an_operation_is_one_call(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    await warm(cloud, blob_store)
+    version = await blob_store.create(NAME, record("first"))
+    assert version
+    assert calls(cloud) == [("PUT", 201)]
+    await blob_store.create(NAME, record())
+    assert calls(cloud)[1:] == [("PUT", 409)]
+    await blob_store.read(NAME)
+    assert calls(cloud)[2:] == [("GET", 206)]
+    await blob_store.read(name_of("nothing"))
+    assert calls(cloud)[3:] == [("GET", 404)]
+    await blob_store.replace(NAME, record("second"), version)
+    assert calls(cloud)[4:] == [("PUT", 201)]
+    await blob_store.replace(NAME, record("third"), version)
+    assert calls(cloud)[5:] == [("PUT", 412)]
+    assert cloud.journal.counts == Counter({"storage": 6})
+    assert len(cloud.proxy.connections) == 1
+
+
+async def test_the_conditions_are_on_the_wire(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    version = await blob_store.create(NAME, record("first"))
+    assert version
+    await blob_store.replace(NAME, record("second"), version)
+    first, second = cloud.journal.requests("storage")
+    assert first.headers["if-none-match"] == "*"
+    assert "if-match" not in first.headers
+    assert second.headers["if-match"] == version
+    assert "if-none-match" not in second.headers
+
+
+async def test_a_blob_can_be_opened_and_read(blob_store: BlobStore, storage: BlobStorage) -> None:
+    await blob_store.create(NAME, record(key="f\u00fcr Sie"))
+    headers, content = await storage.get(BLOB)
+    assert headers["Content-Type"] == "application/json"
+    document = json.loads(content)
+    assert document["key"] == "f\u00fcr Sie"
+    assert document["leaseUntil"] == "2026-03-01T12:02:00.123456Z"
+    assert "f\u00fcr Sie".encode() in content
+
+
+# --- an answer that is lost after the write
+
+
+LOST = [
+    Fault("storage", method="PUT", commit=True, action="drop"),
+    Fault("storage", method="PUT", commit=True, action="reset"),
+    Fault("storage", method="PUT", commit=True, action="garble"),
+    Fault("storage", method="PUT", commit=True, action="silence"),
+    Fault("storage", method="PUT", commit=True, status=500),
+    Fault("storage", method="PUT", commit=True, status=503),
+]
+lost_answers = pytest.mark.parametrize(
+    "lost", LOST, ids=["drop", "reset", "garble", "silence", "500", "503"]
+)
+
+
+@lost_answers
+@pytest.mark.parametrize("connected", [True, False])
+async def test_ones_own_create_is_told_by_its_nonce(
+    cloud: LocalCloud,
+    blob_store: BlobStore,
+    lost: Fault,
+    connected: bool,
+    without_pauses: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.2)
+    if connected:
+        await warm(cloud, blob_store)
+    cloud.faults.inject(replace(lost))  # a fault wears off
+    assert await blob_store.create(NAME, record("mine")) is None
+    assert [method for method, _ in calls(cloud)] == ["PUT", "PUT"]
+    assert await nonce_in(blob_store) == "mine"
+
+
+@lost_answers
+async def test_ones_own_replacement_is_told_by_its_nonce(
+    cloud: LocalCloud,
+    blob_store: BlobStore,
+    lost: Fault,
+    without_pauses: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TRY_SECONDS", 0.2)
+    version = await blob_store.create(NAME, record("first"))
+    assert version
+    cloud.faults.inject(replace(lost))  # a fault wears off
+    assert await blob_store.replace(NAME, record("mine"), version) is None
+    assert await nonce_in(blob_store) == "mine"
+
+
+async def test_a_write_whose_answers_are_all_lost(
+    cloud: LocalCloud, blob_store: BlobStore, without_pauses: None
+) -> None:
+    lost = Fault("storage", method="PUT", commit=True, action="drop", times=None)
+    cloud.faults.inject(lost)
+    with pytest.raises(StoreUnavailable):
+        await blob_store.create(NAME, record("mine"))
+    assert await nonce_in(blob_store) == "mine"
+
+
+# --- a storage that fails
+
+
+async def test_a_passing_failure_is_tried_again(
+    cloud: LocalCloud, blob_store: BlobStore, without_pauses: None
+) -> None:
+    await warm(cloud, blob_store)
+    cloud.faults.inject(Fault("storage", status=503), Fault("storage", action="reset"))
+    assert await blob_store.create(NAME, record())
+    assert [method for method, _ in calls(cloud)] == ["PUT"] * 3
+
+
+async def test_the_pauses_are_short_and_few(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    cloud.faults.inject(Fault("storage", status=500, times=None))
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"fails \(HTTP 500\)"):
+        await blob_store.create(NAME, record())
+    assert time.monotonic() - started < 3
+    assert len(calls(cloud)) == 1 + module.RETRIES
+
+
+@every_operation
+async def test_a_storage_that_never_answers(
+    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, hasty: None
+) -> None:
+    await warm(cloud, blob_store)
+    cloud.faults.inject(Fault("storage", action="silence", times=None))
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="no answer within"):
+        await ask(blob_store)
+    assert 0.2 < time.monotonic() - started < 1
+    cloud.faults.clear()
+    assert await blob_store.read(name_of("nothing")) is None
+
+
+@every_operation
+async def test_a_storage_that_is_not_reached(
+    cloud: LocalCloud,
+    storage: BlobStorage,
+    blob_store: BlobStore,
+    ask: Operation,
+    without_pauses: None,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    cloud.proxy.add_route(storage.host, port)
+    with pytest.raises(StoreUnavailable, match="no usable answer"):
+        await ask(blob_store)
+
+
+async def test_an_account_that_does_not_exist(cloud: LocalCloud, without_pauses: None) -> None:
+    store = BlobStore(
+        "https://nobody.blob.core.windows.net/carts", cloud.environment()["AZURE_CLIENT_ID"]
+    )
+    with pytest.raises(StoreUnavailable, match="no usable answer"):
+        await store.read(NAME)
+    await store.close()
+
+
+@every_operation
+async def test_a_container_that_is_missing(
+    storage: BlobStorage, blob_store: BlobStore, ask: Operation
+) -> None:
+    await storage.delete_container()
+    with pytest.raises(StoreUnavailable, match=r"container in CART_STORE_URL does not exist"):
+        await ask(blob_store)
+
+
+@every_operation
+async def test_a_refused_identity(cloud: LocalCloud, blob_store: BlobStore, ask: Operation) -> None:
+    code = "AuthorizationPermissionMismatch"
+    cloud.faults.inject(Fault("storage", status=403, headers={"x-ms-error-code": code}, body=""))
+    with pytest.raises(StoreUnavailable, match=f"HTTP 403 {code}.*Blob Data Contributor"):
+        await ask(blob_store)
+    assert len(calls(cloud)) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (404, None),
+        (404, "ResourceNotFound"),
+        (409, None),
+        (409, "ContainerBeingDeleted"),
+        (409, "InvalidBlobType"),
+        (412, None),
+        (412, "LeaseIdMissing"),
+        (413, "RequestBodyTooLarge"),
+    ],
+)
+@every_operation
+async def test_other_words_are_no_verdict(
+    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, status: int, code: str | None
+) -> None:
+    headers = {"x-ms-error-code": code} if code else {}
+    cloud.faults.inject(Fault("storage", status=status, headers=headers, body=""))
+    with pytest.raises(StoreUnavailable, match=f"HTTP {status}"):
+        await ask(blob_store)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no JSON", b"{}", b"[1]", b'{"version": 1}', b"\xff", record().to_json()[:99]]
+)
+async def test_a_blob_that_is_no_record(
+    storage: BlobStorage, blob_store: BlobStore, content: bytes
+) -> None:
+    await storage.put(BLOB, content)
+    with pytest.raises(StoreUnavailable, match=f"{BLOB} holds no record"):
+        await blob_store.read(NAME)
+    assert await blob_store.create(NAME, record()) is None
+
+
+async def test_an_answer_that_is_cut(cloud: LocalCloud, blob_store: BlobStore, hasty: None) -> None:
+    written = record()
+    version = await blob_store.create(NAME, written)
+    cloud.faults.inject(Fault("storage", method="GET", action="truncate", times=None))
+    with pytest.raises(StoreUnavailable):
+        await blob_store.read(NAME)
+    cloud.faults.clear()
+    assert await blob_store.read(NAME) == (written, version)
+
+
+async def test_an_operation_that_is_given_up(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    await warm(cloud, blob_store)
+    cloud.faults.inject(Fault("storage", delay_after=0.5))
+    asking = asyncio.create_task(blob_store.create(NAME, record("mine")))
+    await asyncio.sleep(0.2)
+    assert calls(cloud) == [("PUT", None)]
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await blob_store.read(name_of("nothing")) is None
+
+
+async def test_a_redirect_is_not_followed(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    elsewhere = {"Location": "https://elsewhere.example/"}
+    cloud.faults.inject(Fault("storage", status=307, headers=elsewhere, body=""))
+    with pytest.raises(StoreUnavailable, match="no usable answer"):
+        await blob_store.read(NAME)
+    assert {connection.host for connection in cloud.proxy.connections} == {HOST}
+
+
+# --- the token
+
+
+async def test_one_token_serves_all(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    asked = await asyncio.gather(*(blob_store.read(name_of(str(n))) for n in range(20)))
+    assert asked == [None] * 20
+    for number in range(5):
+        await blob_store.create(name_of(str(number)), record())
+    (arrival,) = cloud.journal.requests("identity")
+    asked_for = parse_qs(arrival.query)
+    assert asked_for["resource"] == ["https://storage.azure.com"]
+    assert asked_for["client_id"] == [cloud.environment()["AZURE_CLIENT_ID"]]
+
+
+async def test_nobody_waits_for_the_next_token(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    cloud.identity.token_lifetime = 120  # in its last minutes from the start
+    await warm(cloud, blob_store)
+    cloud.identity.token_lifetime = 24 * 3600
+    cloud.faults.inject(Fault("identity", delay=0.5))
+    blob_store._tokens._started_at = 0.0  # the last fetch was long ago
+    started = time.monotonic()
+    for _ in range(5):
+        await blob_store.read(NAME)
+    assert time.monotonic() - started < 0.4
+    first = {a.headers["authorization"] for a in cloud.journal.requests("storage")}
+    assert len(first) == 1
+    await asyncio.sleep(0.7)
+    await blob_store.read(NAME)
+    assert cloud.journal.requests("storage")[-1].headers["authorization"] not in first
+    assert cloud.journal.counts["identity"] == 1
+
+
+@every_operation
+async def test_an_identity_without_token(
+    cloud: LocalCloud, blob_store: BlobStore, ask: Operation
+) -> None:
+    cloud.faults.inject(Fault("identity", status=400, times=None))
+    with pytest.raises(StoreUnavailable, match="identity in AZURE_CLIENT_ID"):
+        await ask(blob_store)
+    assert calls(cloud) == []
+
+
+async def test_an_identity_that_hangs(
+    cloud: LocalCloud, blob_store: BlobStore, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRY_SECONDS", 2.0)
+    cloud.faults.inject(Fault("identity", delay=0.7))
+    with pytest.raises(StoreUnavailable, match="no answer within"):
+        await blob_store.read(NAME)
+    assert await blob_store.read(NAME) is None  # the token was on its way
+    assert cloud.journal.counts["identity"] == 1
+
+
+async def test_a_token_that_storage_does_not_take(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    answer = {"access_token": "no.such.token", "expires_on": str(int(time.time()) + 3600)}
+    cloud.faults.inject(
+        Fault("identity", status=200, body=answer | {"token_type": "Bearer", "resource": "x"})
+    )
+    with pytest.raises(StoreUnavailable, match=r"refuses the managed identity \(HTTP 40[13]"):
+        await blob_store.read(NAME)
+
+
+# --- the way there
+
+
+async def test_the_certificate_is_verified(
+    cloud: LocalCloud,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without_pauses: None,
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
+    store = open_store(cloud)
+    with pytest.raises(StoreUnavailable, match="no usable answer"):
+        await store.read(NAME)
+    await store.close()
+    assert calls(cloud) == []
+
+
+async def test_the_host_name_is_verified(
+    cloud: LocalCloud, storage: BlobStorage, without_pauses: None
+) -> None:
+    port = cloud.proxy._port_for(storage.host)
+    assert port
+    cloud.proxy.add_route("store.example", port)  # no name of the server's certificate
+    store = BlobStore("https://store.example/carts", cloud.environment()["AZURE_CLIENT_ID"])
+    with pytest.raises(StoreUnavailable, match="no usable answer"):
+        await store.read(NAME)
+    await store.close()
+    assert calls(cloud) == []
+
+
+async def test_only_the_real_name_is_asked_for(cloud: LocalCloud, blob_store: BlobStore) -> None:
+    await blob_store.create(NAME, record())
+    (connection,) = cloud.proxy.connections
+    assert (connection.host, connection.port) == (HOST, 443)
+    (arrival,) = cloud.journal.requests("storage")
+    assert arrival.host == HOST
+
+
+async def test_a_process_needs_nothing_but_its_environment(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    guard_log = tmp_path / "addresses"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", "-m", "tests.store.store_script"),
+        cwd=ROOT,
+        env=cloud.environment(**{loopback_guard.VARIABLE: str(guard_log)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert errors.decode() == ""
+    assert json.loads(output) == [True, True]
+    assert calls(cloud) == [("PUT", 201), ("GET", 206)]
+    addresses = guard_log.read_text()
+    assert "allowed ('127.0.0.1'" in addresses
+    assert "refused" not in addresses
+
+
+async def test_nothing_secret_is_logged(
+    cloud: LocalCloud, blob_store: BlobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await blob_store.create(NAME, record())
+        cloud.faults.inject(Fault("storage", status=403, body=""))
+        with pytest.raises(StoreUnavailable) as failure:
+            await blob_store.read(NAME)
+    (token,) = {a.headers["authorization"] for a in cloud.journal.requests("storage")}
+    secret = token.removeprefix("Bearer ")
+    for text in (caplog.text, repr(failure.value), repr(vars(blob_store)["_tokens"])):
+        assert secret not in text
+        assert "local-identity-header" not in text
+    noise = [r.name for r in caplog.records if r.levelno >= logging.INFO]
+    assert not any(name.startswith("azure.core") for name in noise)

@@ -1,0 +1,156 @@
+"""What every Store does, whatever it keeps the records in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cart_core.memory_store import MemoryStore
+from cart_core.record import Step, StoredAnswer
+from cart_core.store import Store
+from emulator.azurite import Azurite
+
+from .conftest import leading_to_cloud, open_store
+from .records import name_of, record
+
+NAME = name_of("one")
+
+
+@pytest.fixture(params=["memory", "blob"])
+async def store(
+    request: pytest.FixtureRequest, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    async with leading_to_cloud(azurite, monkeypatch) as cloud:
+        blobs = open_store(cloud)
+        yield blobs
+        await blobs.close()
+
+
+async def test_what_was_created_is_read(store: Store) -> None:
+    written = record()
+    version = await store.create(NAME, written)
+    assert version
+    assert await store.read(NAME) == (written, version)
+
+
+async def test_what_exists_is_not_created_again(store: Store) -> None:
+    version = await store.create(NAME, record("first"))
+    assert await store.create(NAME, record("second")) is None
+    assert await store.read(NAME) == (record("first"), version)
+
+
+async def test_an_unknown_name(store: Store) -> None:
+    version = await store.create(NAME, record())
+    assert version
+    assert await store.read(name_of("other")) is None
+    assert await store.replace(name_of("other"), record(), version) is None
+    assert await store.read(name_of("other")) is None
+
+
+async def test_a_replacement_is_read(store: Store) -> None:
+    version = await store.create(NAME, record("first"))
+    assert version
+    replaced = await store.replace(NAME, record("second"), version)
+    assert replaced
+    assert replaced != version
+    assert await store.read(NAME) == (record("second"), replaced)
+
+
+async def test_only_the_current_version_is_replaced(store: Store) -> None:
+    first = await store.create(NAME, record("first"))
+    assert first
+    second = await store.replace(NAME, record("second"), first)
+    assert await store.replace(NAME, record("third"), first) is None
+    assert await store.read(NAME) == (record("second"), second)
+
+
+async def test_each_version_leads_to_the_next(store: Store) -> None:
+    version = await store.create(NAME, record("0"))
+    versions = {version}
+    for number in range(1, 6):
+        assert version
+        version = await store.replace(NAME, record(str(number)), version)
+        versions.add(version)
+    assert len(versions) == 6
+    assert None not in versions
+    assert await store.read(NAME) == (record("5"), version)
+
+
+async def test_a_version_that_was_read_can_be_replaced(store: Store) -> None:
+    await store.create(NAME, record("first"))
+    kept = await store.read(NAME)
+    assert kept
+    assert await store.replace(NAME, record("second"), kept.version)
+
+
+async def test_writing_the_same_again_is_a_new_version(store: Store) -> None:
+    first = await store.create(NAME, record())
+    assert first
+    second = await store.replace(NAME, record(), first)
+    assert second
+    assert second != first
+    assert await store.replace(NAME, record(), first) is None
+
+
+async def test_names_do_not_meet(store: Store) -> None:
+    for number in range(3):
+        assert await store.create(name_of(str(number)), record(str(number)))
+    for number in range(3):
+        kept = await store.read(name_of(str(number)))
+        assert kept
+        assert kept.record == record(str(number))
+
+
+async def test_everything_in_a_record_survives(store: Store) -> None:
+    written = record(
+        caller_id="storefront",
+        key="Bestellung \u201e4711\u201c \u2013 \U0001f6d2",
+        state="completed",
+        epoch=3,
+        steps=[
+            Step(name="cart", request_id="a", done=True, result={"id": "c", "empty": {}}),
+            Step(name="checkout", request_id="b"),
+        ],
+        answer=StoredAnswer(
+            status=201,
+            headers={"MS-CV": "cv.1"},
+            body={"cart": {}, "text": "gr\u00f6\u00dfer \x00 \u2028 \U0001f6d2", "price": 1.5},
+        ),
+    )
+    version = await store.create(NAME, written)
+    assert await store.read(NAME) == (written, version)
+
+
+# aiohttp would rather be given a file of that size, for the copy takes a few milliseconds.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_record_of_a_mebibyte(store: Store) -> None:
+    body = {"cart": {"notes": ["\u00e4" * 1024] * 512}}
+    written = record(answer=StoredAnswer(status=201, headers={}, body=body))
+    assert len(written.to_json()) > 1024 * 1024
+    version = await store.create(NAME, written)
+    assert version
+    assert await store.read(NAME) == (written, version)
+    assert await store.replace(NAME, written, version)
+
+
+async def test_one_of_many_creates_wins(store: Store) -> None:
+    nonces = [f"nonce-{number}" for number in range(20)]
+    versions = await asyncio.gather(*(store.create(NAME, record(nonce)) for nonce in nonces))
+    won = [(nonce, v) for nonce, v in zip(nonces, versions, strict=True) if v is not None]
+    assert len(won) == 1
+    assert await store.read(NAME) == (record(won[0][0]), won[0][1])
+
+
+async def test_one_of_many_replacements_wins(store: Store) -> None:
+    version = await store.create(NAME, record("first"))
+    assert version
+    nonces = [f"nonce-{number}" for number in range(20)]
+    versions = await asyncio.gather(
+        *(store.replace(NAME, record(nonce), version) for nonce in nonces)
+    )
+    won = [(nonce, v) for nonce, v in zip(nonces, versions, strict=True) if v is not None]
+    assert len(won) == 1
+    assert await store.read(NAME) == (record(won[0][0]), won[0][1])

@@ -1,0 +1,714 @@
+"""Whether a failed try is reported as not sent, or as possibly sent, over real sockets.
+
+Everything here runs on the client that ships. The rule under test: `sent=False` only where the
+server saw no request; any doubt is `sent=True`; and one call never makes two requests.
+"""
+
+import asyncio
+import gzip
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from cart_core import partner_center
+from cart_core.partner_center import PartnerCenter, open_client
+from cart_core.upstream import NoReply, Reply
+
+from .raw_server import (
+    Peer,
+    RawServer,
+    Script,
+    answers,
+    keeps_answering,
+    reply,
+    resets,
+    says_nothing,
+    silent,
+)
+
+TOKEN = "planted-bearer-token"
+CUSTOMER = "11111111-2222-3333-4444-555555555555"
+CART = b'{"id":"c"}'
+OK = reply(CART)
+CHUNKED = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The CA that the client trusts, and server contexts good and bad."""
+
+    trusted: Path
+    good: ssl.SSLContext
+    untrusted: ssl.SSLContext
+    wrong_name: ssl.SSLContext
+    expired: ssl.SSLContext
+
+
+def _server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    ca = trustme.CA()
+    trusted = tmp_path_factory.mktemp("tls") / "ca.pem"
+    ca.cert_pem.write_to_path(str(trusted))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    return Certificates(
+        trusted=trusted,
+        good=_server_context(ca.issue_cert("127.0.0.1", "partner-center.invalid")),
+        untrusted=_server_context(trustme.CA().issue_cert("127.0.0.1")),
+        wrong_name=_server_context(ca.issue_cert("elsewhere.example")),
+        expired=_server_context(ca.issue_cert("127.0.0.1", not_after=yesterday)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> pytest.MonkeyPatch:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.trusted))
+    return monkeypatch
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.DEBUG):
+        yield
+    assert TOKEN not in caplog.text
+
+
+@asynccontextmanager
+async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenter]:
+    client = open_client(url, max_connections=max_connections)
+    async with client:
+        yield PartnerCenter(client, base_url=url, application_name="tests")
+
+
+async def post(
+    to: PartnerCenter, *, within: float = 5.0, cart: dict[str, object] | None = None
+) -> Reply | NoReply:
+    result = await to.create_cart(
+        CUSTOMER,
+        {"lineItems": []} if cart is None else cart,
+        token=TOKEN,
+        request_id="11111111-0000-0000-0000-000000000000",
+        correlation_id="22222222-0000-0000-0000-000000000000",
+        locale="en-US",
+        timeout=within,
+    )
+    assert TOKEN not in repr(result)
+    assert TOKEN not in repr(to)
+    return result
+
+
+async def post_once(url: str, *, within: float = 5.0) -> Reply | NoReply:
+    async with center(url) as to:
+        return await post(to, within=within)
+
+
+def not_sent(reason: str, *, timed_out: bool = False) -> NoReply:
+    return NoReply(sent=False, timed_out=timed_out, reason=reason)
+
+
+def unknown(reason: str, *, timed_out: bool = False) -> NoReply:
+    return NoReply(sent=True, timed_out=timed_out, reason=reason)
+
+
+UNREADABLE = unknown("the answer is cut short or garbled")
+CLOSED = unknown("the connection was closed without an answer")
+SILENCE = unknown("no complete answer in time", timed_out=True)
+TOO_LARGE = unknown("the answer is too large")
+
+
+# --- before the request is sent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_connection_refused() -> None:
+    result = await post_once(f"https://127.0.0.1:{free_port()}")
+    assert result == not_sent("the connection could not be made")
+
+
+async def test_no_such_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # A real look-up may take seconds to fail where no name server answers.
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    result = await post_once("https://partner-center.invalid")
+    assert result == not_sent("the host name was not found")
+
+
+async def test_no_room_in_the_servers_backlog() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(3)]
+        try:
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+            result = await post_once(f"https://127.0.0.1:{port}", within=0.3)
+        finally:
+            for filler in fillers:
+                filler.close()
+    assert result == not_sent("no connection in time", timed_out=True)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ("untrusted", "the server's certificate is not valid"),
+        ("wrong_name", "the server's certificate is not valid"),
+        ("expired", "the server's certificate is not valid"),
+    ],
+)
+async def test_bad_certificate(certificates: Certificates, certificate: str, reason: str) -> None:
+    async with RawServer(keeps_answering(OK), getattr(certificates, certificate)) as server:
+        assert await post_once(server.url) == not_sent(reason)
+    assert server.heads == []
+
+
+async def test_plain_text_on_the_tls_port() -> None:
+    async def script(peer: Peer) -> None:
+        assert b"POST" not in await peer.read()
+        await peer.write(reply(b"plain", status="400 Bad Request"))
+
+    async with RawServer(script) as server:
+        assert await post_once(server.url) == not_sent("the TLS handshake failed")
+
+
+async def test_tls_handshake_never_answered() -> None:
+    async with RawServer(says_nothing) as server:
+        result = await post_once(server.url, within=0.3)
+    assert result == not_sent("no connection in time", timed_out=True)
+
+
+async def test_connection_closed_during_the_tls_handshake() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read()
+
+    async with RawServer(script) as server:
+        result = await post_once(server.url)
+    assert isinstance(result, NoReply)
+    assert not result.sent
+
+
+async def test_wait_for_a_free_connection(certificates: Certificates) -> None:
+    async with (
+        RawServer(silent, certificates.good) as server,
+        center(server.url, max_connections=1) as to,
+    ):
+        first = asyncio.create_task(post(to, within=0.6))
+        await server.arrived.wait()
+        assert await post(to, within=0.25) == not_sent("no connection in time", timed_out=True)
+        assert server.requests == 1
+        assert await first == SILENCE
+
+
+# --- the proxy
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        pytest.param(
+            answers(reply(b"", status="403 Forbidden")),
+            not_sent("the proxy refused the connection"),
+            id="403",
+        ),
+        pytest.param(
+            answers(reply(b"", status="407 Proxy Authentication Required")),
+            not_sent("the proxy refused the connection"),
+            id="407",
+        ),
+        pytest.param(
+            answers(reply(b"", status="502 Bad Gateway")),
+            not_sent("the proxy refused the connection"),
+            id="502",
+        ),
+        pytest.param(silent, not_sent("no connection in time", timed_out=True), id="silent"),
+        # Not told apart from a server that hangs up: the doubtful answer is the safe one.
+        pytest.param(answers(b""), CLOSED, id="hangs up"),
+        pytest.param(answers(b"garbage\r\n\r\n"), UNREADABLE, id="garbled"),
+    ],
+)
+async def test_proxy_makes_no_tunnel(
+    environment: pytest.MonkeyPatch,
+    certificates: Certificates,
+    script: Script,
+    expected: NoReply,
+) -> None:
+    async with (
+        RawServer(keeps_answering(OK), certificates.good) as server,
+        RawServer(script) as proxy,
+    ):
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert await post_once(server.url, within=0.5) == expected
+        assert server.heads == []
+        assert proxy.heads[0].startswith(b"CONNECT ")
+        assert TOKEN.encode() not in b"".join(proxy.heads)
+
+
+async def test_proxy_refuses_the_connection(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    result = await post_once("https://partner-center.invalid")
+    assert result == not_sent("the proxy could not be reached")
+
+
+def tunnels_to(port: int) -> Script:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await peer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+        async def back() -> None:
+            try:
+                while data := await reader.read(65536):
+                    await peer.write(data)
+            finally:
+                peer.abort()
+
+        returning = asyncio.create_task(back())
+        try:
+            while data := await peer.read():
+                writer.write(data)
+        finally:
+            writer.close()
+            await asyncio.gather(returning, return_exceptions=True)
+
+    return script
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+@pytest.mark.parametrize(
+    ("script", "expected"), [(keeps_answering(OK), None), (answers(), CLOSED), (resets, CLOSED)]
+)
+async def test_through_the_proxys_tunnel(
+    environment: pytest.MonkeyPatch,
+    certificates: Certificates,
+    script: Script,
+    expected: NoReply | None,
+    scheme: str,
+) -> None:
+    async with (
+        RawServer(script, certificates.good) as server,
+        RawServer(tunnels_to(server.port)) as proxy,
+    ):
+        environment.setenv("HTTPS_PROXY", f"{scheme}127.0.0.1:{proxy.port}")
+        result = await post_once("https://partner-center.invalid")
+        assert result == (expected or Reply(201, {"content-length": "10"}, CART))
+        assert server.requests == 1
+        assert proxy.heads[0].startswith(b"CONNECT partner-center.invalid:443 ")
+        assert TOKEN.encode() not in b"".join(proxy.heads)
+
+
+async def test_bad_certificate_behind_the_proxy(
+    environment: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    async with (
+        RawServer(keeps_answering(OK), certificates.wrong_name) as server,
+        RawServer(tunnels_to(server.port)) as proxy,
+    ):
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        result = await post_once("https://partner-center.invalid")
+        assert result == not_sent("the server's certificate is not valid")
+        assert server.heads == []
+
+
+async def test_no_proxy_is_honoured(
+    environment: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    environment.setenv("NO_PROXY", "127.0.0.1,localhost")
+    async with RawServer(keeps_answering(OK), certificates.good) as server:
+        assert isinstance(await post_once(server.url), Reply)
+
+
+# --- after the request is sent
+
+
+async def _reads_the_head_and_resets(peer: Peer) -> None:
+    await peer.read()
+    peer.reset()
+
+
+async def _resets_at_once(peer: Peer) -> None:
+    peer.reset()
+
+
+def _drips(*parts: bytes) -> Script:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        for part in parts:
+            await peer.write(part)
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    return script
+
+
+def _holds_after(data: bytes) -> Script:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(data)
+        await asyncio.sleep(60)
+
+    return script
+
+
+def _resets_after(data: bytes) -> Script:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(data)
+        await asyncio.sleep(0.02)
+        peer.reset()
+
+    return script
+
+
+async def _endless_100(peer: Peer) -> None:
+    await peer.read_request()
+    while True:
+        await peer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await asyncio.sleep(0.01)
+
+
+GZIPPED = gzip.compress(CART * 50)
+BOMB = gzip.compress(bytes(partner_center.MAX_REPLY_BYTES + 1))
+GZIP = "Content-Encoding: gzip"
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        pytest.param(answers(), CLOSED, id="close"),
+        pytest.param(_resets_at_once, None, id="reset at once"),
+        pytest.param(_reads_the_head_and_resets, None, id="reset while reading"),
+        pytest.param(resets, None, id="reset"),
+        pytest.param(silent, SILENCE, id="silence"),
+        pytest.param(_holds_after(b"HTTP/1.1 201 Cre"), SILENCE, id="silence in the head"),
+        pytest.param(_holds_after(OK[:-2]), SILENCE, id="silence in the body"),
+        pytest.param(
+            _drips(b"HTTP/1.1 201 Created\r\nContent-Length: 99999\r\n\r\n"), SILENCE, id="drip"
+        ),
+        pytest.param(_endless_100, SILENCE, id="endless 100"),
+        pytest.param(answers(b"HTTP/1.1 201 Cre"), CLOSED, id="cut head"),
+        pytest.param(answers(OK[:-2]), UNREADABLE, id="cut body"),
+        pytest.param(_resets_after(OK[:-2]), None, id="reset in the body"),
+        pytest.param(answers(CHUNKED), UNREADABLE, id="chunked, cut at once"),
+        pytest.param(answers(CHUNKED + b"a\r\n{"), UNREADABLE, id="cut chunk"),
+        pytest.param(answers(CHUNKED + b"a\r\n" + CART), UNREADABLE, id="cut after a chunk"),
+        pytest.param(answers(CHUNKED + b"a\r\n" + CART + b"\r\n"), UNREADABLE, id="no last chunk"),
+        pytest.param(answers(CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"), UNREADABLE, id="bad chunk size"),
+        pytest.param(answers(CHUNKED + b"1\r\n{}\r\n0\r\n\r\n"), UNREADABLE, id="wrong chunk size"),
+        # The engine wakes no reader of a body that goes bad after its first piece: the end of the
+        # try does.
+        pytest.param(answers(CHUNKED, b"zz\r\n", pause=0.02), SILENCE, id="bad chunk size, later"),
+        pytest.param(answers(b"garbage\r\n\r\n"), UNREADABLE, id="garbled status line"),
+        pytest.param(answers(b"HTTP/1.1 abc Created\r\n\r\n"), UNREADABLE, id="status is a word"),
+        pytest.param(answers(b"HTTP/1.1 20 Created\r\n\r\n"), UNREADABLE, id="two-digit status"),
+        pytest.param(answers(b"HTTP/1.1 2010 Created\r\n\r\n"), UNREADABLE, id="long status"),
+        pytest.param(answers(b"HTTP/2 201\r\n\r\n"), UNREADABLE, id="HTTP/2 line"),
+        pytest.param(answers(b"\x00\x00\x12\x04\x00\x00\x00"), UNREADABLE, id="HTTP/2 frame"),
+        pytest.param(answers(CART), UNREADABLE, id="body without a head"),
+        pytest.param(
+            answers(b"HTTP/1.1 201 Created\r\nno colon\r\n\r\n"), UNREADABLE, id="garbled header"
+        ),
+        pytest.param(
+            answers(b"HTTP/1.1 201 Created\r\nX: a\x00b\r\n\r\n"), UNREADABLE, id="NUL in a header"
+        ),
+        pytest.param(
+            answers(b"HTTP/1.1 201 Created\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"),
+            UNREADABLE,
+            id="huge header",
+        ),
+        pytest.param(
+            answers(b"HTTP/1.1 201 Created\r\nContent-Length: -1\r\n\r\n"),
+            UNREADABLE,
+            id="negative length",
+        ),
+        pytest.param(
+            answers(b"HTTP/1.1 201 Created\r\nContent-Length: x\r\n\r\n"),
+            UNREADABLE,
+            id="length is a word",
+        ),
+        pytest.param(
+            answers(reply(CART, "Content-Length: 3")), UNREADABLE, id="two different lengths"
+        ),
+        pytest.param(
+            answers(reply(CART, "Transfer-Encoding: chunked")), UNREADABLE, id="length and chunks"
+        ),
+        pytest.param(
+            answers(reply(b"", "Location: http://a:b", status="307 Moved")),
+            UNREADABLE,
+            id="Location with a bad port",
+        ),
+        pytest.param(
+            answers(reply(b"", "Location: http:a/b", status="307 Moved")),
+            UNREADABLE,
+            id="garbled Location",
+        ),
+        pytest.param(answers(b"HTTP/1.1 100 Continue\r\n\r\n"), CLOSED, id="100 and no more"),
+        pytest.param(
+            answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+            UNREADABLE,
+            id="101",
+        ),
+        pytest.param(answers(reply(GZIPPED[:-9], GZIP)), UNREADABLE, id="cut gzip"),
+        pytest.param(answers(reply(CART, GZIP)), UNREADABLE, id="gzip that is none"),
+        pytest.param(answers(reply(GZIPPED + b"x", GZIP)), UNREADABLE, id="more than gzip"),
+        pytest.param(answers(reply(BOMB, GZIP)), UNREADABLE, id="gzip bomb"),
+        pytest.param(
+            answers(reply(CART, "Content-Encoding: br")), UNREADABLE, id="unknown encoding"
+        ),
+        pytest.param(
+            answers(reply(bytes(partner_center.MAX_REPLY_BYTES + 1))), TOO_LARGE, id="too large"
+        ),
+    ],
+)
+async def test_no_complete_answer(
+    certificates: Certificates, script: Script, expected: NoReply | None
+) -> None:
+    """A failed try is not repeated, and gives its place in the pool (of one) back.
+
+    `None`: any NoReply that says "sent"; which one depends on what the reset overtakes.
+    """
+    within = 0.2 if expected == SILENCE else 5.0
+    async with (
+        RawServer(script, certificates.good) as server,
+        center(server.url, max_connections=1) as to,
+    ):
+        result = await post(to, within=within)
+        assert isinstance(result, NoReply)
+        assert result.sent
+        assert expected is None or result == expected
+        assert server.connections == 1
+        assert server.requests <= 1
+        assert expected is None or server.requests == 1
+        again = await post(to, within=within)
+        assert isinstance(again, NoReply)
+        assert again.sent
+        assert server.requests <= 2
+
+
+# --- complete answers
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "body"),
+    [
+        pytest.param(OK, 201, CART, id="length"),
+        pytest.param(CHUNKED + b"a\r\n" + CART + b"\r\n0\r\n\r\n", 201, CART, id="chunked"),
+        pytest.param(b"HTTP/1.1 201 Created\r\n\r\n" + CART, 201, CART, id="until the close"),
+        pytest.param(b"HTTP/1.1 201\r\nContent-Length: 0\r\n\r\n", 201, b"", id="no reason"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", id="no content"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 201, CART, id="100 first"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, 201, CART, id="103"),
+        pytest.param(b"HTTP/1.0 201 Created\r\n\r\n" + CART, 201, CART, id="HTTP/1.0"),
+        pytest.param(reply(b"\xef\xbb\xbf" + CART), 201, b"\xef\xbb\xbf" + CART, id="BOM kept"),
+        pytest.param(reply(GZIPPED, GZIP), 201, CART * 50, id="gzip"),
+        pytest.param(reply(b"<html>", status="502 Bad Gateway"), 502, b"<html>", id="5xx"),
+        pytest.param(reply(b"", status="799 Odd"), 799, b"", id="odd status"),
+        pytest.param(reply(CART, status="400 Ung\xfcltig"), 400, CART, id="reason in Latin-1"),
+    ],
+)
+async def test_complete_answer(
+    certificates: Certificates, data: bytes, status: int, body: bytes
+) -> None:
+    async with RawServer(answers(data), certificates.good) as server:
+        result = await post_once(server.url)
+        assert isinstance(result, Reply)
+        assert (result.status, result.body) == (status, body)
+        assert server.requests == 1
+
+
+async def test_what_is_sent(certificates: Certificates) -> None:
+    async with RawServer(keeps_answering(OK), certificates.good) as server:
+        await post_once(server.url)
+        request_line, *headers = server.heads[0].decode().split("\r\n")[:-2]
+        assert request_line == f"POST /v1/customers/{CUSTOMER}/carts HTTP/1.1"
+        assert sorted(header.split(":")[0].lower() for header in headers) == [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "content-length",
+            "content-type",
+            "host",
+            "ms-correlationid",
+            "ms-partnercenter-application",
+            "ms-requestid",
+            "user-agent",
+            "x-locale",
+        ]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Moved", "308"])
+async def test_redirect_is_not_followed(certificates: Certificates, status: str) -> None:
+    async with RawServer(keeps_answering(OK), certificates.good) as elsewhere:
+        redirect = reply(b"", f"Location: {elsewhere.url}/elsewhere", status=status)
+        async with RawServer(keeps_answering(redirect), certificates.good) as server:
+            result = await post_once(server.url)
+            assert isinstance(result, Reply)
+            assert result.status == int(status[:3])
+            assert server.requests == 1
+        assert elsewhere.heads == []
+
+
+async def test_no_cookie_is_kept(
+    environment: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    url = "https://partner-center.invalid"  # cookie jars refuse bare addresses of themselves
+    data = reply(CART, "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2")
+    async with (
+        RawServer(keeps_answering(data), certificates.good) as server,
+        RawServer(tunnels_to(server.port)) as proxy,
+    ):
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        client = open_client(url)
+        async with client:
+            to = PartnerCenter(client, base_url=url, application_name="tests")
+            for _ in range(3):
+                assert isinstance(await post(to), Reply)
+            assert len(client.cookies.jar) == 0
+        assert (server.connections, server.requests) == (1, 3)
+        assert b"cookie" not in b"".join(server.heads).lower()
+
+
+@pytest.mark.parametrize(
+    "status", ["413 Payload Too Large", "429 Too Many Requests", "401 Unauthorized"]
+)
+async def test_answer_before_the_request_is_read(certificates: Certificates, status: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.write(reply(b"early", status=status))
+        await asyncio.sleep(60)
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        result = await post(to, cart={"x": "y" * 256 * 1024})
+        assert isinstance(result, Reply)
+        assert result.body == b"early"
+
+
+# --- connections that are used again
+
+
+async def test_idle_connection_closed_by_the_server(certificates: Certificates) -> None:
+    """Seen in time: the next try makes a connection of its own."""
+    async with (
+        RawServer(answers(OK), certificates.good) as server,
+        center(server.url) as to,
+    ):
+        assert isinstance(await post(to), Reply)
+        await asyncio.sleep(0.05)
+        assert isinstance(await post(to), Reply)
+        assert (server.connections, server.requests) == (2, 2)
+
+
+@pytest.mark.parametrize("drop", [Peer.abort, Peer.reset])
+async def test_idle_connection_closed_unnoticed(
+    certificates: Certificates, drop: Callable[[Peer], None]
+) -> None:
+    """The close is under way when the next try is written: unknown, and not sent again."""
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        await peer.read_request()
+        await peer.write(OK)
+        await asyncio.sleep(60)
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        assert isinstance(await post(to), Reply)
+        drop(peers[0])
+        result = await post(to)
+        assert isinstance(result, NoReply)
+        assert result.sent
+        assert (server.connections, server.requests) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "end", [Peer.hang_up, Peer.reset], ids=["closes the connection", "resets the connection"]
+)
+async def test_reused_connection_lost_after_the_second_request(
+    certificates: Certificates, end: Callable[[Peer], Awaitable[None] | None]
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(OK)
+        await peer.read_request()
+        ended = end(peer)
+        if ended is not None:
+            await ended
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        assert isinstance(await post(to), Reply)
+        result = await post(to)
+        assert isinstance(result, NoReply)
+        assert result.sent
+        await asyncio.sleep(0.05)
+        assert (server.connections, server.requests) == (1, 2)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+async def test_unasked_answer_is_nobodys(certificates: Certificates, pause: float) -> None:
+    """A second answer to the first request must not be taken for the answer to the second."""
+    stray = reply(b'{"id":"stray"}')
+
+    async with (
+        RawServer(keeps_answering(OK + stray, OK), certificates.good) as server,
+        center(server.url) as to,
+    ):
+        for _ in range(2):
+            result = await post(to)
+            assert isinstance(result, Reply)
+            assert result.body == CART
+            await asyncio.sleep(pause)
+        assert (server.connections, server.requests) == (2, 2)
+
+
+async def test_answer_after_the_try_is_nobodys(certificates: Certificates) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        if server.requests == 1:
+            await asyncio.sleep(0.3)
+            await peer.write(reply(b'{"id":"late"}'))
+        await peer.write(OK)
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        assert await post(to, within=0.2) == SILENCE
+        result = await post(to)
+        assert isinstance(result, Reply)
+        assert result.body == CART
+
+
+# --- the caller goes away
+
+
+async def test_cancellation_passes_untouched(certificates: Certificates) -> None:
+    async with RawServer(silent, certificates.good) as server, center(server.url) as to:
+        task = asyncio.create_task(post(to))
+        await server.arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert server.connections == 1

@@ -1,0 +1,318 @@
+import logging
+from typing import Any
+
+import pytest
+
+from cart_core.http import (
+    Call,
+    Request,
+    Response,
+    answer,
+    correlation_id,
+    customer_flaws,
+    json_body,
+    locale,
+)
+from cart_core.problem import Fault, FieldError, Problem
+
+from .builders import CUSTOMER, MARKER
+
+NEW = "0a0a0a0a-0000-4000-8000-000000000000"
+OTHER = "1b1b1b1b-1111-4111-8111-111111111111"
+LIMIT = 1000
+
+
+def request(body: bytes = b"{}", **headers: str) -> Request:
+    return Request({name.replace("_", "-"): value for name, value in headers.items()}, {}, body)
+
+
+# --- Body -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="no-content-type"),
+        pytest.param({"content_type": ""}, id="empty-content-type"),
+        pytest.param({"content_type": "application/json"}, id="json"),
+        pytest.param({"content_type": "Application/JSON"}, id="capitals"),
+        pytest.param({"content_type": " application/json "}, id="spaces"),
+        pytest.param({"content_type": "application/json; charset=utf-8"}, id="charset"),
+        pytest.param({"content_type": "application/json;charset=UTF-8"}, id="charset-capitals"),
+        pytest.param({"content_type": 'application/json; charset="utf-8"'}, id="charset-quoted"),
+        pytest.param({"content_type": "application/json; odata=verbose"}, id="other-parameter"),
+        pytest.param({"content_type": "application/vnd.cart.v1+json"}, id="suffix"),
+        pytest.param({"content_type": "application/ld+JSON; profile=x"}, id="suffix-parameter"),
+        pytest.param({"content_encoding": ""}, id="empty-encoding"),
+    ],
+)
+def test_a_json_body_is_taken(headers: dict[str, str]) -> None:
+    assert json_body(request(b'{"a":1}', **headers), LIMIT) == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "text/json",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/octet-stream",
+        "application/jsonp",
+        "application/x-json",
+        "application/json-seq",
+        "application/json+xml",
+        "application/problem",
+        "json",
+        "+json",
+        "application/",
+        "/json",
+        "*/*",
+        "application/json; charset=utf-16",
+        "application/json; charset=latin-1",
+        'application/json; charset="iso-8859-1"',
+        "application/json; Charset=UTF-7",
+        "application/vnd.cart+json; charset=windows-1252",
+    ],
+)
+def test_another_media_type_is_refused(content_type: str) -> None:
+    _refused(request(content_type=content_type), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "zstd", "gzip, gzip", "x"])
+def test_an_encoded_body_is_refused(encoding: str) -> None:
+    _refused(request(content_encoding=encoding), 415, "unsupported_content_encoding")
+
+
+@pytest.mark.parametrize("size", [0, 1, LIMIT - 1, LIMIT])
+def test_a_body_up_to_the_limit_is_taken(size: int) -> None:
+    assert len(json_body(request(b"x" * size), LIMIT)) == size
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, LIMIT * 100])
+def test_a_body_beyond_the_limit_is_refused(size: int) -> None:
+    problem = _refused(request(b"x" * size), 413, "body_too_large")
+
+    assert str(LIMIT) in problem.detail
+
+
+def _refused(wrong: Request, status: int, code: str) -> Problem:
+    with pytest.raises(Problem) as refused:
+        json_body(wrong, LIMIT)
+    problem = refused.value
+    assert (problem.kind.status, problem.code) == (status, code)
+    assert (problem.outcome, problem.kind.retryable) == ("not_sent", False)
+    return problem
+
+
+# --- Customer, correlation id, locale ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "customer", [CUSTOMER, CUSTOMER.upper(), "0" * 8 + "-0000" * 3 + "-" + "0" * 12]
+)
+def test_a_customer_is_a_guid_in_any_case(customer: str) -> None:
+    assert customer_flaws(customer) == []
+
+
+NO_GUIDS = [
+    pytest.param("", id="empty"),
+    pytest.param("me", id="word"),
+    pytest.param(CUSTOMER[:-1], id="short"),
+    pytest.param(CUSTOMER + "0", id="long"),
+    pytest.param(CUSTOMER.replace("-", ""), id="without-hyphens"),
+    pytest.param("{" + CUSTOMER + "}", id="braces"),
+    pytest.param(CUSTOMER.replace("d", "g"), id="no-hexadecimal"),
+    pytest.param(CUSTOMER + "\n", id="line-break"),
+    pytest.param(CUSTOMER + "\r\nX-Admin: 1", id="crlf"),
+    pytest.param("\0" + CUSTOMER, id="nul"),
+    pytest.param(" " + CUSTOMER, id="space"),
+    pytest.param(CUSTOMER.replace("0", "\uff10"), id="full-width-digit"),
+    pytest.param(CUSTOMER.replace("0", "\u0660"), id="arabic-digit"),
+    pytest.param("..", id="parent"),
+    pytest.param("../" + CUSTOMER, id="parent-of"),
+    pytest.param(CUSTOMER + "/../" + OTHER, id="traversal"),
+    pytest.param("%2e%2e%2f" + CUSTOMER, id="encoded-traversal"),
+    pytest.param(CUSTOMER + "%00", id="encoded-nul"),
+    pytest.param(CUSTOMER + "?x=1", id="query"),
+    pytest.param(CUSTOMER + "#x", id="fragment"),
+    pytest.param(CUSTOMER + ";x", id="parameter"),
+    pytest.param("a" * 100_000, id="huge"),
+]
+
+
+@pytest.mark.parametrize("customer", NO_GUIDS)
+def test_anything_else_is_no_customer(customer: str) -> None:
+    (flaw,) = customer_flaws(customer)
+
+    assert "customerId" in flaw.detail
+    assert flaw.pointer == ""
+    assert len(customer) < 3 or customer not in flaw.detail
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param({}, NEW, id="none"),
+        pytest.param({"ms-correlationid": OTHER}, OTHER, id="ms"),
+        pytest.param({"ms-correlationid": OTHER.upper()}, OTHER, id="ms-capitals"),
+        pytest.param({"x-ms-client-tracking-id": OTHER}, OTHER, id="logic-apps"),
+        pytest.param(
+            {"ms-correlationid": OTHER, "x-ms-client-tracking-id": CUSTOMER}, OTHER, id="both"
+        ),
+        pytest.param(
+            {"ms-correlationid": "junk", "x-ms-client-tracking-id": OTHER}, OTHER, id="ms-wrong"
+        ),
+        pytest.param({"x-ms-client-tracking-id": "08585-run-1CU12"}, NEW, id="run-name"),
+        pytest.param({"ms-requestid": OTHER}, NEW, id="a-request-id-is-never-used"),
+    ],
+)
+def test_the_correlation_id_is_the_callers_where_it_is_a_guid(
+    headers: dict[str, str], expected: str
+) -> None:
+    assert correlation_id(headers, NEW).lower() == expected
+
+
+@pytest.mark.parametrize(
+    "wrong", [value for value in NO_GUIDS if value.id not in {"line-break", "space"}]
+)
+def test_another_correlation_id_is_never_an_error(wrong: str) -> None:
+    assert correlation_id({"ms-correlationid": wrong}, NEW) == NEW
+
+
+@pytest.mark.parametrize("padded", [f" {OTHER}", f"{OTHER}\n", f"\r\n{OTHER} "])
+def test_a_correlation_id_is_sent_on_without_what_surrounds_it(padded: str) -> None:
+    assert correlation_id({"ms-correlationid": padded}, NEW) in {OTHER, NEW}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("de-DE", "de-DE"),
+        ("en", "en"),
+        ("zh-Hans-CN", "zh-Hans-CN"),
+        (" fr-FR ", "fr-FR"),
+        ("", "en-US"),
+        ("*", "en-US"),
+        ("de_DE", "en-US"),
+        ("de-DE,en;q=0.5", "en-US"),
+        ("de-DE\r\nX-Admin: 1", "en-US"),
+        ("x" * 10_000, "en-US"),
+        ("d\u00e9", "en-US"),
+    ],
+)
+def test_the_locale_is_the_callers_where_it_is_a_language(value: str, expected: str) -> None:
+    assert locale({"x-locale": value}, "en-US") == expected
+    assert locale({}, "en-US") == "en-US"
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_handed_through() -> None:
+    async def operation(_: Request, call: Call) -> Response:
+        call.request_id = OTHER
+        return Response(201, {"id": "x"}, call.headers())
+
+    response = await answer(operation, request(), NEW)
+
+    assert (response.status, response.body) == (201, {"id": "x"})
+    assert response.headers == {"MS-CorrelationId": NEW, "MS-RequestId": OTHER}
+
+
+async def test_a_problem_becomes_its_answer() -> None:
+    async def operation(_: Request, call: Call) -> Response:
+        call.request_id = OTHER
+        call.partner_center_headers = {"MS-CV": "cv"}
+        raise Problem(
+            "partner_center_throttled",
+            "Slow down.",
+            errors=[FieldError("/a", "b", "c")],
+            fault=Fault(429, description="Slow down."),
+            retry_after=57,
+        )
+
+    response = await answer(operation, request(ms_correlationid=CUSTOMER), NEW)
+
+    assert response.status == 429
+    assert response.headers == {
+        "MS-CorrelationId": CUSTOMER,
+        "MS-RequestId": OTHER,
+        "MS-CV": "cv",
+        "Retry-After": "57",
+    }
+    body = response.body
+    assert (body["requestId"], body["correlationId"]) == (OTHER, CUSTOMER)
+    assert (body["status"], body["outcome"], body["retryable"]) == (429, "rejected", True)
+    assert body["partnerCenter"]["status"] == 429
+    assert body["errors"] == [{"pointer": "/a", "code": "b", "detail": "c"}]
+
+
+async def test_before_anything_is_sent_there_is_no_request_id() -> None:
+    async def operation(_: Request, __: Call) -> Response:
+        raise Problem("invalid_json", "No.")
+
+    response = await answer(operation, request(), NEW)
+
+    assert response.headers == {"MS-CorrelationId": NEW}
+    assert response.body["requestId"] is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", None),
+        ("*/*", None),
+        ("application/*", None),
+        ("application/json", None),
+        ("application/problem+json", "application/problem+json"),
+        ("application/json, application/problem+json;q=0.9", "application/problem+json"),
+        ("Application/Problem+JSON", "application/problem+json"),
+        ("application/problem+xml", None),
+    ],
+)
+async def test_problem_json_only_where_accept_names_it(accept: str, media_type: str | None) -> None:
+    async def fails(_: Request, __: Call) -> Response:
+        raise Problem("invalid_json", "No.")
+
+    async def works(_: Request, __: Call) -> Response:
+        return Response(201, {})
+
+    failed = await answer(fails, request(accept=accept), NEW)
+    worked = await answer(works, request(accept=accept), NEW)
+
+    assert failed.headers.get("Content-Type", "application/json") == (
+        media_type or "application/json"
+    )
+    assert "Content-Type" not in worked.headers
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(MARKER), KeyError(MARKER), RuntimeError(MARKER), RecursionError(MARKER)],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("sent", [True, False])
+async def test_an_unexpected_exception_is_a_500_that_tells_nothing(
+    error: Exception, sent: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def operation(_: Request, call: Call) -> Response:
+        if sent:
+            call.request_id = OTHER
+        try:
+            raise OSError(MARKER)
+        except OSError:
+            raise error from None
+
+    with caplog.at_level(logging.DEBUG):
+        response = await answer(operation, request(), NEW)
+
+    body: dict[str, Any] = response.body
+    assert (response.status, body["code"]) == (500, "internal_error")
+    assert body["outcome"] == ("unknown" if sent else "not_sent")
+    assert body["correlationId"] == NEW
+    assert MARKER not in str(body)
+    assert NEW in caplog.text
+    assert type(error).__name__ in caplog.text
+    assert MARKER not in caplog.text

@@ -1,0 +1,348 @@
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from typing import get_args
+
+import pytest
+
+from cart_core.problem import CATALOGUE
+from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
+
+LIFE = 3600.0
+DEFINITE = TokenFailure("token_rejected", "wrong secret")
+PASSING = TokenFailure("token_unavailable", "Entra is down")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Fetch:
+    """Gives out token-1, token-2 and so on. `failing` makes it fail, `gate` makes it wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.calls = 0
+        self.failing: BaseException | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self) -> AccessToken:
+        self.calls += 1
+        call = self.calls
+        assert self.gate.wait(10)
+        if self.failing:
+            raise self.failing
+        return AccessToken(f"token-{call}", self.clock.now + LIFE)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def fetch(clock: Clock) -> Fetch:
+    return Fetch(clock)
+
+
+@pytest.fixture
+def cache(fetch: Fetch, clock: Clock) -> TokenCache:
+    return TokenCache(fetch, clock=clock)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - a thread has no event to wait for
+            await asyncio.sleep(0.001)
+
+
+async def settled() -> None:
+    """Lets background fetches come to their end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def failure_of(attempt: Awaitable[AccessToken]) -> TokenFailure:
+    with pytest.raises(TokenFailure) as caught:
+        await attempt
+    return caught.value
+
+
+def test_every_code_says_whether_it_is_retryable() -> None:
+    assert set(get_args(FailureCode)) <= set(CATALOGUE)
+    assert not TokenFailure("consent_required", "sign in").kind.retryable
+    assert TokenFailure("vault_unavailable", "try again").kind.retryable
+
+
+def test_a_token_does_not_show_its_value() -> None:
+    assert "planted" not in repr(AccessToken("planted", 1.0))
+
+
+async def test_a_token_is_fetched_once_and_kept(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    first = await cache.get()
+    clock.now += LIFE - 300.1
+    assert await cache.get() is first
+    await settled()
+    assert fetch.calls == 1
+
+
+async def test_a_kept_token_comes_without_giving_up_the_loop(cache: TokenCache) -> None:
+    await cache.get()
+    look_up = cache.get()
+    with pytest.raises(StopIteration):
+        look_up.send(None)
+
+
+async def test_200_callers_wait_for_one_fetch(cache: TokenCache, fetch: Fetch) -> None:
+    fetch.gate.clear()
+    callers = [asyncio.create_task(cache.get()) for _ in range(200)]
+    await until(lambda: fetch.calls == 1)
+    fetch.gate.set()
+    assert {token.value for token in await asyncio.gather(*callers)} == {"token-1"}
+    assert fetch.calls == 1
+
+
+async def test_200_callers_share_one_failure(cache: TokenCache, fetch: Fetch) -> None:
+    fetch.failing = PASSING
+    outcomes = await asyncio.gather(*(cache.get() for _ in range(200)), return_exceptions=True)
+    assert {str(outcome) for outcome in outcomes} == {str(PASSING)}
+    assert fetch.calls == 1
+
+
+async def test_a_cancelled_caller_spares_the_others(cache: TokenCache, fetch: Fetch) -> None:
+    fetch.gate.clear()
+    first, *others = [asyncio.create_task(cache.get()) for _ in range(3)]
+    await until(lambda: fetch.calls == 1)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    fetch.gate.set()
+    assert {token.value for token in await asyncio.gather(*others)} == {"token-1"}
+
+
+async def test_the_fetch_outlives_all_its_callers(cache: TokenCache, fetch: Fetch) -> None:
+    fetch.gate.clear()
+    only = asyncio.create_task(cache.get())
+    await until(lambda: fetch.calls == 1)
+    only.cancel()
+    await asyncio.wait([only])
+    fetch.gate.set()
+    assert (await cache.get()).value == "token-1"
+    assert fetch.calls == 1
+
+
+async def test_an_ended_token_is_not_returned(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    await cache.get()
+    clock.now += LIFE
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_a_token_in_its_last_minutes_is_returned_while_a_newer_one_is_fetched(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    await cache.get()
+    clock.now += LIFE - 300
+    fetch.gate.clear()
+    for _ in range(3):
+        assert (await cache.get()).value == "token-1"
+    await until(lambda: fetch.calls == 2)
+    fetch.gate.set()
+    await settled()
+    assert (await cache.get()).value == "token-2"
+    assert fetch.calls == 2
+
+
+@pytest.mark.parametrize("failing", [PASSING, DEFINITE], ids=lambda failure: failure.code)
+async def test_a_failed_early_fetch_keeps_the_valid_token_and_waits_30_seconds(
+    cache: TokenCache,
+    fetch: Fetch,
+    clock: Clock,
+    failing: TokenFailure,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await cache.get()
+    clock.now += LIFE - 299
+    fetch.failing = failing
+    for seconds, calls in ((0, 2), (29.9, 2), (0.1, 3), (29.9, 3), (0.2, 4)):
+        clock.now += seconds
+        assert (await cache.get()).value == "token-1"
+        await settled()
+        assert fetch.calls == calls
+    assert [r.levelno for r in caplog.records if r.name == "cart_core.tokens"] == [
+        logging.WARNING
+    ] * 3
+    fetch.failing = None
+    clock.now += 30
+    await cache.get()
+    await settled()
+    assert (await cache.get()).value == "token-5"
+
+
+async def test_a_passing_failure_is_tried_again_by_the_next_request(
+    cache: TokenCache, fetch: Fetch
+) -> None:
+    fetch.failing = PASSING
+    assert (await failure_of(cache.get())).code == "token_unavailable"
+    fetch.failing = None
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_a_definite_failure_stands_for_30_seconds(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    fetch.failing = DEFINITE
+    await failure_of(cache.get())
+    fetch.failing = None
+    clock.now += 29.9
+    remembered = await failure_of(cache.get())
+    assert (remembered.code, remembered.detail) == (DEFINITE.code, DEFINITE.detail)
+    assert fetch.calls == 1
+    clock.now += 0.1
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_a_clock_set_back_does_not_prolong_a_failure(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    fetch.failing = DEFINITE
+    await failure_of(cache.get())
+    fetch.failing = None
+    clock.now -= 3600
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_failures_bring_nothing_along(cache: TokenCache, fetch: Fetch) -> None:
+    def failing_with_context() -> AccessToken:
+        try:
+            raise ValueError("planted")
+        except ValueError:
+            raise DEFINITE from None
+
+    caught = [await failure_of(TokenCache(failing_with_context).get())]
+    fetch.failing = DEFINITE
+    caught += [await failure_of(cache.get()), await failure_of(cache.get())]
+    for failure in caught:
+        assert failure.__context__ is None
+        assert failure.__cause__ is None
+
+
+async def test_renew_fetches_a_newer_token(cache: TokenCache, fetch: Fetch) -> None:
+    rejected = await cache.get()
+    assert (await cache.renew(rejected)).value == "token-2"
+    assert (await cache.get()).value == "token-2"
+    assert fetch.calls == 2
+
+
+async def test_renew_returns_at_once_what_others_have_renewed(
+    cache: TokenCache, fetch: Fetch
+) -> None:
+    rejected = await cache.get()
+    await cache.renew(rejected)
+    assert (await cache.renew(rejected)).value == "token-2"
+    assert fetch.calls == 2
+
+
+async def test_200_rejected_callers_renew_once(cache: TokenCache, fetch: Fetch) -> None:
+    rejected = await cache.get()
+    fetch.gate.clear()
+    callers = [asyncio.create_task(cache.renew(rejected)) for _ in range(200)]
+    await until(lambda: fetch.calls == 2)
+    fetch.gate.set()
+    assert {token.value for token in await asyncio.gather(*callers)} == {"token-2"}
+    assert fetch.calls == 2
+
+
+async def test_renew_joins_an_early_fetch(cache: TokenCache, fetch: Fetch, clock: Clock) -> None:
+    rejected = await cache.get()
+    clock.now += LIFE - 10
+    fetch.gate.clear()
+    await cache.get()
+    renewed = asyncio.create_task(cache.renew(rejected))
+    await until(lambda: fetch.calls == 2)
+    fetch.gate.set()
+    assert (await renewed).value == "token-2"
+    assert fetch.calls == 2
+
+
+async def test_a_fetch_is_forced_once_in_30_seconds(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    renewed = await cache.renew(await cache.get())
+    clock.now += 29.9
+    failure = await failure_of(cache.renew(renewed))
+    assert failure.code == "token_rejected"
+    assert "newly issued" in failure.detail
+    assert fetch.calls == 2
+    clock.now += 0.1
+    assert (await cache.renew(renewed)).value == "token-3"
+
+
+async def test_a_failed_forced_fetch_is_remembered_for_30_seconds(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    rejected = await cache.get()
+    fetch.failing = PASSING
+    for seconds in (0, 29.9):
+        clock.now += seconds
+        failure = await failure_of(cache.renew(rejected))
+        assert (failure.code, failure.detail) == (PASSING.code, PASSING.detail)
+    assert fetch.calls == 2
+    clock.now += 0.1
+    fetch.failing = None
+    assert (await cache.renew(rejected)).value == "token-3"
+
+
+async def test_renew_respects_a_definite_failure_of_an_early_fetch(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    token = await cache.get()
+    clock.now += LIFE - 100
+    fetch.failing = DEFINITE
+    await cache.get()
+    await settled()
+    assert (await failure_of(cache.renew(token))).detail == DEFINITE.detail
+    assert fetch.calls == 2
+
+
+async def test_a_fetch_that_hangs_is_given_up(fetch: Fetch, clock: Clock) -> None:
+    cache = TokenCache(fetch, clock=clock, deadline=0.01)
+    fetch.gate.clear()
+    failure = await failure_of(cache.get())
+    assert failure.code == "token_unavailable"
+    assert "0.01 seconds" in failure.detail
+    fetch.gate.set()
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_a_bug_is_not_taken_for_a_failure(
+    cache: TokenCache, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetch.failing = ZeroDivisionError("planted")
+    with pytest.raises(ZeroDivisionError):
+        await cache.get()
+    assert "ZeroDivisionError" in caplog.text
+    assert "planted" not in caplog.text
+    fetch.failing = None
+    assert (await cache.get()).value == "token-2"
+
+
+def test_a_cache_serves_one_loop_after_another(cache: TokenCache, fetch: Fetch) -> None:
+    async def abandon() -> None:
+        asyncio.get_running_loop().call_later(0.01, fetch.gate.set)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(cache.get(), 0.001)
+
+    fetch.gate.clear()
+    asyncio.run(abandon())
+    assert asyncio.run(cache.get()).value == "token-2"
+    assert asyncio.run(cache.get()).value == "token-2"

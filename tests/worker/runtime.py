@@ -1,0 +1,188 @@
+"""Microsoft's worker library (azure-functions-runtime, Python 3.13 and later) without its host.
+
+The library gets its messages from a proxy that talks gRPC to the Functions host. It uses them as
+plain objects, so that plain objects do here in place of the generated ones.
+
+`python -m tests.worker.runtime APP_DIR` indexes the app, answers the requests in a JSON list on
+standard input one by one, and prints what it found and answered as JSON.
+"""
+
+import asyncio
+import importlib
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+
+class Message(SimpleNamespace):
+    """A protobuf message with the members that it was made with."""
+
+    def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's name
+        """The member that is set, for messages that hold only one."""
+        return next(iter(vars(self)), None)
+
+
+class _StatusResult(Message):
+    Failure, Success, Cancelled = range(3)
+
+
+class _BindingInfo(Message):
+    undefined = 0
+    out, inout = 1, 2
+
+
+_PROTOS = SimpleNamespace(
+    BindingInfo=_BindingInfo,
+    StatusResult=_StatusResult,
+    **dict.fromkeys(
+        (
+            "FunctionLoadResponse",
+            "FunctionMetadataResponse",
+            "InvocationResponse",
+            "ParameterBinding",
+            "RpcException",
+            "RpcFunctionMetadata",
+            "RpcHttp",
+            "TypedData",
+            "WorkerInitResponse",
+            "WorkerMetadata",
+        ),
+        Message,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as the host learns of it; `bindings` are those of a function.json."""
+
+    name: str
+    id: str
+    bindings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request for a function, after the host's routing. Header names are in lower case."""
+
+    function: str
+    method: str = "GET"
+    url: str = "http://localhost"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    route: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the host gets to send back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class InvocationFailed(Exception):
+    """The invocation ended with an exception, which the host answers with an empty 500."""
+
+
+class Worker:
+    """The worker with one app. The library knows one for the whole process."""
+
+    def __init__(self, runtime: Any, functions: list[Function]) -> None:
+        self.functions = functions
+        self._runtime = runtime
+        self._ids = {function.name: function.id for function in functions}
+
+    @classmethod
+    async def start(cls, app_dir: Path) -> Self:
+        """Indexes and loads the app of a directory, in the order in which the host asks for it.
+
+        Raises RuntimeError where the library reports a failure.
+        """
+        runtime = importlib.import_module("azure_functions_runtime")
+        sys.path.insert(0, str(app_dir))
+        start = Message(capabilities={}, function_app_directory=str(app_dir))
+        properties = {"host": "127.0.0.1", "protos": _PROTOS}
+        _succeeded(
+            await runtime.worker_init_request(
+                Message(request=Message(worker_init_request=start), properties=properties)
+            )
+        )
+        listed = _succeeded(await runtime.functions_metadata_request(Message()))
+        functions = [
+            Function(each.name, each.function_id, [json.loads(raw) for raw in each.raw_bindings])
+            for each in listed.function_metadata_results or ()
+        ]
+        for function in functions:
+            load = Message(function_id=function.id)
+            _succeeded(
+                await runtime.function_load_request(
+                    Message(request=Message(function_load_request=load))
+                )
+            )
+        return cls(runtime, functions)
+
+    async def invoke(self, request: Request) -> Answer:
+        """The answer of one function. Raises InvocationFailed."""
+        invocation = Message(
+            invocation_id=str(uuid.uuid4()),
+            function_id=self._ids[request.function],
+            trace_context=Message(trace_parent="", trace_state="", attributes={}),
+            retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
+            trigger_metadata={},
+            input_data=[
+                _Input(
+                    "req",
+                    Message(
+                        http=Message(
+                            method=request.method,
+                            url=request.url,
+                            headers=request.headers,
+                            params=request.route,
+                            query={},
+                            body=Message(bytes=request.body) if request.body else Message(),
+                        )
+                    ),
+                )
+            ],
+        )
+        response = await self._runtime.invocation_request(
+            Message(request=Message(invocation_request=invocation))
+        )
+        if response.result.status != _StatusResult.Success:
+            raise InvocationFailed(response.result.exception.message)
+        http = response.return_value.http
+        return Answer(int(http.status_code), http.headers, http.body.bytes)
+
+
+class _Input(Message):
+    """A parameter's value; its name is no member of the group."""
+
+    def __init__(self, name: str, data: Message) -> None:
+        super().__init__(data=data, name=name)
+
+
+def _succeeded(response: Any) -> Any:
+    if response.result.status != _StatusResult.Success:
+        raise RuntimeError(response.result.exception.message)
+    return response
+
+
+async def _main() -> None:
+    worker = await Worker.start(Path(sys.argv[1]))
+    answers: list[dict[str, Any]] = []
+    for given in json.load(sys.stdin):
+        answer = await worker.invoke(Request(**given | {"body": given["body"].encode()}))
+        answers.append(asdict(answer) | {"body": answer.body.decode()})
+    functions = [asdict(function) for function in worker.functions]
+    print(json.dumps({"functions": functions, "answers": answers}))  # noqa: T201 - its result
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
