@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cart_core.proxy_setting import proxy_for
 from cart_core.record import Record
 from cart_core.store import StoreUnavailable, Versioned
-from cart_core.tokens import AccessToken, TokenCache, TokenFailure
+from cart_core.tokens import TokenCache, TokenFailure
 
 if TYPE_CHECKING:
     import aiohttp
@@ -40,20 +40,22 @@ RETRIES: Final = 2
 Beneath it aiohttp sends a request once more, at once, where the connection was dropped.
 """
 
-_SCOPE: Final = "https://storage.azure.com/.default"
+RESOURCE: Final = "https://storage.azure.com"
+"""What a token for Azure Storage is for, in every cloud."""
+
 _KEEP_ALIVE_SECONDS: Final = 30.0
 
 
 class BlobStore:
-    """The Store (see there) in the container `container_url`, as the managed identity `client_id`.
+    """The Store (see there) in the container `container_url`, with tokens for RESOURCE.
 
     `container_url` is `https://ACCOUNT.blob.core.windows.net/CONTAINER`. The identity needs the
     role Storage Blob Data Contributor on it. A store belongs to the event loop of its first use.
     """
 
-    def __init__(self, container_url: str, client_id: str) -> None:
+    def __init__(self, container_url: str, tokens: TokenCache) -> None:
         self._container_url = container_url
-        self._tokens = TokenCache(lambda: identity_token(client_id))
+        self._tokens = tokens
         self._session: aiohttp.ClientSession | None = None
         self._container: ContainerClient | None = None
 
@@ -189,27 +191,6 @@ class _Identity:
 
         token = await self._tokens.get()
         return AzureToken(token.value, int(token.expires_at))
-
-
-def identity_token(client_id: str) -> AccessToken:
-    """A new token for storage from the managed identity. Blocks. Raises TokenFailure."""
-    from azure.identity import ManagedIdentityCredential
-
-    try:
-        with ManagedIdentityCredential(
-            client_id=client_id,
-            connection_timeout=CONNECT_SECONDS,
-            read_timeout=TRY_SECONDS,
-            retry_total=RETRIES,
-        ) as identity:
-            token = identity.get_token_info(_SCOPE)
-    except Exception as error:
-        raise TokenFailure(
-            "managed_identity_unavailable",
-            f"The managed identity gave no token for the store ({type(error).__name__}): check "
-            "that the identity in AZURE_CLIENT_ID is assigned to this function app.",
-        ) from None
-    return AccessToken(token.token, token.expires_on)
 
 
 def _blob(name: str) -> str:

@@ -57,7 +57,7 @@ def normalise_cart(
     told = [*warnings, *(_unreadable(name) for name in dict.fromkeys(unreadable))]
     return cart.model_dump(by_alias=True) | {
         "customerId": customer_id,
-        "orderable": not any(_failed(line) for line in cart.line_items),
+        "orderable": "addonItems" not in unreadable and not any(map(_failed, cart.line_items)),
         "links": {"self": cart_path(customer_id, cart.id)},
         "warnings": [warning.as_json() for warning in told],
     }

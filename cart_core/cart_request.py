@@ -165,7 +165,7 @@ def _names(resource: type[Resource]) -> dict[str, str | None]:
 def _refuse_if_misspelled(given: str, value: Any, names: Mapping[str, str | None]) -> Any:
     bare = without_separators(given)
     near = [name for name in names if abs(len(name) - len(bare)) <= 2]
-    meant = difflib.get_close_matches(bare, near, n=1, cutoff=0.85)
+    meant = difflib.get_close_matches(bare, near, n=1, cutoff=0.8)
     return _Refused(_misspelled(names[meant[0]] or meant[0])) if meant else value
 
 

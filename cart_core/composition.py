@@ -18,6 +18,7 @@ from cart_core.problem import Problem
 
 if TYPE_CHECKING:
     from cart_core.create_cart import CreateCart
+    from cart_core.managed_identity import ManagedIdentity
     from cart_core.settings import Settings
     from cart_core.store import Store
 
@@ -54,6 +55,8 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.entra import EntraTokens
     from cart_core.exactly_once import ExactlyOnce
     from cart_core.forwarding import Forwarding
+    from cart_core.key_vault import KeyVault
+    from cart_core.managed_identity import ManagedIdentity
     from cart_core.partner_center import PartnerCenter, open_client
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
@@ -63,44 +66,51 @@ def build(environment: Mapping[str, str]) -> App:
     except InvalidSettings as invalid:
         raise Problem("configuration_invalid", f"Settings: {invalid}.") from None
 
-    def new_guid() -> str:
-        return str(uuid.uuid4())
-
+    identity = ManagedIdentity(settings.managed_identity_client_id)
+    vault = KeyVault(settings.key_vault_url or "", identity)
+    once = ExactlyOnce(
+        _store(settings, identity),
+        clock=time.time,
+        sleep=asyncio.sleep,
+        new_nonce=_new_guid,
+        lease_margin=settings.lease_margin_seconds,
+        longest_wait=settings.inflight_wait_seconds,
+    )
+    forwarding = Forwarding(
+        TokenCache(EntraTokens(settings, vault, identity).fetch),
+        clock=time.time,
+        sleep=asyncio.sleep,
+        uniform=random.uniform,
+        longest_wait=settings.max_wait_seconds,
+        max_concurrent=settings.max_concurrent_calls,
+    )
+    partner_center = PartnerCenter(
+        open_client(settings.base_url),
+        base_url=settings.base_url,
+        application_name=settings.application_name,
+    )
     return App(
         create_cart=CreateCart(
             settings,
-            ExactlyOnce(
-                _store(settings),
-                clock=time.time,
-                sleep=asyncio.sleep,
-                new_nonce=new_guid,
-                lease_margin=settings.lease_margin_seconds,
-                longest_wait=settings.inflight_wait_seconds,
-            ),
-            Forwarding(
-                TokenCache(EntraTokens(settings).fetch),
-                clock=time.time,
-                sleep=asyncio.sleep,
-                uniform=random.uniform,
-                longest_wait=settings.max_wait_seconds,
-                max_concurrent=settings.max_concurrent_calls,
-            ),
-            PartnerCenter(
-                open_client(settings.base_url),
-                base_url=settings.base_url,
-                application_name=settings.application_name,
-            ),
-            new_guid=new_guid,
+            once,
+            forwarding,
+            partner_center,
+            new_guid=_new_guid,
             monotonic=time.monotonic,
         )
     )
 
 
-def _store(settings: "Settings") -> "Store":
+def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
     if settings.store_url == "memory":
         from cart_core.memory_store import MemoryStore
 
         return MemoryStore()
-    from cart_core.blob_store import BlobStore
+    from cart_core.blob_store import RESOURCE, BlobStore
+    from cart_core.tokens import TokenCache
 
-    return BlobStore(settings.store_url, settings.managed_identity_client_id)
+    return BlobStore(settings.store_url, TokenCache(lambda: identity.fetch(RESOURCE)))
+
+
+def _new_guid() -> str:
+    return str(uuid.uuid4())

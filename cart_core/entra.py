@@ -1,9 +1,7 @@
-"""Where Partner Center tokens come from: managed identity, Key Vault, Microsoft Entra ID.
+"""Partner Center tokens from Microsoft Entra ID: the one module that knows msal.
 
-The only module that knows azure-identity, azure-keyvault-secrets and msal; they are imported when
-the first token is fetched. Their clients live for one fetch, about once an hour: a connection kept
-idle for that long is one that some load balancer has silently dropped. Every call is bounded in
-time, and none is repeated once it was sent: repeating belongs to the caller, who has a deadline.
+msal is imported when the first token is fetched. Every call is bounded in time, and none is
+repeated once it was sent: repeating belongs to the caller, who has a deadline.
 """
 
 import base64
@@ -11,22 +9,16 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from cart_core.sdk_session import CONNECT_TIMEOUT, READ_TIMEOUT, OpenSession, open_session
 from cart_core.settings import Settings
 from cart_core.tokens import PAUSE, AccessToken, TokenFailure
 
 if TYPE_CHECKING:
     import requests
-    from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
-    from azure.core.exceptions import HttpResponseError
-    from azure.core.pipeline.transport import RequestsTransport
-    from azure.keyvault.secrets import SecretClient
-
-CONNECT_TIMEOUT: Final = 2.0
-READ_TIMEOUT: Final = 6.0
 
 _SIGN_IN_AGAIN: Final = frozenset(
     {"invalid_grant", "interaction_required", "consent_required", "login_required"}
@@ -65,6 +57,20 @@ class _Refusal(Exception):
         return f"AADSTS{self.number}" if self.number else self.error
 
 
+class Vault(Protocol):
+    """Where the application's secrets are kept."""
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        """The current versions of secrets. Raises TokenFailure."""
+
+
+class Identity(Protocol):
+    """Who may stand in for a client secret."""
+
+    def fetch(self, resource: str) -> AccessToken:
+        """A new token for a resource. Raises TokenFailure."""
+
+
 class EntraTokens:
     """Fetches Partner Center tokens for the application that `settings` describes.
 
@@ -75,13 +81,17 @@ class EntraTokens:
     def __init__(
         self,
         settings: Settings,
+        vault: Vault,
+        identity: Identity,
         *,
         clock: Callable[[], float] = time.time,
-        new_session: "Callable[[], requests.Session] | None" = None,
+        new_session: OpenSession = open_session,
     ) -> None:
         self._settings = settings
+        self._vault = vault
+        self._identity = identity
         self._clock = clock
-        self._new_session = new_session or _new_session
+        self._new_session = new_session
         self._secrets: dict[str, _Secret] = {}
         self._reread_at = -math.inf
         self._discovered: dict[str, Any] = {}  # msal's own memory of Entra's metadata
@@ -111,12 +121,12 @@ class EntraTokens:
     def _fetch(self, session: "requests.Session") -> AccessToken:
         may_reread = bool(self._secrets)
         if not may_reread and self._secret_names():
-            self._read_vault(session)
+            self._read_vault()
         while True:
             try:
                 return self._exchange(session)
             except _Refusal as refusal:
-                if not (may_reread and self._reread(refusal, session)):
+                if not (may_reread and self._reread(refusal)):
                     raise self._explained(refusal) from None
                 may_reread = False
 
@@ -129,7 +139,7 @@ class EntraTokens:
         try:
             app = msal.ConfidentialClientApplication(
                 settings.client_id,
-                client_credential=self._client_credential(session),
+                client_credential=self._client_credential(),
                 authority=f"{settings.authority}/{settings.tenant_id}",
                 http_client=_EntraHttp(session),
                 http_cache=self._discovered,
@@ -152,7 +162,7 @@ class EntraTokens:
                 f"Microsoft Entra ID gave no usable answer ({type(error).__name__}).",
             ) from None
 
-    def _client_credential(self, session: "requests.Session") -> str | dict[str, Any]:
+    def _client_credential(self) -> str | dict[str, Any]:
         """How the application proves itself, in msal's form."""
         settings = self._settings
         if settings.credential == "secret":
@@ -160,9 +170,8 @@ class EntraTokens:
         if settings.credential == "certificate":
             name = settings.certificate_name
             return _certificate(name, self._secrets[name].current)
-        identity = _ManagedIdentity(settings, session)
-        scope = f"{settings.federation_audience}/.default"
-        return {"client_assertion": lambda: identity.get_token_info(scope).token}
+        audience = settings.federation_audience
+        return {"client_assertion": lambda: self._identity.fetch(audience).value}
 
     def _keep_refresh_token(self, newest: str | None) -> None:
         name = self._settings.refresh_token_name
@@ -178,7 +187,7 @@ class EntraTokens:
         }[settings.credential]
         return names + ([settings.refresh_token_name] if settings.auth == "app_user" else [])
 
-    def _reread(self, refusal: _Refusal, session: "requests.Session") -> bool:
+    def _reread(self, refusal: _Refusal) -> bool:
         """Whether the vault has something new to say on a refused secret."""
         settings = self._settings
         rotates = (refusal.error == "invalid_client" and settings.credential != "federated") or (
@@ -187,16 +196,16 @@ class EntraTokens:
         if not rotates or 0 <= self._clock() - self._reread_at < PAUSE:
             return False
         self._reread_at = self._clock()
-        return self._read_vault(session)
+        return self._read_vault()
 
-    def _read_vault(self, session: "requests.Session") -> bool:
+    def _read_vault(self) -> bool:
         """Reads all secrets. Returns whether one of them is now another than was in use.
 
         What the vault holds counts only where it has changed there: a refresh token that Entra has
         rotated since is newer than the one it came from.
         """
         settings = self._settings
-        values = _read_secrets(settings, self._secret_names(), session)
+        values = self._vault.read(self._secret_names())
         if settings.credential == "certificate":  # an unusable one is not worth keeping
             _certificate(settings.certificate_name, values[settings.certificate_name])
         changed = False
@@ -282,87 +291,6 @@ class _EntraHttp:
         )
 
 
-class _ManagedIdentity:
-    """The function app's managed identity, for the vault and as client assertion.
-
-    Its failures become TokenFailure here, so that none of them is taken for the vault's or Entra's.
-    """
-
-    def __init__(self, settings: Settings, session: "requests.Session") -> None:
-        from azure.identity import ManagedIdentityCredential
-
-        self._credential = ManagedIdentityCredential(
-            client_id=settings.managed_identity_client_id,
-            transport=_transport(session),
-            retry_total=0,
-        )
-
-    def get_token_info(
-        self, *scopes: str, options: "TokenRequestOptions | None" = None
-    ) -> "AccessTokenInfo":
-        try:
-            token: AccessTokenInfo = self._credential.get_token_info(*scopes, options=options)
-            return token
-        except Exception as error:
-            raise TokenFailure(
-                "managed_identity_unavailable",
-                f"The managed identity gave no token ({type(error).__name__}): check that the "
-                "identity in AZURE_CLIENT_ID is assigned to this function app.",
-            ) from None
-
-
-def _read_secrets(
-    settings: Settings, names: list[str], session: "requests.Session"
-) -> dict[str, str]:
-    """The current versions of the secrets `names`. Raises TokenFailure."""
-    from azure.keyvault.secrets import SecretClient
-
-    url = settings.key_vault_url or ""  # Settings demand one wherever a secret is needed
-    identity: Any = _ManagedIdentity(settings, session)
-    vault = SecretClient(url, identity, transport=_transport(session), retry_total=0)
-    return {name: _read_secret(vault, name) for name in names}
-
-
-def _read_secret(vault: "SecretClient", name: str) -> str:
-    from azure.core.exceptions import HttpResponseError
-
-    try:
-        value = vault.get_secret(name).value
-    except TokenFailure:
-        raise
-    except HttpResponseError as error:
-        raise _vault_failure(name, error) from None
-    except Exception as error:
-        raise TokenFailure(
-            "vault_unavailable",
-            f"The vault in KEY_VAULT_URL did not answer ({type(error).__name__}); try again.",
-        ) from None
-    if not value or not value.strip():
-        raise TokenFailure("secret_missing", f"The secret {name} in the vault is empty.")
-    return value.strip()
-
-
-def _vault_failure(name: str, error: "HttpResponseError") -> TokenFailure:
-    status = error.status_code
-    inner = getattr(error.error, "innererror", None)
-    reason = inner.get("code") if isinstance(inner, dict) else None
-    if status == 404:
-        return TokenFailure("secret_missing", f"There is no secret {name} in the vault.")
-    if reason == "SecretDisabled":
-        return TokenFailure("secret_missing", f"The secret {name} in the vault is disabled.")
-    if status in (401, 403):
-        return TokenFailure(
-            "vault_denied",
-            f"The vault in KEY_VAULT_URL refuses the secret {name} (HTTP {status}): check that the "
-            "managed identity may read secrets and that the vault's network rules let it in.",
-        )
-    answer = f"HTTP {status}" if status else type(error).__name__
-    return TokenFailure(
-        "vault_unavailable",
-        f"The vault in KEY_VAULT_URL gave no usable answer ({answer}); try again later.",
-    )
-
-
 def _certificate(name: str, content: str) -> dict[str, Any]:
     """A vault certificate, read as the secret of its name, in msal's form.
 
@@ -411,29 +339,3 @@ def _refusal(document: Mapping[str, Any]) -> _Refusal:
             return _Refusal(error, number)
     found = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
     return _Refusal(error, int(found[1]) if found else None)
-
-
-def _new_session() -> "requests.Session":
-    """One that tries again to connect, but nothing that was sent.
-
-    Retry-After is left alone: the HTTP libraries would sleep for as long as it says.
-    """
-    import requests
-    from urllib3.util import Retry
-
-    retry = Retry(total=1, read=False, other=0, respect_retry_after_header=False)
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))
-    return session
-
-
-def _transport(session: "requests.Session") -> "RequestsTransport":
-    from azure.core.pipeline.transport import RequestsTransport
-
-    return RequestsTransport(
-        session=session,
-        session_owner=False,
-        connection_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-    )

@@ -125,7 +125,6 @@ class ExactlyOnce:
                 raise StoreUnavailable
             stored = await self._store.read(name)
             if stored is None:  # collected between the two calls
-                ours, resumed = draft(0), False
                 version = await self._store.create(name, ours)
                 continue
             if stored.record.nonce == ours.nonce:  # our write went through, its answer did not

@@ -17,14 +17,16 @@ EVERYBODY = {"pydantic", "pydantic_core", "tenacity"}
 
 ADAPTERS = {
     "azure_functions": {"azure.functions"},
-    "blob_store": {"aiohttp", "azure.core", "azure.identity", "azure.storage"},
-    "entra": {
-        *("azure.core", "azure.identity", "azure.keyvault"),
-        *("msal", "requests", "urllib3", "cryptography"),
-    },
+    "blob_store": {"aiohttp", "azure.core", "azure.storage"},
+    "entra": {"cryptography", "msal", "requests"},
+    "key_vault": {"azure.core", "azure.keyvault"},
+    "managed_identity": {"azure.core", "azure.identity"},
     "partner_center": {"aiohttp", "httpx", "httpx_aiohttp"},
 }
-KNOWN = ADAPTERS | {"function_app": {"azure.functions"}}
+KNOWN = ADAPTERS | {
+    "function_app": {"azure.functions"},
+    "sdk_session": {"azure.core", "requests", "urllib3"},
+}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -11,6 +11,8 @@ from emulator.azurite import Azurite
 from emulator.cloud import LocalCloud
 from emulator.storage import BlobStorage
 
+from .identity import storage_tokens
+
 
 @asynccontextmanager
 async def leading_to_cloud(
@@ -47,4 +49,4 @@ async def blob_store(cloud: LocalCloud) -> AsyncIterator[BlobStore]:
 
 def open_store(cloud: LocalCloud) -> BlobStore:
     environment = cloud.environment()
-    return BlobStore(environment["CART_STORE_URL"], environment["AZURE_CLIENT_ID"])
+    return BlobStore(environment["CART_STORE_URL"], storage_tokens(environment["AZURE_CLIENT_ID"]))

@@ -10,12 +10,13 @@ from emulator import loopback_guard
 loopback_guard.install()
 
 from cart_core.blob_store import BlobStore  # noqa: E402 - after the guard
+from tests.store.identity import storage_tokens  # noqa: E402 - after the guard
 from tests.store.records import name_of, record  # noqa: E402 - after the guard
 
 
 async def main() -> list[bool]:
     assert not {"azure", "aiohttp"} & set(sys.modules)
-    store = BlobStore(os.environ["CART_STORE_URL"], os.environ["AZURE_CLIENT_ID"])
+    store = BlobStore(os.environ["CART_STORE_URL"], storage_tokens(os.environ["AZURE_CLIENT_ID"]))
     name = name_of("from a process")
     version = await store.create(name, record())
     kept = await store.read(name)

@@ -20,11 +20,12 @@ from cart_core import blob_store as module
 from cart_core.blob_store import BlobStore
 from cart_core.store import StoreUnavailable
 from emulator import loopback_guard
-from emulator.cloud import LocalCloud
+from emulator.cloud import IDENTITY, LocalCloud
 from emulator.faults import Fault
 from emulator.storage import BlobStorage
 
 from .conftest import open_store
+from .identity import storage_tokens
 from .records import name_of, record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,7 +227,8 @@ async def test_a_storage_that_is_not_reached(
 
 async def test_an_account_that_does_not_exist(cloud: LocalCloud, without_pauses: None) -> None:
     store = BlobStore(
-        "https://nobody.blob.core.windows.net/carts", cloud.environment()["AZURE_CLIENT_ID"]
+        "https://nobody.blob.core.windows.net/carts",
+        storage_tokens(cloud.environment()["AZURE_CLIENT_ID"]),
     )
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await store.read(NAME)
@@ -402,7 +404,7 @@ async def test_the_host_name_is_verified(
     port = cloud.proxy._port_for(storage.host)
     assert port
     cloud.proxy.add_route("store.example", port)  # no name of the server's certificate
-    store = BlobStore("https://store.example/carts", cloud.environment()["AZURE_CLIENT_ID"])
+    store = BlobStore("https://store.example/carts", storage_tokens(IDENTITY.client_id))
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await store.read(NAME)
     await store.close()

@@ -1,4 +1,6 @@
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -124,7 +126,7 @@ def test_what_is_no_cart_is_not_taken_for_one(document: Any) -> None:
 
 def test_too_deep_for_us_is_no_cart_or_a_cart_but_no_crash() -> None:
     deep: Any = []
-    for _ in range(900):
+    for _ in range(5_000):
         deep = [deep]
     for value in (deep, {"a": deep}):
         for name in (*EMPTY_LINE, "future"):
@@ -179,6 +181,22 @@ def test_timestamps_have_one_form(name: str, member: str, wire: Any, normal: Any
     assert set(answer) == CART_MEMBERS
     assert answer["warnings"] == []
     assert normalised_line(customTermEndDate=wire)["customTermEndDate"] == normal
+
+
+@pytest.fixture
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_no_zone_means_utc_wherever_the_function_runs() -> None:
+    answer = normalised(answered(creationTimestamp="2018-03-15T17:15:02"))
+
+    assert answer["creationTimestamp"] == "2018-03-15T17:15:02.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -551,6 +569,7 @@ def test_a_line_error_has_its_code_and_name(code: str, name: str | None, as_type
         pytest.param({}, None, None, id="empty"),
         pytest.param({"name": 5}, None, None, id="name-of-theirs"),
         pytest.param({"Name": 5, "errorCode": 0}, "0", "Unknown", id="Name-of-theirs"),
+        pytest.param({"Name": 5, "errorCode": 1}, "1", None, id="Name-of-theirs-alone"),
         pytest.param("Not available.", None, None, id="text"),
         pytest.param(10001, None, None, id="number"),
         pytest.param([], None, None, id="array"),

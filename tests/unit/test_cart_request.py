@@ -800,6 +800,30 @@ def test_a_misspelling_is_found_at_every_level(document: Any, pointer: str, righ
     assert right in problem.errors[0].detail
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attestationProperties",
+        "autoRenewEnabled",
+        "billingPlan",
+        "discounts",
+        "externalReferenceId",
+        "marketplaceTerms",
+        "offerId",
+        "productId",
+        "resellerId",
+        "scheduledNextTermInstructions",
+        "subscriptionId",
+        "tags",
+        "termStartDate",
+        "totalPrice",
+    ],
+)
+def test_a_new_name_is_not_taken_for_a_misspelling(name: str) -> None:
+    assert first_line(cart(line(**{name: "x"})))[name] == "x"
+    assert read(cart(**{name: "x"})).body[name] == "x"
+
+
 UNKNOWN: dict[str, Any] = {
     "marketplaceTerms": {"accepted": True, "when": None, "list": [1, 2.5, "x"]},
     "x": None,

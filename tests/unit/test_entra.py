@@ -31,7 +31,10 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from cart_core.entra import EntraTokens, _new_session
+from cart_core.entra import EntraTokens
+from cart_core.key_vault import KeyVault
+from cart_core.managed_identity import ManagedIdentity
+from cart_core.sdk_session import open_session
 from cart_core.settings import Settings
 from cart_core.tokens import TokenFailure
 
@@ -236,7 +239,10 @@ def tokens(
         "KEY_VAULT_URL": f"https://{cloud.vault}",
         **changes,
     }
-    return EntraTokens(Settings.read(environment), clock=clock, new_session=cloud.session)
+    settings = Settings.read(environment)
+    identity = ManagedIdentity(IDENTITY, new_session=cloud.session)
+    vault = KeyVault(settings.key_vault_url or "", identity, new_session=cloud.session)
+    return EntraTokens(settings, vault, identity, clock=clock, new_session=cloud.session)
 
 
 def failure_of(entra: EntraTokens) -> TokenFailure:
@@ -671,7 +677,7 @@ def test_every_call_is_bounded_and_verified(
 
 @pytest.mark.parametrize("url", ["https://vault.azure.net/", "http://127.0.0.1/"])
 def test_nothing_that_was_sent_is_sent_again(url: str) -> None:
-    with _new_session() as session:
+    with open_session() as session:
         adapter = session.get_adapter(url)
     assert isinstance(adapter, HTTPAdapter)
     retries, pool = adapter.max_retries, urllib3.HTTPConnectionPool("127.0.0.1")
