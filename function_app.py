@@ -18,3 +18,9 @@ async def create_cart(req: func.HttpRequest) -> func.HttpResponse:
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the app runs, and which version of it."""
     return await serve(req, health.get_health)
+
+
+@app.timer_trigger("timer", schedule="0 0 3 * * *")
+async def rotate_refresh_token(timer: func.TimerRequest) -> None:
+    """Exchange the refresh token of app+user mode, daily at 03:00 UTC."""
+    await composition.rotate_refresh_token()

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from cart_core import telemetry
 from cart_core.proxy_setting import proxy_for
 from cart_core.record import Record
 from cart_core.store import StoreUnavailable, Versioned
@@ -67,7 +68,7 @@ class BlobStore:
         """See Store. A blob that is no record is StoreUnavailable."""
         from azure.core.exceptions import HttpResponseError
 
-        async with self._asking() as container:
+        async with self._asking("read") as container:
             try:
                 download = await container.download_blob(_blob(name))
                 data = await download.readall()
@@ -104,7 +105,7 @@ class BlobStore:
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import ContentSettings
 
-        async with self._asking() as container:
+        async with self._asking("replace" if terms.get("overwrite") else "create") as container:
             try:
                 written = await container.get_blob_client(_blob(name)).upload_blob(
                     record.to_json(),
@@ -118,14 +119,15 @@ class BlobStore:
         return str(written["etag"])
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator["ContainerClient"]:
+    async def _asking(self, operation: str) -> AsyncIterator["ContainerClient"]:
         """The container, for as long as an operation may take; its failures as StoreUnavailable."""
         from azure.core.exceptions import HttpResponseError
 
         try:
             container = self._container or self._open()
-            async with asyncio.timeout(OPERATION_SECONDS):
-                yield container
+            with telemetry.span(f"store.{operation}"):
+                async with asyncio.timeout(OPERATION_SECONDS):
+                    yield container
         except HttpResponseError as error:
             raise StoreUnavailable(_refusal(error)) from None
         except TokenFailure as failure:

@@ -19,6 +19,7 @@ from cart_core.problem import Problem
 if TYPE_CHECKING:
     from cart_core.create_cart import CreateCart
     from cart_core.managed_identity import ManagedIdentity
+    from cart_core.rotate_refresh_token import RotateRefreshToken
     from cart_core.settings import Settings
     from cart_core.store import Store
 
@@ -28,6 +29,7 @@ class App:
     """The operations, wired to adapters that live on one event loop."""
 
     create_cart: "CreateCart"
+    rotate_refresh_token: "RotateRefreshToken | None"
 
 
 _running: tuple[asyncio.AbstractEventLoop, App] | None = None
@@ -36,6 +38,12 @@ _running: tuple[asyncio.AbstractEventLoop, App] | None = None
 async def create_cart(request: Request, call: Call) -> Response:
     """`POST /customers/{customerId}/carts`."""
     return await _app().create_cart(request, call)
+
+
+async def rotate_refresh_token() -> None:
+    """The daily timer; nothing to do in app-only mode. Raises Problem."""
+    if rotate := _app().rotate_refresh_token:
+        await asyncio.to_thread(rotate)
 
 
 def _app() -> App:
@@ -58,6 +66,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.key_vault import KeyVault
     from cart_core.managed_identity import ManagedIdentity
     from cart_core.partner_center import PartnerCenter, open_client
+    from cart_core.rotate_refresh_token import RotateRefreshToken
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
 
@@ -68,6 +77,13 @@ def build(environment: Mapping[str, str]) -> App:
 
     identity = ManagedIdentity(settings.managed_identity_client_id)
     vault = KeyVault(settings.key_vault_url or "", identity)
+    refresh_token_vault = KeyVault(
+        settings.refresh_token_vault_url or "", identity, setting="KEY_VAULT_REFRESH_TOKEN_URL"
+    )
+
+    def new_entra() -> EntraTokens:
+        return EntraTokens(settings, vault, refresh_token_vault, identity)
+
     once = ExactlyOnce(
         _store(settings, identity),
         clock=time.time,
@@ -77,7 +93,7 @@ def build(environment: Mapping[str, str]) -> App:
         longest_wait=settings.inflight_wait_seconds,
     )
     forwarding = Forwarding(
-        TokenCache(EntraTokens(settings, vault, identity).fetch),
+        TokenCache(new_entra().fetch),
         clock=time.time,
         sleep=asyncio.sleep,
         uniform=random.uniform,
@@ -97,7 +113,14 @@ def build(environment: Mapping[str, str]) -> App:
             partner_center,
             new_guid=_new_guid,
             monotonic=time.monotonic,
-        )
+        ),
+        rotate_refresh_token=(
+            RotateRefreshToken(
+                settings.refresh_token_name, refresh_token_vault, new_entra, clock=time.time
+            )
+            if settings.auth == "app_user"
+            else None
+        ),
     )
 
 

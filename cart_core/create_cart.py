@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from cart_core import telemetry
 from cart_core.cart_answer import NotACart, cart_path, normalise_cart
 from cart_core.cart_request import CartRequest, CartRules, read_cart
 from cart_core.deadline import Deadline
@@ -68,10 +69,20 @@ class CreateCart:
 
         Raises Problem for every other end.
         """
+        try:
+            response = await self._answer(request, call)
+        except Problem as problem:
+            telemetry.count_problem(problem)
+            raise
+        telemetry.count_cart(replayed=call.replayed)
+        return response
+
+    async def _answer(self, request: Request, call: Call) -> Response:
         deadline = Deadline.after(self._settings.deadline_seconds, self._monotonic)
         customer = request.path.get("customerId", "").lower()
         document, flaws = read_json(json_body(request, self._settings.max_body_bytes))
         cart = read_cart(document, customer, self._rules, customer_flaws(customer) + flaws)
+        call.customer_id = customer
         key = idempotency_key(request.headers)
 
         async def work(todo: Work) -> StoredAnswer:
@@ -81,15 +92,14 @@ class CreateCart:
             if self._settings.require_idempotency_key:
                 raise Problem("idempotency_key_required", "Send an Idempotency-Key header.")
             cart = cart.warned(_NOT_IDEMPOTENT)
-            answer = await work(Work(self._new_guid(), resumed=False))
-            return _response(answer, call)
+            return _response(await work(Work(self._new_guid(), resumed=False)), call)
         operation = OperationId(
             "create_cart", customer, caller_id(request.headers, self._settings.callers_known), key
         )
-        answer, replayed = await self._once.run(
+        answer, call.replayed = await self._once.run(
             operation, cart.body, "cart", call.correlation_id, deadline, work
         )
-        return _response(answer, call, replayed=replayed)
+        return _response(answer, call)
 
     async def _create(
         self,
@@ -103,15 +113,20 @@ class CreateCart:
         call.request_id = todo.request_id
 
         async def send(token: AccessToken, seconds: float) -> Reply | NoReply:
-            result = await self._carts.create_cart(
-                customer,
-                cart.body,
-                token=token.value,
-                request_id=todo.request_id,
-                correlation_id=call.correlation_id,
-                locale=locale(request.headers, self._settings.locale),
-                timeout=seconds,
-            )
+            call.tries += 1
+            began = self._monotonic()
+            with telemetry.span("partner_center.create_cart", attempt=call.tries):
+                result = await self._carts.create_cart(
+                    customer,
+                    cart.body,
+                    token=token.value,
+                    request_id=todo.request_id,
+                    correlation_id=call.correlation_id,
+                    locale=locale(request.headers, self._settings.locale),
+                    timeout=seconds,
+                )
+            status = result.status if isinstance(result, Reply) else None
+            telemetry.count_try(call.tries, self._monotonic() - began, status)
             call.partner_center_headers = _handed_on(result)
             return result
 
@@ -139,8 +154,10 @@ def _handed_on(result: Reply | NoReply) -> dict[str, str]:
     }
 
 
-def _response(answer: StoredAnswer, call: Call, *, replayed: bool = False) -> Response:
+def _response(answer: StoredAnswer, call: Call) -> Response:
+    call.cart_id = answer.body.get("id")
+    call.request_id = answer.headers.get("MS-RequestId")
     headers = answer.headers | {"MS-CorrelationId": call.correlation_id}
-    if replayed:
+    if call.replayed:
         headers["Idempotent-Replayed"] = "true"
     return Response(answer.status, answer.body, headers)

@@ -82,6 +82,7 @@ class EntraTokens:
         self,
         settings: Settings,
         vault: Vault,
+        refresh_token_vault: Vault,
         identity: Identity,
         *,
         clock: Callable[[], float] = time.time,
@@ -89,6 +90,7 @@ class EntraTokens:
     ) -> None:
         self._settings = settings
         self._vault = vault
+        self._refresh_token_vault = refresh_token_vault
         self._identity = identity
         self._clock = clock
         self._new_session = new_session
@@ -120,7 +122,7 @@ class EntraTokens:
 
     def _fetch(self, session: "requests.Session") -> AccessToken:
         may_reread = bool(self._secrets)
-        if not may_reread and self._secret_names():
+        if not may_reread:
             self._read_vault()
         while True:
             try:
@@ -178,15 +180,6 @@ class EntraTokens:
         if newest:
             self._secrets[name] = _Secret(self._secrets[name].stored, newest)
 
-    def _secret_names(self) -> list[str]:
-        settings = self._settings
-        names = {
-            "secret": [settings.client_secret_name],
-            "certificate": [settings.certificate_name],
-            "federated": [],
-        }[settings.credential]
-        return names + ([settings.refresh_token_name] if settings.auth == "app_user" else [])
-
     def _reread(self, refusal: _Refusal) -> bool:
         """Whether the vault has something new to say on a refused secret."""
         settings = self._settings
@@ -205,9 +198,14 @@ class EntraTokens:
         rotated since is newer than the one it came from.
         """
         settings = self._settings
-        values = self._vault.read(self._secret_names())
-        if settings.credential == "certificate":  # an unusable one is not worth keeping
-            _certificate(settings.certificate_name, values[settings.certificate_name])
+        values: dict[str, str] = {}
+        if settings.credential == "secret":
+            values |= self._vault.read([settings.client_secret_name])
+        elif settings.credential == "certificate":
+            values |= self._vault.read([settings.certificate_name])
+            _certificate(settings.certificate_name, values[settings.certificate_name])  # usable?
+        if settings.auth == "app_user":
+            values |= self._refresh_token_vault.read([settings.refresh_token_name])
         changed = False
         for name, value in values.items():
             known = self._secrets.get(name)

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from cart_core import telemetry
 from cart_core.deadline import Deadline
 from cart_core.outcome import classify, may_retry
 from cart_core.problem import Outcome, Problem
@@ -126,6 +127,7 @@ class Forwarding:
             return read(verdict)
         if verdict.code == "partner_center_throttled":
             self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
+            telemetry.count_throttle(verdict.retry_after or 0)
         raise verdict
 
     @asynccontextmanager

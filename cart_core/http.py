@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from cart_core.problem import FieldError, Outcome, Problem
 
 _LOG = logging.getLogger("cart_core")
+_LOG.setLevel(logging.INFO)
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
@@ -40,6 +42,10 @@ class Call:
 
     correlation_id: str
     request_id: str | None = None
+    customer_id: str | None = None
+    cart_id: str | None = None
+    tries: int = 0
+    replayed: bool = False
     partner_center_headers: dict[str, str] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
@@ -100,8 +106,10 @@ async def answer(operation: Operation, request: Request, new_guid: str) -> Respo
     `new_guid` identifies the call where the caller gave no id of its own.
     """
     call = Call(correlation_id(request.headers, new_guid))
+    began = time.monotonic()
+    problem: Problem | None = None
     try:
-        return await _to_the_end(operation(request, call))
+        response = await _to_the_end(operation(request, call))
     except Problem as stated:
         problem = stated
     except Exception as error:
@@ -117,7 +125,28 @@ async def answer(operation: Operation, request: Request, new_guid: str) -> Respo
             "Quote the correlationId to the operator of this function.",
             outcome=Outcome.UNKNOWN if call.request_id else Outcome.NOT_SENT,
         )
-    return _problem_response(problem, call, request.headers.get("accept", ""))
+    if problem:
+        response = _problem_response(problem, call, request.headers.get("accept", ""))
+    _log(operation.__name__, response.status, problem, call, time.monotonic() - began)
+    return response
+
+
+def _log(operation: str, status: int, problem: Problem | None, call: Call, seconds: float) -> None:
+    """The one line that a request leaves, `name=value` throughout: never a body or a token."""
+    facts = {
+        "operation": operation,
+        "status": status,
+        "code": problem.code if problem else None,
+        "outcome": problem.outcome if problem else None,
+        "replayed": "true" if call.replayed else None,
+        "tries": call.tries,
+        "ms": round(seconds * 1000),
+        "correlationId": call.correlation_id,
+        "requestId": call.request_id,
+        "customerId": call.customer_id,
+        "cartId": call.cart_id,
+    }
+    _LOG.info(" ".join(f"{name}={fact}" for name, fact in facts.items() if fact is not None))
 
 
 async def _to_the_end(work: Coroutine[Any, Any, Response]) -> Response:

@@ -157,7 +157,7 @@ class Problem(Exception):
             "errors": [error.as_json() for error in self.errors[:MAX_REPORTED_ERRORS]],
             "requestId": request_id,
             "correlationId": correlation_id,
-            "retryable": self.kind.retryable,
+            "retryable": self.kind.retryable or self.outcome is Outcome.UNKNOWN,
             "outcome": self.outcome,
             "partnerCenter": self.fault.as_json() if self.fault else None,
         }

@@ -109,6 +109,7 @@ class Settings(BaseModel):
     )
     locale: LanguageTag = Field("en-US", alias="PARTNER_CENTER_LOCALE")
     managed_identity_client_id: Guid = Field(alias="AZURE_CLIENT_ID")
+    refresh_token_vault_override: Url | None = Field(None, alias="KEY_VAULT_REFRESH_TOKEN_URL")
     key_vault_url: Url | None = Field(None, alias="KEY_VAULT_URL", validate_default=True)
     client_secret_name: SecretName = Field(
         "partner-center-client-secret", alias="PARTNER_CENTER_CLIENT_SECRET_NAME"
@@ -165,15 +166,22 @@ class Settings(BaseModel):
     @field_validator("key_vault_url", mode="after")
     @classmethod
     def _vault_where_secrets_are(cls, url: str | None, info: ValidationInfo) -> Any:
-        without_secret = info.data.get("credential") == "federated"
-        if url is None and not (without_secret and info.data.get("auth") == "app_only"):
-            raise ValueError("required, unless federated and app_only")
+        elsewhere = info.data.get("auth") == "app_only" or info.data.get(
+            "refresh_token_vault_override"
+        )
+        if url is None and not (info.data.get("credential") == "federated" and elsewhere):
+            raise ValueError("required, unless federated and without a refresh token in it")
         return url
 
     @property
     def base_url(self) -> str:
         """Partner Center's base URL, without a trailing slash."""
         return self.base_url_override or CLOUDS[self.cloud].base_url
+
+    @property
+    def refresh_token_vault_url(self) -> str | None:
+        """The vault of the refresh token, where it is not the other secrets' vault."""
+        return self.refresh_token_vault_override or self.key_vault_url
 
     @property
     def authority(self) -> str:

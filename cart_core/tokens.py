@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from cart_core import telemetry
 from cart_core.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -135,8 +136,9 @@ class TokenCache:
 
     async def _refresh(self) -> AccessToken:
         try:
-            async with asyncio.timeout(self._deadline):
-                token = await asyncio.to_thread(self._fetch)
+            with telemetry.span("token.fetch"):
+                async with asyncio.timeout(self._deadline):
+                    token = await asyncio.to_thread(self._fetch)
         except TimeoutError:
             failure = TokenFailure(
                 "token_unavailable", f"No token came within {self._deadline:g} seconds; try again."
@@ -147,7 +149,7 @@ class TokenCache:
             self._token, self._failure = token, None
             return token
         self._failure, self._failed_at = failure, self._clock()
-        logger.warning("No new Partner Center token: %s", failure)
+        logger.warning("No new token: %s", failure)
         raise failure
 
     def _recent(self, moment: float) -> bool:

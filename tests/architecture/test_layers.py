@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = {path.stem: path for path in (ROOT / "cart_core").glob("*.py")}
 MODULES["function_app"] = ROOT / "function_app.py"
 
-EVERYBODY = {"pydantic", "pydantic_core", "tenacity"}
+EVERYBODY = {"opentelemetry", "pydantic", "pydantic_core", "tenacity"}
 """Packages that are tools rather than vendors' services."""
 
 ADAPTERS = {

@@ -242,7 +242,7 @@ def tokens(
     settings = Settings.read(environment)
     identity = ManagedIdentity(IDENTITY, new_session=cloud.session)
     vault = KeyVault(settings.key_vault_url or "", identity, new_session=cloud.session)
-    return EntraTokens(settings, vault, identity, clock=clock, new_session=cloud.session)
+    return EntraTokens(settings, vault, vault, identity, clock=clock, new_session=cloud.session)
 
 
 def failure_of(entra: EntraTokens) -> TokenFailure:

@@ -725,6 +725,25 @@ async def test_a_record_that_vanishes_is_claimed_afresh() -> None:
 
 
 @in_virtual_time
+async def test_a_record_that_vanishes_before_its_takeover_takes_no_doubt_with_it() -> None:
+    app = Function()
+    app.center.ends = [REJECTED, UNKNOWN]
+    await app.fails()
+    await app.fails()
+    replace = app.store.replace
+
+    async def vanishing(*_: Any) -> None:
+        app.store.inner._records.clear()
+        app.store.replace = replace  # type: ignore[method-assign]
+
+    app.store.replace = vanishing  # type: ignore[method-assign, assignment]
+    answer, _ = await app.deliver()
+    assert answer.body == {"id": "cart-1"}
+    assert app.center.request_ids[1] == app.center.request_ids[2]
+    assert app.center.resumptions == [False, False, True]
+
+
+@in_virtual_time
 async def test_a_store_that_contradicts_itself_does_not_keep_us_for_ever() -> None:
     app = Function()
 

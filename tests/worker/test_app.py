@@ -107,16 +107,20 @@ def test_the_functions() -> None:
     found = {}
     for function in function_app.app.get_functions():
         trigger: dict[str, Any] = function.get_trigger().get_dict_repr()  # type: ignore[union-attr]
-        assert function.is_http_function()
         found[function.get_function_name()] = (
-            trigger["route"],
-            [method.value for method in trigger["methods"]],
-            trigger["authLevel"].value.upper(),
+            (
+                trigger["route"],
+                [method.value for method in trigger["methods"]],
+                trigger["authLevel"].value.upper(),
+            )
+            if function.is_http_function()
+            else (trigger["type"], trigger["schedule"])
         )
 
     assert found == {
         "create_cart": ("customers/{customerId}/carts", ["POST"], "FUNCTION"),
         "get_health": ("health", ["GET"], "ANONYMOUS"),
+        "rotate_refresh_token": ("timerTrigger", "0 0 3 * * *"),
     }
 
 

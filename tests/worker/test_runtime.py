@@ -80,6 +80,14 @@ def test_it_indexes_exactly_these_functions() -> None:
             },
             {"type": "http", "direction": "OUT", "name": "$return"},
         ],
+        "rotate_refresh_token": [
+            {
+                "type": "timerTrigger",
+                "direction": "IN",
+                "name": "timer",
+                "schedule": "0 0 3 * * *",
+            },
+        ],
     }
 
 

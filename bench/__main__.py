@@ -1,0 +1,260 @@
+"""`python -m bench`: the speed of the function, as one Markdown table.
+
+Everything is compared with its yardstick in the same run, taking turns with it, because absolute
+figures say more about the machine than about the code. Unless the row says otherwise the yardstick
+is a direct client: the same POST, made with the same HTTP client and a kept token. Each subject has
+a process of its own, which also generates its load (see load.py); this process is the local cloud.
+So "CPU ms" is honest even where the cloud is the bottleneck, and "requests/s" is not: rows with
+more than 70 % of what the cloud can do on one core are marked with *.
+
+    CPU ms          processor time of the measured process, all threads, per request
+    requests/s      answers per second, with so many requests under way all the time
+    added ms        what the function takes more than the direct client, at the percentile;
+                    the requests of both take turns
+    import          `import function_app` in a new interpreter
+    first request   in a new process: late imports, token chain, TLS handshake
+    with keys       each request with a new Idempotency-Key, its record kept in Azurite
+
+Nothing here fails for being slow. `--seconds` sets how long a round takes.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.load import ROOT, Figures, Round
+from bench.measured import Subject, import_seconds, machine
+from bench.report import Row, markdown
+from bench.worker import has_runtime
+from emulator.azurite import HOST, Azurite
+from emulator.cloud import LocalCloud
+from emulator.faults import Fault
+
+UPSTREAM_SECONDS = (0.0, 0.15)
+LANES = (1, 50, 200)
+ROUNDS = 3
+"""How often a subject and its yardstick take turns; the median counts."""
+
+IMPORTS, STARTS = 7, 3
+COMPARED_SECONDS = 4
+"""How many rounds' time the comparison of latencies takes: a p99 needs many requests."""
+
+
+class Bench:
+    """One run over one local cloud; a round takes `seconds`."""
+
+    def __init__(self, cloud: LocalCloud, environment: Mapping[str, str], seconds: float) -> None:
+        self._cloud = cloud
+        self._environment = environment
+        self._seconds = seconds
+        self.rows: list[Row] = []
+        self.failed = 0
+
+    def imports(self) -> None:
+        """The part of a cold start that every instance pays."""
+        taken: dict[Path, list[float]] = {ROOT: [], ROOT / "bench" / "empty": []}
+        for _ in range(IMPORTS + 1):
+            for app_dir, times in taken.items():
+                times.append(import_seconds(app_dir, self._environment))
+        ours, empty = (1000 * statistics.median(times[1:]) for times in taken.values())
+        name = "import, ms (yardstick: an app with one empty function)"
+        self.rows.append(Row(name, ours, empty, ratio_at_most=1.8))
+
+    def first_requests(self) -> None:
+        """What the first request of an instance costs, and what a warm one asks of others."""
+        first = []
+        for _ in range(STARTS):
+            with Subject("function", self._environment) as function:
+                first.append(1000 * function.first)
+                warm, calls = self._calls(function, "function")
+        usual = 1000 * statistics.median(warm.latencies["function"])
+        name = "first request, ms (yardstick: a warm one)"
+        self.rows.append(Row(name, statistics.median(first), usual))
+        name = "outside calls per warm request"
+        self.rows.append(Row(name, sum(calls.values()), digits=2, exactly=1))
+
+    def load(self) -> None:
+        """Throughput and processor time under load, and the latency added."""
+        with (
+            Subject("direct", self._environment) as direct,
+            Subject("function", self._environment) as function,
+            Subject("tutorial", self._environment) as tutorial,
+        ):
+            for delay in UPSTREAM_SECONDS:
+                self._delay(delay)
+                self._added(function, "function", delay)
+                rates: list[tuple[float, float]] = []
+                for lanes in LANES:
+                    rates.append(self._loaded(direct, function, tutorial, delay, lanes))
+                (ours, theirs), (ours_at_most, theirs_at_most) = rates[-2:]
+                name = f"requests/s at {LANES[-1]} over those at {LANES[-2]}, {_upstream(delay)}"
+                steady, usual = ours_at_most / ours, theirs_at_most / theirs
+                self.rows.append(Row(name, steady, usual, digits=2, at_least=0.9))
+
+    def keys(self, azurite: Azurite) -> None:
+        """The same with a record for every request."""
+        with Subject("function", self._environment) as function:
+            _, calls = self._calls(function, "keyed")
+        name = "storage calls per request with a new key"
+        self.rows.append(Row(name, calls.get("storage", 0.0), digits=2, exactly=2))
+        # What follows is not to measure the emulator's relay before Azurite.
+        self._cloud.proxy.add_route(HOST, azurite.port)
+        with (
+            Subject("direct", self._environment) as direct,
+            Subject("function", self._environment) as function,
+        ):
+            for delay in UPSTREAM_SECONDS:
+                self._delay(delay)
+                self._added(function, "keyed", delay)
+                self._loaded(direct, function, None, delay, 50, keyed=True)
+
+    def _calls(self, function: Subject, subject: str) -> tuple[Figures, dict[str, float]]:
+        """A round of single requests, and how often each service was called for one of them."""
+        before = Counter(self._cloud.journal.counts)
+        figures = self._measure(function, Round([subject], 1, self._seconds))
+        made = _count(figures) + 1  # the wave before the round
+        calls = self._cloud.journal.counts - before
+        return figures, {service: times / made for service, times in calls.items()}
+
+    def _added(self, function: Subject, subject: str, delay: float) -> None:
+        """Few lanes: the requests must not wait for each other."""
+        seconds = COMPARED_SECONDS * self._seconds
+        lanes = 8 if delay else 1
+        order = Round(["direct", subject], lanes, seconds, spread=2 * delay)
+        figures = self._measure(function, order)
+        direct, ours = (figures.latencies[name] for name in ("direct", subject))
+        for percent in (50, 99):
+            more = 1000 * (_percentile(ours, percent) - _percentile(direct, percent))
+            keys = " with keys" if subject == "keyed" else ""
+            name = f"added ms p{percent}{keys}, {_upstream(delay)} (yardstick: direct, in full)"
+            self.rows.append(Row(name, more, 1000 * _percentile(direct, percent)))
+
+    def _loaded(
+        self,
+        direct: Subject,
+        function: Subject,
+        tutorial: Subject | None,
+        delay: float,
+        lanes: int,
+        *,
+        keyed: bool = False,
+    ) -> tuple[float, float]:
+        """Rounds in turn; the function's and the direct client's requests/s."""
+        subject = "keyed" if keyed else "function"
+        cloud = time.process_time()
+        theirs, ours = [], []
+        for _ in range(ROUNDS):
+            theirs.append(self._measure(direct, Round(["direct"], lanes, self._seconds)))
+            ours.append(self._measure(function, Round([subject], lanes, self._seconds)))
+        cloud = (time.process_time() - cloud) / sum(map(_count, theirs + ours))
+        ceiling = 1 / cloud  # requests/s that one core can answer
+        slow = []
+        if tutorial:
+            slow.append(self._measure(tutorial, Round(["tutorial"], lanes, self._seconds)))
+        where = f"{lanes} at once{' with keys' if keyed else ''}, {_upstream(delay)}"
+        self.rows += [
+            Row(
+                f"CPU ms, {where}",
+                _median_cpu(ours),
+                _median_cpu(theirs),
+                _median_cpu(slow) if slow else None,
+                digits=2,
+                ratio_at_most=2 if lanes == 50 and not keyed else None,
+            ),
+            Row(
+                f"requests/s, {where}",
+                _median_rate(ours),
+                _median_rate(theirs),
+                _median_rate(slow) if slow else None,
+                digits=0,
+                cloud_bound=max(map(_rate, theirs + ours)) > 0.7 * ceiling,
+            ),
+        ]
+        return _median_rate(ours), _median_rate(theirs)
+
+    def _measure(self, subject: Subject, order: Round) -> Figures:
+        figures = subject.measure(order)
+        self.failed += figures.failed
+        self._cloud.partner_center.clear()
+        return figures
+
+    def _delay(self, seconds: float) -> None:
+        self._cloud.faults.clear()
+        self._cloud.faults.inject(Fault("partner_center", times=None, delay=seconds))
+
+
+def _upstream(delay: float) -> str:
+    return f"upstream {1000 * delay:.0f} ms"
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def _count(figures: Figures) -> int:
+    return sum(map(len, figures.latencies.values()))
+
+
+def _median_cpu(rounds: Sequence[Figures]) -> float:
+    return 1000 * statistics.median(figures.cpu / _count(figures) for figures in rounds)
+
+
+def _median_rate(rounds: Sequence[Figures]) -> float:
+    return statistics.median(map(_rate, rounds))
+
+
+def _rate(figures: Figures) -> float:
+    return _count(figures) / figures.seconds
+
+
+def _trusting_both(cloud: LocalCloud, azurite: Azurite, directory: Path) -> dict[str, str]:
+    """The environment of a process that trusts Azurite's own certificate as well."""
+    both = directory / "both.pem"
+    both.write_bytes(cloud.certificate.ca_file.read_bytes() + azurite.ca_file.read_bytes())
+    return cloud.environment(SSL_CERT_FILE=str(both), REQUESTS_CA_BUNDLE=str(both))
+
+
+def main() -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
+    seconds = parser.parse_args().seconds
+    through = "azure-functions-runtime" if has_runtime() else "a direct call of the handler"
+    rows: list[Row] = []
+    where = machine()
+    print("Without keys ...", file=sys.stderr)
+    with LocalCloud.in_thread() as cloud:
+        bench = Bench(cloud, cloud.environment(), seconds)
+        bench.imports()
+        bench.first_requests()
+        bench.load()
+        rows += bench.rows
+        failed = bench.failed
+    print("With keys ...", file=sys.stderr)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Azurite() as azurite,
+        LocalCloud.in_thread(azurite=azurite) as cloud,
+    ):
+        bench = Bench(cloud, _trusting_both(cloud, azurite, Path(directory)), seconds)
+        bench.keys(azurite)
+        rows += bench.rows
+        failed += bench.failed
+    print(f"{where}; the function is called through {through}.\n")
+    print(markdown(rows))
+    print("\n* Near what the local cloud itself can do on one core.")
+    print("With keys, Azurite needs a core of its own as well.")
+    print(f"Requests that were not answered with 201: {failed}.")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except RuntimeError as error:  # Azurite cannot be installed, or a subject does not work
+        sys.exit(f"bench: {error}")

@@ -1,0 +1,187 @@
+"""The process that is measured: one subject, and just enough load generation around it.
+
+`python -m bench.load function` says on its first line that it is warm and how long its first
+request took, then runs one Round for each line of JSON on its input and answers with a Figures. The
+subjects:
+
+    direct     a POST of the cart to Partner Center with cart_core's own client and a kept token
+    function   the same cart through this repository's function
+    keyed      the same with a new Idempotency-Key every time (in the process of `function`)
+    tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, with
+               certifi's it would be 140
+
+A lane sends its next request when it has the answer to the last one, so a request costs the
+generator a uuid, two clock readings and a list append. That, and the worker library (or what calls
+the handler in its place), is in the CPU figures: they are of the whole process, all threads.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.worker import Invoke, open_function
+from emulator.__main__ import CUSTOMER, SAMPLE_CART
+
+ROOT = Path(__file__).resolve().parent.parent
+_ROUTE = {"customerId": CUSTOMER}
+_PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
+_CART = json.dumps(json.loads(SAMPLE_CART)).encode()
+
+Post = Callable[[], Awaitable[int]]
+"""Sends one cart; gives the status of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """`lanes` send at once for `seconds`, each taking turns among `subjects`.
+
+    Their starts are spread over `spread` seconds, so that they do not stay in step.
+    """
+
+    subjects: list[str]
+    lanes: int
+    seconds: float
+    spread: float = 0.0
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of a round; times in seconds. `failed` counts all that was not a 201."""
+
+    seconds: float = 0.0
+    cpu: float = 0.0
+    failed: int = 0
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+
+
+async def run(order: Round, posts: dict[str, Post]) -> Figures:
+    """One round. Requests under way at its end are waited for, and count."""
+    figures = Figures(latencies={name: [] for name in order.subjects})
+    turns = [(posts[name], figures.latencies[name]) for name in order.subjects]
+
+    async def lane(start: float, until: float) -> None:
+        await asyncio.sleep(start)
+        while time.perf_counter() < until:
+            for post, latencies in turns:
+                sent = time.perf_counter()
+                try:
+                    status = await post()
+                except Exception as error:
+                    status = 0
+                    if not figures.failed:
+                        print(f"First failure: {type(error).__name__}: {error}", file=sys.stderr)
+                latencies.append(time.perf_counter() - sent)
+                figures.failed += status != 201
+
+    # The first wave opens the connections, and is not counted.
+    await asyncio.gather(*(post() for post, _ in turns for _ in range(order.lanes)))
+    cpu, began = time.process_time(), time.perf_counter()
+    step, until = order.spread / order.lanes, began + order.seconds
+    await asyncio.gather(*(lane(step * number, until) for number in range(order.lanes)))
+    figures.cpu, figures.seconds = time.process_time() - cpu, time.perf_counter() - began
+    return figures
+
+
+async def open_direct() -> Post:
+    """The client that the function uses, without the function."""
+    from cart_core.partner_center import open_client
+
+    token = access_token()
+    client = open_client(_PARTNER_CENTER)
+    url = f"{_PARTNER_CENTER}/v1/customers/{CUSTOMER}/carts"
+
+    async def post() -> int:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "MS-RequestId": str(uuid.uuid4()),
+            "MS-CorrelationId": str(uuid.uuid4()),
+            "X-Locale": "en-US",
+        }
+        return (await client.post(url, headers=headers, content=_CART)).status_code
+
+    return post
+
+
+def posting(invoke: Invoke, *, keyed: bool = False) -> Post:
+    """What a caller of the function sends."""
+    headers = {"host": "127.0.0.1", "content-type": "application/json", "accept": "*/*"}
+
+    async def post() -> int:
+        more = {"idempotency-key": str(uuid.uuid4())} if keyed else {}
+        return await invoke(headers | more, _CART)
+
+    return post
+
+
+def client_secret() -> str:
+    """The secret that the tutorial function has in its settings."""
+    from azure.identity import ManagedIdentityCredential
+    from azure.keyvault.secrets import SecretClient
+
+    with (
+        ManagedIdentityCredential(client_id=os.environ["AZURE_CLIENT_ID"]) as identity,
+        SecretClient(os.environ["KEY_VAULT_URL"], identity) as vault,
+    ):
+        return vault.get_secret("partner-center-client-secret").value or ""
+
+
+def access_token() -> str:
+    """A token for Partner Center, as the tutorial function gets it."""
+    import httpx
+
+    answer = httpx.post(
+        f"https://login.microsoftonline.com/{os.environ['PARTNER_CENTER_TENANT_ID']}"
+        "/oauth2/v2.0/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": os.environ["PARTNER_CENTER_CLIENT_ID"],
+            "client_secret": client_secret(),
+            "scope": f"{_PARTNER_CENTER}/.default",
+        },
+    )
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+async def serve(subject: str) -> None:
+    """Opens a subject, makes its first request, then obeys until the input ends.
+
+    Raises RuntimeError where that request is not answered with 201: there is nothing to measure.
+    """
+    posts: dict[str, Post] = {}
+    if subject == "tutorial":
+        os.environ["CLIENT_SECRET"] = client_secret()
+        posts["tutorial"] = posting(await open_function(ROOT / "bench" / "tutorial", _ROUTE))
+    elif subject == "function":
+        invoke = await open_function(ROOT, _ROUTE)
+        posts["function"], posts["keyed"] = posting(invoke), posting(invoke, keyed=True)
+    else:
+        posts["direct"] = await open_direct()
+    began = time.perf_counter()
+    status = await posts[subject]()
+    first = time.perf_counter() - began
+    if status != 201:
+        raise RuntimeError(f"The first request of '{subject}' was answered with {status}.")
+    if subject == "function":
+        posts["direct"] = await open_direct()
+    _say({"first": first})
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        _say(asdict(await run(Round(**json.loads(line)), posts)))
+    # As the platform ends it: the function's clients belong to nobody who would close them.
+    os._exit(0)
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""The table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of the function, beside its yardstick's and the tutorial function's.
+
+    The target is a bound of the ratio (`ratio_at_most`) or of the figure itself (`at_least`,
+    `exactly`). `cloud_bound`: the figure may be the local cloud's.
+    """
+
+    name: str
+    function: float
+    yardstick: float | None = None
+    tutorial: float | None = None
+    digits: int = 1
+    ratio_at_most: float | None = None
+    at_least: float | None = None
+    exactly: float | None = None
+    cloud_bound: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the yardstick's the figure is."""
+        return self.function / self.yardstick if self.yardstick else None
+
+    def target(self) -> tuple[str, bool] | None:
+        """The target in words, and whether it is reached; None where there is none."""
+        if self.ratio_at_most is not None:
+            reached = self.ratio is not None and self.ratio <= self.ratio_at_most
+            return f"ratio ≤ {self.ratio_at_most:g}", reached
+        if self.at_least is not None:
+            return f"≥ {self.at_least:g}", self.function >= self.at_least
+        if self.exactly is not None:
+            return f"= {self.exactly:g}", self.function == self.exactly
+        return None
+
+    def cells(self) -> list[str]:
+        """The row, column by column."""
+        target = self.target()
+        return [
+            f"{self.name}{' *' if self.cloud_bound else ''}",
+            self._number(self.function),
+            self._number(self.yardstick),
+            "" if self.ratio is None else f"{self.ratio:.2f}",
+            self._number(self.tutorial),
+            target[0] if target else "",
+            "" if target is None else "yes" if target[1] else "**no**",
+        ]
+
+    def _number(self, value: float | None) -> str:
+        return "" if value is None else f"{value:.{self.digits}f}"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """All rows as one Markdown table, its columns aligned."""
+    head = ["Figure", "Function", "Yardstick", "Ratio", "Tutorial", "Target", "Reached"]
+    table = [head, *(row.cells() for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        [table[0][0].ljust(widths[0]), *_right(table[0], widths)],
+        rule,
+        *([cells[0].ljust(widths[0]), *_right(cells, widths)] for cells in table[1:]),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _right(cells: list[str], widths: list[int]) -> list[str]:
+    return [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]

@@ -1,0 +1,51 @@
+"""Calls an app's `create_cart` as Azure does: through Microsoft's worker library, if it is there.
+
+With the library the figures include its work on every invocation; the gRPC messages are stand-ins,
+so protobuf and the way from the host to the worker are not in them. Without it (Python below 3.13)
+the handler is called directly with an `azure.functions.HttpRequest`.
+"""
+
+import importlib.util
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from emulator.functions_host import load
+from tests.worker.runtime import Request, Worker
+
+_FUNCTION = "create_cart"
+
+Invoke = Callable[[Mapping[str, str], bytes], Awaitable[int]]
+"""Posts headers (names in lower case) and a body; gives the status of the answer."""
+
+
+def has_runtime() -> bool:
+    """Whether the worker library is installed."""
+    return importlib.util.find_spec("azure_functions_runtime") is not None
+
+
+async def open_function(app_dir: Path, route: Mapping[str, str]) -> Invoke:
+    """`create_cart` of the app in `app_dir`, for one set of route parameters.
+
+    One app for each process, because all are called `function_app`.
+    """
+    url = "http://127.0.0.1/api/carts"
+    if has_runtime():
+        worker = await Worker.start(app_dir)
+
+        async def invoke(headers: Mapping[str, str], body: bytes) -> int:
+            request = Request(_FUNCTION, "POST", url, headers, route, body)
+            return (await worker.invoke(request)).status
+
+        return invoke
+
+    import azure.functions as func
+
+    function = next(function for function in load(app_dir) if function.name == _FUNCTION)
+
+    async def call(headers: Mapping[str, str], body: bytes) -> int:
+        answer = await function.invoke(
+            func.HttpRequest(method="POST", url=url, headers=headers, route_params=route, body=body)
+        )
+        return int(answer.status_code)
+
+    return call

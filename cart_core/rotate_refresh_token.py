@@ -1,0 +1,93 @@
+"""Keep the refresh token of app+user mode alive without a person.
+
+Entra's refresh tokens end 90 days after they were issued. Each exchange issues a new one and leaves
+the old one valid (Entra's "Refresh tokens" page), so the order of steps loses nothing: a crash
+between any two of them leaves a working token as the vault's current version, and two instances at
+once write two working ones.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from cart_core.tokens import AccessToken, TokenFailure
+
+LIFETIME: Final = timedelta(days=90)
+KEPT_VERSIONS: Final = 2
+"""The current one and the one before it."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class RefreshTokenVault(Protocol):
+    """The vault that holds the refresh token. Everything raises TokenFailure."""
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        """The current versions."""
+
+    def issued(self, name: str) -> datetime:
+        """When the current version was issued."""
+
+    def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
+        """Add a version, which is then the current one."""
+
+    def disable_older(self, name: str, kept: int) -> None:
+        """Disable all versions but the newest `kept`."""
+
+
+class Exchanger(Protocol):
+    """Exchanges the vault's refresh token for an access token and a newer refresh token."""
+
+    @property
+    def rotated_refresh_token(self) -> str | None:
+        """The newest refresh token, where it is not the vault's."""
+
+    def fetch(self) -> AccessToken:
+        """Exchange the newest refresh token. Raises TokenFailure."""
+
+
+class RotateRefreshToken:
+    """The daily exchange of the refresh token called `name`. `clock` gives POSIX seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        vault: RefreshTokenVault,
+        new_exchanger: Callable[[], Exchanger],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._vault = vault
+        self._new_exchanger = new_exchanger
+        self._clock = clock
+
+    def __call__(self) -> None:
+        """Exchange, prove, write, read back, tidy up. Blocks. Raises TokenFailure."""
+        try:
+            self._rotate()
+        except TokenFailure as failure:
+            _LOG.error("refresh token not rotated: %s", failure)
+            self._tell_age()
+            raise
+        _LOG.info("refresh token rotated")
+
+    def _rotate(self) -> None:
+        exchanger = self._new_exchanger()
+        exchanger.fetch()
+        newest = exchanger.rotated_refresh_token
+        if newest is None:
+            raise TokenFailure("token_rejected", "Microsoft Entra ID issued no new refresh token.")
+        exchanger.fetch()  # only a token that works may become the current one
+        issued = datetime.fromtimestamp(self._clock(), UTC)
+        self._vault.write(self._name, newest, issued, issued + LIFETIME)
+        if self._vault.read([self._name])[self._name] != newest:
+            _LOG.info("another instance has rotated the refresh token at the same time")
+        self._vault.disable_older(self._name, KEPT_VERSIONS)
+
+    def _tell_age(self) -> None:
+        """The alert on the token's age reads this line."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        age = (now - self._vault.issued(self._name)).days
+        _LOG.warning("refresh token age %d days; it ends at %d", age, LIFETIME.days)

@@ -1,0 +1,63 @@
+"""Spans and metrics, through OpenTelemetry's API, which does nothing until an SDK is set up.
+
+The Functions worker sets one up when PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY is set; a second
+set-up in code would double everything. No span or metric carries a body, a token or an address.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import metrics, trace
+
+from cart_core.problem import Outcome, Problem
+
+_tracer = trace.get_tracer("cart_core")
+_meter = metrics.get_meter("cart_core")
+_created = _meter.create_counter("carts.created", description="Carts made in Partner Center")
+_replayed = _meter.create_counter("carts.replayed", description="Answers given again for a key")
+_refused = _meter.create_counter("carts.refused", description="Error answers, by code")
+_unknown = _meter.create_counter("carts.outcome_unknown", description="Carts that may exist")
+_retries = _meter.create_counter("partner_center.retries", description="Tries after the first")
+_throttled = _meter.create_counter(
+    "partner_center.throttled", unit="s", description="Seconds of pause that Partner Center asked"
+)
+_latency = _meter.create_histogram(
+    "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
+)
+
+
+@contextmanager
+def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
+    """A span around the block. An exception marks it as failed; its text is not recorded."""
+    with _tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_status(trace.StatusCode.ERROR, type(error).__name__)
+            raise
+
+
+def count_cart(*, replayed: bool) -> None:
+    """One cart answered."""
+    (_replayed if replayed else _created).add(1)
+
+
+def count_problem(problem: Problem) -> None:
+    """One error answered."""
+    _refused.add(1, {"code": problem.code})
+    if problem.outcome is Outcome.UNKNOWN:
+        _unknown.add(1)
+
+
+def count_try(attempt: int, seconds: float, status: int | None) -> None:
+    """One try at Partner Center; `status` is None without an answer."""
+    if attempt > 1:
+        _retries.add(1)
+    _latency.record(seconds, {"status": status or 0})
+
+
+def count_throttle(seconds: float) -> None:
+    """Partner Center asked for a pause."""
+    _throttled.add(seconds)
