@@ -10,6 +10,7 @@ BlobAlreadyExists for a name that is taken, 412 ConditionNotMet for another ETag
 """
 
 import asyncio
+import itertools
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -68,9 +69,9 @@ class BlobStore:
         """See Store. A blob that is no record is StoreUnavailable."""
         from azure.core.exceptions import HttpResponseError
 
-        async with self._asking("read") as container:
+        async with self._asking("read") as (container, options):
             try:
-                download = await container.download_blob(_blob(name))
+                download = await container.download_blob(_blob(name), **options)
                 data = await download.readall()
             except HttpResponseError as error:
                 if _code(error) == "BlobNotFound":
@@ -105,12 +106,14 @@ class BlobStore:
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import ContentSettings
 
-        async with self._asking("replace" if terms.get("overwrite") else "create") as container:
+        asking = self._asking("replace" if terms.get("overwrite") else "create")
+        async with asking as (container, options):
             try:
                 written = await container.get_blob_client(_blob(name)).upload_blob(
                     record.to_json(),
                     content_settings=ContentSettings(content_type="application/json"),
                     **terms,
+                    **options,
                 )
             except HttpResponseError as error:
                 if _code(error) == unless:
@@ -119,15 +122,29 @@ class BlobStore:
         return str(written["etag"])
 
     @asynccontextmanager
-    async def _asking(self, operation: str) -> AsyncIterator["ContainerClient"]:
-        """The container, for as long as an operation may take; its failures as StoreUnavailable."""
+    async def _asking(
+        self, operation: str
+    ) -> AsyncIterator[tuple["ContainerClient", dict[str, Any]]]:
+        """The container, and options for its call, for as long as an operation may take.
+
+        Its failures are StoreUnavailable.
+        """
         from azure.core.exceptions import HttpResponseError
 
         try:
             container = self._container or self._open()
-            with telemetry.span(f"store.{operation}"):
+            with telemetry.span(f"store.{operation}") as span:
+                attempts = itertools.count(1)
                 async with asyncio.timeout(OPERATION_SECONDS):
-                    yield container
+                    yield (
+                        container,
+                        # The SDK calls this before each of its tries.
+                        {
+                            "raw_request_hook": lambda _: span.set_attribute(
+                                "attempt", next(attempts)
+                            )
+                        },
+                    )
         except HttpResponseError as error:
             raise StoreUnavailable(_refusal(error)) from None
         except TokenFailure as failure:

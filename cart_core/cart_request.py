@@ -181,8 +181,11 @@ def _given_twice(name: str) -> PydanticCustomError:
     )
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _printable(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if _CONTROL.search(text):
         raise PydanticCustomError("invalid_text", "Must not contain control characters.")
     return text
 

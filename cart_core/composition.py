@@ -78,7 +78,11 @@ def build(environment: Mapping[str, str]) -> App:
     identity = ManagedIdentity(settings.managed_identity_client_id)
     vault = KeyVault(settings.key_vault_url or "", identity)
     refresh_token_vault = KeyVault(
-        settings.refresh_token_vault_url or "", identity, setting="KEY_VAULT_REFRESH_TOKEN_URL"
+        settings.refresh_token_vault_url or "",
+        identity,
+        setting="KEY_VAULT_REFRESH_TOKEN_URL"
+        if settings.refresh_token_vault_override
+        else "KEY_VAULT_URL",
     )
 
     def new_entra() -> EntraTokens:

@@ -122,7 +122,7 @@ class ExactlyOnce:
         version = await self._store.create(name, ours)
         while version is None:
             if not deadline.remaining():  # every race was lost; a store that works has a winner
-                raise StoreUnavailable
+                raise StoreUnavailable("Others were faster at this key, again and again.")
             stored = await self._store.read(name)
             if stored is None:  # collected between the two calls
                 version = await self._store.create(name, ours)

@@ -85,14 +85,6 @@ class Forwarding:
         """
         open_question = resumed
 
-        async def attempt() -> T:
-            nonlocal open_question
-            try:
-                return await self._try(customer_id, send, read, deadline)
-            except Problem as problem:
-                open_question = open_question or problem.outcome is Outcome.UNKNOWN
-                raise
-
         def worth_it(error: BaseException) -> bool:
             return (
                 isinstance(error, Problem)
@@ -103,19 +95,23 @@ class Forwarding:
         def enough(state: RetryCallState) -> bool:
             return state.attempt_number >= MAX_TRIES or state.upcoming_sleep >= deadline.remaining()
 
-        retrying = AsyncRetrying(
+        tries = AsyncRetrying(
             retry=retry_if_exception(worth_it),
             wait=self._wait,
             stop=enough,
             sleep=self._sleep,
             reraise=True,
         )
-        try:
-            return await retrying(attempt)
-        except Problem as problem:
-            if open_question:
-                raise _left_open(problem) from None
-            raise
+        async for attempt in tries:
+            with attempt:
+                try:
+                    return await self._try(customer_id, send, read, deadline)
+                except Problem as problem:
+                    open_question = open_question or problem.outcome is Outcome.UNKNOWN
+                    if open_question:
+                        raise _left_open(problem) from None
+                    raise
+        raise AssertionError("the loop ends by a result or an exception")
 
     async def _try(
         self, customer_id: str, send: Send, read: Callable[[Reply], T], deadline: Deadline

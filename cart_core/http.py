@@ -8,7 +8,9 @@ import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
+from cart_core import telemetry
 from cart_core.problem import FieldError, Outcome, Problem
 
 _LOG = logging.getLogger("cart_core")
@@ -126,6 +128,7 @@ async def answer(operation: Operation, request: Request, new_guid: str) -> Respo
             outcome=Outcome.UNKNOWN if call.request_id else Outcome.NOT_SENT,
         )
     if problem:
+        telemetry.count_problem(problem)
         response = _problem_response(problem, call, request.headers.get("accept", ""))
     _log(operation.__name__, response.status, problem, call, time.monotonic() - began)
     return response
@@ -144,7 +147,7 @@ def _log(operation: str, status: int, problem: Problem | None, call: Call, secon
         "correlationId": call.correlation_id,
         "requestId": call.request_id,
         "customerId": call.customer_id,
-        "cartId": call.cart_id,
+        "cartId": quote(call.cart_id, safe="") if call.cart_id else None,
     }
     _LOG.info(" ".join(f"{name}={fact}" for name, fact in facts.items() if fact is not None))
 

@@ -45,9 +45,7 @@ class KeyVault:
     def issued(self, name: str) -> datetime:
         """When the current version of a refresh token was issued."""
         with self._open() as vault, self._failures(name):
-            properties = vault.get_secret(name).properties
-            tag = (properties.tags or {}).get(_ISSUED)
-            return datetime.fromisoformat(tag) if tag else _created(properties)
+            return _issued(vault.get_secret(name).properties)
 
     def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
         """Add a version, which is then the current one."""
@@ -56,15 +54,19 @@ class KeyVault:
             vault.set_secret(name, value, tags=tags, expires_on=expires)
 
     def disable_older(self, name: str, kept: int) -> None:
-        """Disable all versions but the current one and the newest ones up to `kept` in all."""
+        """Disable all versions but the current one and the newest older ones up to `kept` in all.
+
+        One that is no older than the current one is another instance's, and may be the current one
+        by now.
+        """
         with self._open() as vault, self._failures(name):
-            current = vault.get_secret(name).properties.version
-            others = [
+            current = _created(vault.get_secret(name).properties)
+            older = [
                 version
                 for version in vault.list_properties_of_secret_versions(name)
-                if version.version != current and version.enabled
+                if version.enabled and _created(version) < current
             ]
-            for version in sorted(others, key=_created, reverse=True)[kept - 1 :]:
+            for version in sorted(older, key=_created, reverse=True)[kept - 1 :]:
                 vault.update_secret_properties(name, version.version, enabled=False)
 
     def _read(self, vault: "SecretClient", name: str) -> str:
@@ -120,6 +122,15 @@ class KeyVault:
             "vault_unavailable",
             f"The vault in {self._setting} gave no usable answer ({answer}); try again later.",
         )
+
+
+def _issued(version: "SecretProperties") -> datetime:
+    """What the tag says, where it is a moment; a person's version has none."""
+    try:
+        issued = datetime.fromisoformat((version.tags or {}).get(_ISSUED, ""))
+    except ValueError:
+        return _created(version)
+    return issued if issued.tzinfo else _created(version)
 
 
 def _created(version: "SecretProperties") -> datetime:

@@ -13,7 +13,7 @@ import asyncio
 import json
 import zlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
@@ -111,7 +111,7 @@ class PartnerCenter:
         # Built here rather than by the client, whose own default headers and cookies would join in.
         request = httpx.Request(
             method,
-            self._base_url + path,
+            _url(self._base_url + path),
             headers=headers,
             content=_encoded(document),
             extensions={
@@ -227,6 +227,14 @@ def no_reply(error: BaseException) -> NoReply:
     # Only httpx's errors wrap the truth; the cause of an engine's own exception is a detail of it.
     truth = error.__cause__ if isinstance(error, httpx.HTTPError) else None
     return failures().get(type(truth or error), _UNKNOWN)
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> "httpx.URL":
+    """A parsed URL; taking one apart is dear, and the same customers come again."""
+    import httpx
+
+    return httpx.URL(text)
 
 
 async def _read(response: "httpx.Response") -> Reply | NoReply:

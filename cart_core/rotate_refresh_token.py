@@ -8,9 +8,11 @@ once write two working ones.
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from cart_core import telemetry
 from cart_core.tokens import AccessToken, TokenFailure
 
 LIFETIME: Final = timedelta(days=90)
@@ -66,25 +68,32 @@ class RotateRefreshToken:
     def __call__(self) -> None:
         """Exchange, prove, write, read back, tidy up. Blocks. Raises TokenFailure."""
         try:
-            self._rotate()
+            with telemetry.span("refresh_token.rotate"):
+                self._rotate()
         except TokenFailure as failure:
-            _LOG.error("refresh token not rotated: %s", failure)
-            self._tell_age()
+            _LOG.error("refresh token rotation failed: %s", failure)
+            with suppress(TokenFailure):
+                self._tell_age()
             raise
         _LOG.info("refresh token rotated")
 
     def _rotate(self) -> None:
+        before = self._current()
         exchanger = self._new_exchanger()
         exchanger.fetch()
         newest = exchanger.rotated_refresh_token
         if newest is None:
             raise TokenFailure("token_rejected", "Microsoft Entra ID issued no new refresh token.")
         exchanger.fetch()  # only a token that works may become the current one
-        issued = datetime.fromtimestamp(self._clock(), UTC)
-        self._vault.write(self._name, newest, issued, issued + LIFETIME)
-        if self._vault.read([self._name])[self._name] != newest:
-            _LOG.info("another instance has rotated the refresh token at the same time")
+        if self._current() == before:  # else a person has signed in again, or a twin was faster
+            issued = datetime.fromtimestamp(self._clock(), UTC)
+            self._vault.write(self._name, newest, issued, issued + LIFETIME)
+        if self._current() != newest:
+            _LOG.info("somebody else has replaced the refresh token at the same time")
         self._vault.disable_older(self._name, KEPT_VERSIONS)
+
+    def _current(self) -> str:
+        return self._vault.read([self._name])[self._name]
 
     def _tell_age(self) -> None:
         """The alert on the token's age reads this line."""

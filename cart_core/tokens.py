@@ -78,6 +78,7 @@ class TokenCache:
         self._deadline = deadline
         self._token: AccessToken | None = None
         self._failure: TokenFailure | None = None
+        self._attempt = 0
         self._flight: asyncio.Task[AccessToken] | None = None
         self._started_at = self._forced_at = self._failed_at = -math.inf
 
@@ -135,8 +136,9 @@ class TokenCache:
         return flight
 
     async def _refresh(self) -> AccessToken:
+        self._attempt += 1
         try:
-            with telemetry.span("token.fetch"):
+            with telemetry.span("token.fetch", attempt=self._attempt):
                 async with asyncio.timeout(self._deadline):
                     token = await asyncio.to_thread(self._fetch)
         except TimeoutError:
@@ -146,7 +148,7 @@ class TokenCache:
         except TokenFailure as error:
             failure = _copy(error)
         else:
-            self._token, self._failure = token, None
+            self._token, self._failure, self._attempt = token, None, 0
             return token
         self._failure, self._failed_at = failure, self._clock()
         logger.warning("No new token: %s", failure)
