@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+INFRA_VENV = .venv-infra
 
-.PHONY: demo run test check format bench lock clean
+.PHONY: demo run test check format soak bench package lock clean
 
 demo: $(VENV)/.installed  ## A cart through the whole chain, then exit
 	@$(RUN) -m emulator demo
@@ -12,7 +13,7 @@ demo: $(VENV)/.installed  ## A cart through the whole chain, then exit
 run: $(VENV)/.installed  ## The same chain, kept serving on http://127.0.0.1:7071
 	@$(RUN) -m emulator run
 
-test: $(VENV)/.installed  ## All tests
+test: $(VENV)/.installed $(INFRA_VENV)/.installed  ## All tests
 	@$(RUN) -m pytest
 
 check: $(VENV)/.installed  ## Format, lint, strict types
@@ -24,8 +25,14 @@ format: $(VENV)/.installed  ## Put format and imports right
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
+soak: $(VENV)/.installed  ## Three processes, killed all the time, and one cart for each key; see tests/soak
+	@$(RUN) -m tests.soak $(SOAK)
+
 bench: $(VENV)/.installed  ## Speed beside a direct client and a tutorial function, as ratios
 	@$(RUN) -m bench
+
+package: $(VENV)/.installed  ## What is deployed: build/package and build/package.zip
+	@$(RUN) infra/package.py
 
 lock:  ## Renew the pins from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
@@ -33,9 +40,11 @@ lock:  ## Renew the pins from pyproject.toml; needs uv
 		--no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --group dev -c requirements.txt -o requirements-dev.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --group infra -o requirements-infra.txt
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(INFRA_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { \
@@ -48,5 +57,12 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 		echo "The venv module is needed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) ..."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt || { \
+		echo "A package index is needed to install the requirements."; exit 1; }
+	@touch $@
+
+$(INFRA_VENV)/.installed: requirements-infra.txt | $(VENV)/.installed
+	@$(PYTHON) -m venv $(INFRA_VENV)
+	@echo "Installing checkov into $(INFRA_VENV) ..."
+	@$(INFRA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-infra.txt || { \
 		echo "A package index is needed to install the requirements."; exit 1; }
 	@touch $@

@@ -1,0 +1,1 @@
+"""The templates of the infrastructure, and the building of what is deployed."""

@@ -1,0 +1,335 @@
+metadata name = 'Partner Center carts'
+metadata description = 'One function app that puts Partner Center carts behind an HTTP call, and all it needs.'
+
+targetScope = 'subscription'
+
+// ---------- //
+// Parameters //
+// ---------- //
+
+@description('Required. Name of the environment. It goes into the name of the resource group and into the hash that ends every other name.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('Required. Region of all resources, and of the deployment itself.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
+param location string
+
+@description('Required. The partner\'s tenant id: the setting PARTNER_CENTER_TENANT_ID.')
+@minLength(36)
+@maxLength(36)
+param partnerTenantId string
+
+@description('Required. Client id of the application that is registered in Partner Center under App management: the setting PARTNER_CENTER_CLIENT_ID.')
+@minLength(36)
+@maxLength(36)
+param partnerClientId string
+
+@description('Optional. How Partner Center is called: as the application alone, or for a user by the Secure Application Model. The latter adds a second vault that holds the refresh token alone.')
+@allowed([
+  'app_only'
+  'app_user'
+])
+param auth string = 'app_only'
+
+@description('Optional. How the application proves itself: by a secret or a certificate in the vault, or by the managed identity itself.')
+@allowed([
+  'secret'
+  'certificate'
+  'federated'
+])
+param credential string = 'secret'
+
+@description('Optional. The Microsoft cloud that Partner Center is called in.')
+@allowed([
+  'global'
+  'china'
+  'usgov'
+])
+param partnerCloud string = 'global'
+
+@description('Optional. Name of the client secret in the vault. A person puts the value there; no deployment ever holds it.')
+param clientSecretName string = 'partner-center-client-secret'
+
+@description('Optional. Name of the certificate in the vault.')
+param certificateName string = 'partner-center-certificate'
+
+@description('Optional. Name of the secret that holds the refresh token, in the second vault.')
+param refreshTokenName string = 'partner-center-refresh-token'
+
+@description('Optional. More settings of the app by name, such as CART_MAX_QUANTITY; see docs/contract.md. They can be read by everyone who may read the deployment: nothing secret belongs here.')
+param moreSettings object = {}
+
+@description('Optional. Parallel requests for each instance. Where nothing is set the platform takes 1 for Python, and buys an instance for each parallel request.')
+@minValue(1)
+@maxValue(1000)
+param perInstanceConcurrency int = 16
+
+@description('Optional. Instances that are kept warm for HTTP requests. They are billed all the time; with 0 the first cart after a pause waits for a cold start.')
+@minValue(0)
+@maxValue(20)
+param alwaysReadyInstances int = 1
+
+@description('Optional. Most instances at a time.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Optional. Memory of an instance in MB.')
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+@description('Optional. Redundancy of the storage account. Not every region has zones; there it is Standard_LRS.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GZRS'
+])
+param storageSku string = 'Standard_ZRS'
+
+@description('Optional. Days for which logs are kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Optional. Mail address that alerts go to. Without one they are shown in the portal only.')
+param alertEmail string = ''
+
+@description('Optional. Age of the refresh token in days from which on there is an alert. It is renewed daily and ends after 90 days.')
+@minValue(2)
+@maxValue(60)
+param refreshTokenAgeDays int = 7
+
+// --------- //
+// Variables //
+// --------- //
+
+var suffix = uniqueString(subscription().id, environmentName, location)
+
+var names = {
+  resourceGroup: 'rg-carts-${environmentName}'
+  identity: 'id-carts-${suffix}'
+  storageAccount: 'stcarts${suffix}'
+  keyVault: 'kv-carts-${suffix}'
+  refreshTokenVault: 'kv-crt-${suffix}'
+  logAnalytics: 'log-carts-${suffix}'
+  applicationInsights: 'appi-carts-${suffix}'
+  plan: 'plan-carts-${suffix}'
+  functionApp: 'func-carts-${suffix}'
+  actionGroup: 'ag-carts-${suffix}'
+  alertPrefix: 'alert-carts-${suffix}'
+  availabilityTest: 'avail-carts-${suffix}'
+}
+
+var tags = {
+  'azd-env-name': environmentName
+}
+
+// One place for all of them: with private endpoints this becomes 'Disabled'.
+var publicNetworkAccess = 'Enabled'
+
+var forUser = auth == 'app_user'
+
+// --------- //
+// Resources //
+// --------- //
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: names.resourceGroup
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  scope: group
+  params: {
+    name: names.identity
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    logAnalyticsName: names.logAnalytics
+    applicationInsightsName: names.applicationInsights
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  params: {
+    name: names.storageAccount
+    location: location
+    tags: tags
+    sku: storageSku
+    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+  }
+}
+
+module keyVault 'modules/key-vault.bicep' = {
+  scope: group
+  params: {
+    name: names.keyVault
+    location: location
+    tags: tags
+    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+  }
+}
+
+module refreshTokenVault 'modules/key-vault.bicep' = if (forUser) {
+  scope: group
+  params: {
+    name: names.refreshTokenVault
+    location: location
+    tags: tags
+    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+  }
+}
+
+module roles 'modules/role-assignments.bicep' = {
+  scope: group
+  params: {
+    principalId: identity.outputs.principalId
+    storageAccountName: storage.outputs.name
+    keyVaultName: keyVault.outputs.name
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+  }
+}
+
+module refreshTokenRole 'modules/refresh-token-role.bicep' = if (forUser) {
+  scope: group
+  params: {
+    principalId: identity.outputs.principalId
+    keyVaultName: refreshTokenVault!.outputs.name
+  }
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  scope: group
+  params: {
+    planName: names.plan
+    name: names.functionApp
+    location: location
+    tags: tags
+    publicNetworkAccess: publicNetworkAccess
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    blobEndpoint: storage.outputs.blobEndpoint
+    deploymentContainerUrl: storage.outputs.deploymentContainerUrl
+    storeUrl: storage.outputs.cartsContainerUrl
+    keyVaultUrl: keyVault.outputs.url
+    refreshTokenVaultUrl: forUser ? refreshTokenVault!.outputs.url : ''
+    applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+    partnerTenantId: partnerTenantId
+    partnerClientId: partnerClientId
+    auth: auth
+    credential: credential
+    partnerCloud: partnerCloud
+    clientSecretName: clientSecretName
+    certificateName: certificateName
+    refreshTokenName: refreshTokenName
+    moreSettings: moreSettings
+    perInstanceConcurrency: perInstanceConcurrency
+    alwaysReadyInstances: alwaysReadyInstances
+    maximumInstanceCount: maximumInstanceCount
+    instanceMemoryMB: instanceMemoryMB
+  }
+  // The host reads its storage as soon as the site is there.
+  dependsOn: [
+    roles
+    refreshTokenRole
+  ]
+}
+
+module alerts 'modules/alerts.bicep' = {
+  scope: group
+  params: {
+    prefix: names.alertPrefix
+    actionGroupName: names.actionGroup
+    availabilityTestName: names.availabilityTest
+    location: location
+    tags: tags
+    email: alertEmail
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    functionAppUrl: functionApp.outputs.url
+    forUser: forUser
+    refreshTokenAgeDays: refreshTokenAgeDays
+  }
+}
+
+// ------- //
+// Outputs //
+// ------- //
+
+@description('Name of the resource group.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Name of the function app.')
+output FUNCTION_APP_NAME string = functionApp.outputs.name
+
+@description('Where the function app answers, without a trailing slash.')
+output FUNCTION_APP_URL string = functionApp.outputs.url
+
+@description('Object id of the managed identity: the subject of a federated credential.')
+output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+
+@description('Name of the vault with the client secret or the certificate.')
+output KEY_VAULT_NAME string = keyVault.outputs.name
+
+@description('Resource id of that vault.')
+output KEY_VAULT_ID string = keyVault.outputs.id
+
+@description('Name of the vault with the refresh token; empty in app-only mode.')
+output REFRESH_TOKEN_VAULT_NAME string = forUser ? refreshTokenVault!.outputs.name : ''
+
+@description('Resource id of that vault; empty in app-only mode.')
+output REFRESH_TOKEN_VAULT_ID string = forUser ? refreshTokenVault!.outputs.id : ''
+
+@description('Entra\'s address, with a trailing slash.')
+output AZURE_AUTHORITY string = environment().authentication.loginEndpoint
+
+@description('The subscription\'s tenant, which issues the managed identity\'s tokens.')
+output AZURE_TENANT_ID string = tenant().tenantId
+
+@description('The partner\'s tenant id.')
+output PARTNER_CENTER_TENANT_ID string = partnerTenantId
+
+@description('Client id of the application in Partner Center.')
+output PARTNER_CENTER_CLIENT_ID string = partnerClientId
+
+@description('How Partner Center is called.')
+output PARTNER_CENTER_AUTH string = auth
+
+@description('How the application proves itself.')
+output PARTNER_CENTER_CREDENTIAL string = credential
+
+@description('The Microsoft cloud that Partner Center is called in.')
+output PARTNER_CENTER_CLOUD string = partnerCloud
+
+@description('Name of the client secret in the vault.')
+output PARTNER_CENTER_CLIENT_SECRET_NAME string = clientSecretName
+
+@description('Name of the certificate in the vault.')
+output PARTNER_CENTER_CERTIFICATE_NAME string = certificateName
+
+@description('Name of the refresh token\'s secret in the second vault.')
+output PARTNER_CENTER_REFRESH_TOKEN_NAME string = refreshTokenName

@@ -1,0 +1,275 @@
+metadata name = 'Alerts'
+metadata description = 'An availability test, the alerts, and the group of people they go to. docs/runbook.md says what to do on each.'
+
+@description('Required. What the names of all alerts start with.')
+param prefix string
+
+@description('Required. Name of the action group.')
+param actionGroupName string
+
+@description('Required. Name of the availability test.')
+param availabilityTestName string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags object
+
+@description('Required. Mail address that alerts go to; empty for none.')
+param email string
+
+@description('Required. Workspace that the logs are in.')
+param logAnalyticsId string
+
+@description('Required. Application Insights component that the availability test belongs to.')
+param applicationInsightsId string
+
+@description('Required. Where the function app answers, without a trailing slash.')
+param functionAppUrl string
+
+@description('Required. Whether there is a refresh token to watch.')
+param forUser bool
+
+@description('Required. Age of the refresh token in days from which on there is an alert.')
+param refreshTokenAgeDays int
+
+// The warning of TokenCache in cart_core/tokens.py, and the error of the daily renewal in
+// cart_core/rotate_refresh_token.py; the failure's code comes next.
+var tokenFailureText = 'No new token: '
+var rotationFailureText = 'refresh token rotation failed: '
+
+// The warning of cart_core/rotate_refresh_token.py where it fails; the token's age in days comes next.
+var refreshTokenAgeText = 'refresh token age '
+
+// At least three, so that one failed order in a quiet hour wakes nobody. The availability test's own
+// requests would hide what happens to carts.
+var failedRequestsQuery = '''
+AppRequests
+| where Url !contains "/api/health"
+| summarize Failed = sumif(ItemCount, toint(ResultCode) >= 500), Total = sum(ItemCount)
+| where Failed >= 3 and Failed * 10 > Total
+'''
+
+// What ends in _unavailable mostly passes by itself; anything else needs a person at once.
+var tokenFailureQueryEnd = '''
+| summarize Failures = count() by Code
+| where Failures >= iff(Code endswith "_unavailable", 3, 1)
+'''
+var tokenFailureQuery = 'AppTraces | extend Code = extract("(${tokenFailureText}|${rotationFailureText})([a-z_]+)", 2, Message) | where isnotempty(Code)${tokenFailureQueryEnd}'
+
+var refreshTokenAgeQuery = 'AppTraces | where Message contains "${refreshTokenAgeText}" | extend Days = toint(extract("${refreshTokenAgeText}([0-9]+)", 1, Message)) | where Days >= ${refreshTokenAgeDays}'
+
+// The alert takes two of them, so that a failure of one place alone says nothing.
+var testLocations = [
+  'emea-nl-ams-azr'
+  'us-va-ash-azr'
+  'apac-sg-sin-azr'
+]
+
+var receivers = [
+  {
+    name: 'operators'
+    emailAddress: email
+    useCommonAlertSchema: true
+  }
+]
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: actionGroupName
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'carts'
+    enabled: true
+    emailReceivers: empty(email) ? [] : receivers
+  }
+}
+
+resource failedRequests 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-5xx'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: more than a tenth of the requests fail with 5xx'
+    description: 'In 15 minutes at least 3 requests, and more than 10 %, were answered 5xx.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: failedRequestsQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource tokenFailures 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-token-failures'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: no token for Partner Center'
+    description: 'The app cannot get a token. The dimension Code is the error code: see docs/runbook.md.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: tokenFailureQuery
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'Code'
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource refreshTokenAge 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (forUser) {
+  name: '${prefix}-refresh-token-age'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: the refresh token is not being renewed'
+    description: 'The refresh token is ${refreshTokenAgeDays} days old or older. It ends after 90 days: see docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT1H'
+    // The timer runs daily; a day's window keeps the alert up between two of its warnings.
+    windowSize: 'P1D'
+    criteria: {
+      allOf: [
+        {
+          query: refreshTokenAgeQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource availabilityTest 'Microsoft.Insights/webtests@2022-06-15' = {
+  name: availabilityTestName
+  location: location
+  tags: union(tags, { 'hidden-link:${applicationInsightsId}': 'Resource' })
+  kind: 'standard'
+  properties: {
+    Kind: 'standard'
+    Name: availabilityTestName
+    SyntheticMonitorId: availabilityTestName
+    Description: 'The app starts and answers. Nothing behind it is asked.'
+    Enabled: true
+    Frequency: 300
+    Timeout: 30
+    RetryEnabled: true
+    Locations: [for place in testLocations: {
+      Id: place
+    }]
+    Request: {
+      RequestUrl: '${functionAppUrl}/api/health'
+      HttpVerb: 'GET'
+      ParseDependentRequests: false
+    }
+    ValidationRules: {
+      ExpectedHttpStatusCode: 200
+      SSLCheck: true
+      SSLCertRemainingLifetimeCheck: 7
+      ContentValidation: {
+        ContentMatch: '"status": "ok"'
+        IgnoreCase: false
+        PassIfTextFound: true
+      }
+    }
+  }
+}
+
+resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+  name: '${prefix}-unavailable'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'The health route fails from two places or more.'
+    severity: 1
+    enabled: true
+    scopes: [
+      availabilityTest.id
+      applicationInsightsId
+    ]
+    evaluationFrequency: 'PT1M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
+      webTestId: availabilityTest.id
+      componentId: applicationInsightsId
+      failedLocationCount: 2
+    }
+    autoMitigate: true
+    actions: [
+      {
+        actionGroupId: actionGroup.id
+      }
+    ]
+  }
+}

@@ -1,0 +1,159 @@
+"""Reads Bicep files, as far as these tests need it.
+
+Objects become dicts and arrays lists, texts become str with their `${...}` as they are, and what
+would have to be computed becomes an Expression.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tree_sitter_bicep
+from tree_sitter import Language, Node, Parser
+
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+FILES = sorted(INFRA.rglob("*.bicep"))
+
+_PARSER = Parser(Language(tree_sitter_bicep.language()))
+
+
+class Expression(NamedTuple):
+    """What only a deployment could work out, as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One `param`, `var`, `output`, `resource` or `module`."""
+
+    kind: str
+    name: str
+    of: str
+    """A resource's type with its API version, a module's path; else the type, or nothing."""
+
+    value: Any
+    """The body; a parameter's default, or None without one."""
+
+    decorators: dict[str, Any]
+    existing: bool
+    condition: str | None
+
+    @property
+    def description(self) -> str:
+        """The description, or nothing."""
+        return str(self.decorators.get("description", ""))
+
+
+def syntax(path: Path) -> Node:
+    """The syntax tree; `has_error` where the file is not Bicep."""
+    return _PARSER.parse(path.read_bytes()).root_node
+
+
+def read(path: Path) -> list[Declaration]:
+    """All declarations of a file, in order."""
+    return list(_declarations(syntax(path)))
+
+
+def one(path: Path, name: str) -> Declaration:
+    """The declaration of this name. Raises ValueError unless there is exactly one."""
+    (found,) = (each for each in read(path) if each.name == name)
+    return found
+
+
+def names_used(path: Path) -> set[str]:
+    """Everything that an expression of the file refers to, functions included."""
+    return set(_names_used(syntax(path)))
+
+
+def outputs_used(path: Path) -> set[tuple[str, str]]:
+    """The outputs of modules that the file uses: module and output."""
+    return set(re.findall(r"\b(\w+)!?\.outputs\.(\w+)", path.read_text()))
+
+
+def _names_used(node: Node) -> Iterator[str]:
+    declares = node.type.endswith(("_declaration", "object_property", "for_statement"))
+    children = node.named_children
+    if declares and children and children[0].type == "identifier":
+        children = children[1:]
+    for child in children:
+        if child.type == "identifier":
+            yield _text(child)
+        elif child.type != "decorators":
+            yield from _names_used(child)
+
+
+def _declarations(root: Node) -> Iterator[Declaration]:
+    decorators: dict[str, Any] = {}
+    for node in root.named_children:
+        kind = node.type.removesuffix("_declaration")
+        if node.type == "decorators":
+            decorators = dict(map(_decorator, node.named_children))
+        elif node.type.endswith("_declaration"):
+            yield _declaration(kind.replace("parameter", "param"), node, decorators)
+            decorators = {}
+
+
+def _declaration(kind: str, node: Node, decorators: dict[str, Any]) -> Declaration:
+    name, *rest = node.named_children
+    of = ""
+    if kind in ("resource", "module"):
+        of = str(_value(rest.pop(0)))
+    elif rest and rest[0].type == "type":
+        of = _text(rest.pop(0))
+    body = rest[-1] if rest else None
+    condition = None
+    if body is not None and body.type == "if_statement":
+        test, body = body.named_children
+        condition = _text(test)
+    return Declaration(
+        kind,
+        _text(name),
+        of,
+        None if body is None else _value(body),
+        decorators,
+        any(child.type == "existing" for child in node.children),
+        condition,
+    )
+
+
+def _decorator(node: Node) -> tuple[str, Any]:
+    call = node.named_children[0]
+    function, arguments = call.named_children
+    first = arguments.named_children[:1]
+    return _text(function).removeprefix("sys."), _value(first[0]) if first else True
+
+
+def _value(node: Node) -> Any:
+    match node.type:
+        case "object":
+            properties = (each for each in node.named_children if each.type == "object_property")
+            return dict(map(_property, properties))
+        case "array":
+            return [_value(each) for each in node.named_children if each.type != "comment"]
+        case "string":
+            return "".join(map(_piece, node.named_children))
+        case "number":
+            return int(_text(node))
+        case "boolean":
+            return _text(node) == "true"
+        case "for_statement":
+            return [_value(node.named_children[-1])]
+        case _:
+            return Expression(_text(node))
+
+
+def _property(node: Node) -> tuple[str, Any]:
+    name, value = node.named_children
+    return str(_value(name)) if name.type == "string" else _text(name), _value(value)
+
+
+def _piece(node: Node) -> str:
+    text = _text(node)
+    return text.removeprefix("\\") if node.type == "escape_sequence" else text
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode()

@@ -1,0 +1,357 @@
+"""The templates fit the code that they run."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any, get_args
+
+import azure.functions as func
+import pytest
+import yaml
+
+from cart_core import health
+from cart_core.azure_functions import serve
+from cart_core.exactly_once import RETENTION
+from cart_core.problem import CATALOGUE
+from cart_core.rotate_refresh_token import LIFETIME, RotateRefreshToken
+from cart_core.settings import CLOUDS, InvalidSettings, Settings
+from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
+from infra import package
+
+from .bicep import INFRA, Expression, one, read
+
+ROOT = INFRA.parent
+MAIN = INFRA / "main.bicep"
+FUNCTION_APP = INFRA / "modules" / "function-app.bicep"
+STORAGE = INFRA / "modules" / "storage.bicep"
+ALERTS = INFRA / "modules" / "alerts.bicep"
+
+ALIASES = {str(info.alias): name for name, info in Settings.model_fields.items()}
+
+PLATFORM = {
+    # The host keeps function keys and leases in storage, as the identity.
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__blobServiceUri",
+    # Host and worker send telemetry, as the identity.
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    # The worker sets OpenTelemetry up, together with telemetryMode in host.json.
+    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+}
+"""Settings that host and worker read, and the app does not."""
+
+REJECTED = {
+    *("FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE"),
+    *("SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_TIME_ZONE", "TZ"),
+    *("WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE"),
+}
+"""Settings that the Flex Consumption plan rejects."""
+
+REJECTED_SITE_CONFIG = {
+    *("alwaysOn", "linuxFxVersion", "windowsFxVersion", "netFrameworkVersion", "ftpsState"),
+    *("use32BitWorkerProcess", "preWarmedInstanceCount", "functionAppScaleLimit"),
+    "functionsRuntimeScaleMonitoringEnabled",
+}
+
+VALUES = {
+    "partnerTenantId": "00000000-0000-0000-0000-000000000001",
+    "partnerClientId": "00000000-0000-0000-0000-000000000002",
+    "identityClientId": "00000000-0000-0000-0000-000000000003",
+    "keyVaultUrl": "https://kv-carts-0a1b2c3d4e5f6.vault.azure.net/",
+    "refreshTokenVaultUrl": "https://kv-crt-0a1b2c3d4e5f6.vault.azure.net/",
+    "storeUrl": "https://stcarts0a1b2c3d4e5f6.blob.core.windows.net/carts",
+    "partnerCloud": "global",
+    "clientSecretName": "partner-center-client-secret",
+    "certificateName": "partner-center-certificate",
+    "refreshTokenName": "partner-center-refresh-token",
+}
+"""What a deployment hands to function-app.bicep."""
+
+
+def settings_of(variable: str) -> dict[str, Any]:
+    """The settings of one of the template's variables, by name."""
+    found: dict[str, Any] = one(FUNCTION_APP, variable).value
+    return found
+
+
+def site() -> dict[str, Any]:
+    found: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
+    return found
+
+
+def test_every_app_setting_is_one_that_somebody_reads() -> None:
+    ours = settings_of("appSettings").keys() | settings_of("userSettings").keys()
+
+    assert ours <= ALIASES.keys()
+    assert settings_of("platformSettings").keys() == PLATFORM
+    assert not (ours | PLATFORM) & REJECTED
+
+
+def test_every_setting_that_is_there_gets_to_the_site() -> None:
+    assert one(FUNCTION_APP, "settings").value == Expression(
+        "union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, "
+        "platformSettings)"
+    )
+    sent = site()["siteConfig"]["appSettings"]
+    assert sent == [{"name": Expression("setting.key"), "value": Expression("setting.value")}]
+
+
+@pytest.mark.parametrize(
+    ("auth", "credential"),
+    [*product(["app_only", "app_user"], ["secret", "certificate", "federated"])],
+)
+def test_the_app_starts_with_the_settings_of_every_mode(auth: str, credential: str) -> None:
+    values = {**VALUES, "auth": auth, "credential": credential}
+    environment = {
+        name: values[value.text]
+        for name, value in (settings_of("appSettings") | settings_of("userSettings")).items()
+    }
+
+    settings = Settings.read({**environment, "WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
+
+    assert (settings.auth, settings.credential) == (auth, credential)
+    assert settings.store_url == VALUES["storeUrl"]
+
+
+def test_the_app_would_not_start_without_them() -> None:
+    with pytest.raises(InvalidSettings) as missing:
+        Settings.read({"WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
+
+    required = {problem.partition(":")[0] for problem in missing.value.problems}
+    assert required <= settings_of("appSettings").keys()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "alias"),
+    [
+        ("auth", "PARTNER_CENTER_AUTH"),
+        ("credential", "PARTNER_CENTER_CREDENTIAL"),
+        ("partnerCloud", "PARTNER_CENTER_CLOUD"),
+        ("clientSecretName", "PARTNER_CENTER_CLIENT_SECRET_NAME"),
+        ("certificateName", "PARTNER_CENTER_CERTIFICATE_NAME"),
+        ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME"),
+    ],
+)
+def test_parameters_have_the_choices_and_defaults_of_their_settings(
+    parameter: str, alias: str
+) -> None:
+    declared = one(MAIN, parameter)
+    info = Settings.model_fields[ALIASES[alias]]
+
+    assert declared.value == info.default
+    assert tuple(declared.decorators.get("allowed", ())) == get_args(info.annotation)
+    assert settings_of("appSettings")[alias] == Expression(parameter)
+
+
+def test_the_site_has_nothing_that_the_plan_rejects() -> None:
+    assert not site()["siteConfig"].keys() & REJECTED_SITE_CONFIG
+    plan = one(FUNCTION_APP, "plan").value
+    assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    assert plan["properties"] == {"reserved": True}
+
+
+def test_the_site_is_closed_but_for_https() -> None:
+    assert site()["httpsOnly"] is True
+    assert site()["siteConfig"]["minTlsVersion"] == "1.2"
+    assert site()["siteConfig"]["scmMinTlsVersion"] == "1.2"
+    assert site()["siteConfig"]["remoteDebuggingEnabled"] is False
+    for credentials in ("ftpCredentials", "scmCredentials"):
+        assert one(FUNCTION_APP, credentials).value["properties"] == {"allow": False}
+
+
+def test_the_site_knows_one_identity_only() -> None:
+    identity = one(FUNCTION_APP, "site").value["identity"]
+    storage = site()["functionAppConfig"]["deployment"]["storage"]
+
+    assert identity == {"type": "UserAssigned", "userAssignedIdentities": {"${identityId}": {}}}
+    assert storage["authentication"] == {
+        "type": "UserAssignedIdentity",
+        "userAssignedIdentityResourceId": Expression("identityId"),
+    }
+
+
+def test_the_runtime_is_the_packages_and_one_that_ci_runs() -> None:
+    version = one(FUNCTION_APP, "runtimeVersion").value
+
+    assert site()["functionAppConfig"]["runtime"] == {
+        "name": "python",
+        "version": Expression("runtimeVersion"),
+    }
+    assert version == package.PYTHON_VERSION
+    assert f"python{version}" in (ROOT / ".ci" / "run").read_text()
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert version in workflow["jobs"]["python"]["strategy"]["matrix"]["python"]
+
+
+def test_an_instance_takes_no_more_requests_than_app_and_host_do() -> None:
+    declared = one(MAIN, "perInstanceConcurrency").value
+    host = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]
+
+    scale = site()["functionAppConfig"]["scaleAndConcurrency"]
+    assert scale["triggers"]["http"]["perInstanceConcurrency"] == Expression(
+        "perInstanceConcurrency"
+    )
+    assert 1 < declared <= Settings.model_fields["max_concurrent_calls"].default
+    assert declared <= host["maxConcurrentRequests"]
+
+
+def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
+    policy = one(STORAGE, "lifecycle").value["properties"]["policy"]
+    container = one(STORAGE, "carts").value["name"]
+    (rule,) = policy["rules"]
+
+    assert one(STORAGE, "recordDays").value == RETENTION.days
+    assert rule["enabled"] is True
+    assert rule["definition"]["filters"]["prefixMatch"] == [f"{container}/"]
+    assert rule["definition"]["actions"] == {
+        "baseBlob": {"delete": {"daysAfterModificationGreaterThan": Expression("recordDays")}}
+    }
+    assert one(STORAGE, "cartsContainerUrl").value.endswith("${carts.name}")
+
+
+def test_health_is_asked_where_it_is_and_for_what_it_answers() -> None:
+    request = func.HttpRequest(method="GET", url="/api/health", body=b"")
+    body = asyncio.run(serve(request, health.get_health)).get_body().decode()
+
+    prefix = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]["routePrefix"]
+    route = f"/{prefix}/health"
+    assert '@app.route("health"' in (ROOT / "function_app.py").read_text()
+    assert site()["siteConfig"]["healthCheckPath"] == route
+    test = one(ALERTS, "availabilityTest").value["properties"]
+    assert test["Request"]["RequestUrl"] == "${functionAppUrl}" + route
+    assert test["ValidationRules"]["ContentValidation"]["ContentMatch"] in body
+    assert f'Url !contains "{route}"' in one(ALERTS, "failedRequestsQuery").value
+
+
+def read_by_alert(query: str, message: str) -> str | None:
+    """What an alert's query takes from a log line."""
+    template = one(ALERTS, query).value
+    for name in re.findall(r"\$\{(\w+)\}", template):
+        if name.endswith("Text"):
+            template = template.replace(f"${{{name}}}", one(ALERTS, name).value)
+    extraction = re.search(r'extract\("([^"]+)", (\d), Message\)', template)
+    assert template.startswith("AppTraces | ")
+    assert extraction
+    found = re.search(extraction[1], message)
+    return found and found[int(extraction[2])]
+
+
+async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fetch() -> AccessToken:
+        raise TokenFailure("vault_denied", "The vault refuses the secret.")
+
+    with caplog.at_level(logging.WARNING), pytest.raises(TokenFailure):
+        await TokenCache(fetch).get()
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("cart_core.tokens", "WARNING")
+    assert record.getMessage().startswith(one(ALERTS, "tokenFailureText").value)
+    assert read_by_alert("tokenFailureQuery", record.getMessage()) == "vault_denied"
+
+
+class VaultOfOldToken:
+    """Its refresh token is twelve days old."""
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        return dict.fromkeys(names, "a token")
+
+    def issued(self, name: str) -> datetime:
+        return datetime(2026, 11, 1, tzinfo=UTC)
+
+    def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
+        raise NotImplementedError
+
+    def disable_older(self, name: str, kept: int) -> None:
+        raise NotImplementedError
+
+
+class RefusedExchange:
+    """Entra wants the user to sign in again."""
+
+    rotated_refresh_token = None
+
+    def fetch(self) -> AccessToken:
+        raise TokenFailure("consent_required", "Sign in again.")
+
+
+def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptureFixture) -> None:
+    later = datetime(2026, 11, 13, 3, tzinfo=UTC).timestamp()
+    rotate = RotateRefreshToken("name", VaultOfOldToken(), RefusedExchange, clock=lambda: later)
+
+    with caplog.at_level(logging.WARNING), pytest.raises(TokenFailure):
+        rotate()
+
+    refused, aged = (record.getMessage() for record in caplog.records)
+    assert read_by_alert("tokenFailureQuery", refused) == "consent_required"
+    assert read_by_alert("refreshTokenAgeQuery", aged) == "12"
+    assert read_by_alert("refreshTokenAgeQuery", refused) is None
+    assert one(ALERTS, "refreshTokenAge").condition == "(forUser)"
+
+
+def test_the_alert_on_the_refresh_token_leaves_time_to_act() -> None:
+    days = one(MAIN, "refreshTokenAgeDays")
+
+    assert 2 * days.decorators["maxValue"] > LIFETIME.days > days.decorators["maxValue"]
+    assert days.value <= 14
+
+
+def test_transient_token_failures_are_the_retryable_ones() -> None:
+    """The alert tells them by the end of their names."""
+    for code in get_args(FailureCode):
+        assert code.endswith("_unavailable") == CATALOGUE[code].retryable
+
+
+def test_azd_deploys_the_built_package_to_this_site() -> None:
+    azure = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    ((name, service),) = azure["services"].items()
+
+    assert one(FUNCTION_APP, "site").value["tags"] == Expression(
+        f"union(tags, {{ 'azd-service-name': '{name}' }})"
+    )
+    assert service["remoteBuild"] is False
+    assert service["dist"] == "build/package"
+    assert service["hooks"]["prepackage"]["run"] == "make package"
+    assert "\npackage: " in (ROOT / "Makefile").read_text()
+    hook = ROOT / azure["hooks"]["postprovision"]["run"]
+    assert hook.stat().st_mode & 0o111
+    assert azure["infra"] == {"provider": "bicep", "path": "infra", "module": "main"}
+
+
+def test_the_text_for_people_names_outputs_of_the_deployment_only() -> None:
+    source = (INFRA / "hooks" / "next-steps.sh").read_text()
+    outputs = {each.name for each in read(MAIN) if each.kind == "output"}
+
+    demanded = set(re.findall(r"\$\{([A-Z_]+):\?", source))
+    used = set(re.findall(r"(?<!\\)\$\{?([A-Z_]+)", source))
+    assert used == demanded == outputs
+
+
+def test_the_text_for_people_knows_the_clouds() -> None:
+    source = (INFRA / "hooks" / "next-steps.sh").read_text()
+
+    for cloud in CLOUDS.values():
+        assert f"partner_center={cloud.base_url}\n" in source
+        assert f"partner_authority={cloud.authority}\n" in source
+        assert f"audience={cloud.federation_audience}\n" in source
+
+
+def test_the_manual_knows_every_variable_with_its_default() -> None:
+    manual = (ROOT / "docs" / "deploy.md").read_text()
+    table = manual.partition("| variable | default |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", table, re.MULTILINE))
+
+    variables = re.findall(
+        r"readEnvironmentVariable\('([A-Z_]+)'(?:, '(.*)')?\)",
+        (INFRA / "main.bicepparam").read_text(),
+    )
+    assert rows == {name: f"`{default}`" if default else rows[name] for name, default in variables}
+    assert {name for name, shown in rows.items() if shown == "required"} == {
+        name for name, default in variables if not default and name != "CARTS_ALERT_EMAIL"
+    }
