@@ -5,7 +5,8 @@ import uuid
 
 import azure.functions as func
 
-from cart_core.http import Operation, Request, Response, answer
+from cart_core.http import Request, Response
+from cart_core.serving import Operation, answer
 
 
 async def serve(request: func.HttpRequest, operation: Operation) -> func.HttpResponse:

@@ -11,7 +11,6 @@ BlobAlreadyExists for a name that is taken, 412 ConditionNotMet for another ETag
 
 import asyncio
 import itertools
-import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -106,11 +105,12 @@ class BlobStore:
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import ContentSettings
 
+        content = record.to_json()
         asking = self._asking("replace" if terms.get("overwrite") else "create")
         async with asking as (container, options):
             try:
                 written = await container.get_blob_client(_blob(name)).upload_blob(
-                    record.to_json(),
+                    content,
                     content_settings=ContentSettings(content_type="application/json"),
                     **terms,
                     **options,
@@ -133,18 +133,14 @@ class BlobStore:
 
         try:
             container = self._container or self._open()
-            with telemetry.span(f"store.{operation}") as span:
-                attempts = itertools.count(1)
+            with telemetry.span(f"store.{operation}", attempt=1) as span:
+                attempts = itertools.count(2)
+
+                def note_retry(**_: Any) -> None:
+                    span.set_attribute("attempt", next(attempts))
+
                 async with asyncio.timeout(OPERATION_SECONDS):
-                    yield (
-                        container,
-                        # The SDK calls this before each of its tries.
-                        {
-                            "raw_request_hook": lambda _: span.set_attribute(
-                                "attempt", next(attempts)
-                            )
-                        },
-                    )
+                    yield container, {"retry_hook": note_retry}
         except HttpResponseError as error:
             raise StoreUnavailable(_refusal(error)) from None
         except TokenFailure as failure:
@@ -170,10 +166,6 @@ class BlobStore:
         from azure.core.pipeline.transport import AioHttpTransport
         from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-        # One line for each request and each answer, which says nothing that ours do not.
-        logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(
-            logging.WARNING
-        )
         identity: Any = _Identity(self._tokens)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(

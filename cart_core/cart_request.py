@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from cart_core.json_document import pointer_to
 from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, invalid_request
@@ -76,16 +76,19 @@ def read_cart(
     and everything else that is wrong, in one go.
     """
     errors = [*flaws, *_other_customer(document, customer_id)]
-    cart = None
+    spelling = _Spelling(document)
     try:
         cart = Cart.model_validate(document, context=_Progress(rules))
     except ValidationError as invalid:
+        found = _found(invalid)
         flawed = {flaw.pointer for flaw in flaws if flaw.code != "invalid_customer_id"}
-        errors += [error for error in _explained(invalid, document) if error.pointer not in flawed]
-    if cart is None or errors:
+        explained = [_explained(error, spelling) for error in found[:MAX_REPORTED_ERRORS]]
+        errors += [error for error in explained if error.pointer not in flawed]
+        raise invalid_request(errors, unlisted=len(found) - len(explained)) from None
+    if errors:
         raise invalid_request(errors)
     body = _with_line_ids(cart.model_dump(by_alias=True, exclude_unset=True))
-    warnings = itertools.islice(_warnings(cart, (), document), MAX_REPORTED_ERRORS)
+    warnings = itertools.islice(_warnings(cart, (), spelling), MAX_REPORTED_ERRORS)
     return CartRequest(body, tuple(warnings))
 
 
@@ -144,7 +147,7 @@ class Resource(BaseModel):
                 matched[given] = _refuse_if_misspelled(given, value, names)
                 continue
             name = names[given.lower()]
-            if name is None or value is None or is_unset(value):
+            if name is None or value is None or (name == "customTermEndDate" and is_unset(value)):
                 continue
             if matched.setdefault(name, value) != value:
                 matched[given] = _Refused(_given_twice(name))
@@ -353,44 +356,59 @@ _DETAILS: Mapping[str, tuple[str, str]] = {
 """pydantic's error types -> our code and words; types of our own carry both themselves."""
 
 
-def _explained(invalid: ValidationError, document: Any) -> Iterator[FieldError]:
+def _found(invalid: ValidationError) -> list[ErrorDetails]:
+    """pydantic's errors, without those that only follow from a misspelled name."""
     errors = invalid.errors(include_input=False, include_url=False)
     meant = {
         (error["loc"][:-1], error["ctx"]["meant"])
         for error in errors
         if error["type"] == "misspelled_member"
     }
-    for error in errors:
-        loc = error["loc"]
-        if error["type"] == "missing" and (loc[:-1], loc[-1]) in meant:
-            continue
-        code, detail = _DETAILS.get(error["type"], (error["type"], ""))
-        detail = detail.format(name=loc[-1] if loc else "", **error.get("ctx", {})) or error["msg"]
-        yield FieldError(_spelled(document, loc), code, detail)
+    return [
+        error
+        for error in errors
+        if error["type"] != "missing" or (error["loc"][:-1], error["loc"][-1]) not in meant
+    ]
 
 
-def _spelled(document: Any, loc: tuple[str | int, ...]) -> str:
-    """The JSON Pointer for a place in the models, in the spelling of the caller's own document."""
-    pointer, here = "", document
-    for step in loc:
-        if isinstance(here, list) and isinstance(step, str):  # renewsTo given as an array
-            pointer, here = pointer_to(pointer, 0), here[0]
-        if isinstance(here, dict):
-            name = _caller_name(here, step)
-            pointer = pointer_to(pointer, name)
-            here = here.get(name) if isinstance(step, str) else None
-        elif isinstance(here, list) and isinstance(step, int):
-            pointer, here = pointer_to(pointer, step), here[step]
-    return pointer
+def _explained(error: ErrorDetails, spelling: "_Spelling") -> FieldError:
+    loc = error["loc"]
+    code, detail = _DETAILS.get(error["type"], (error["type"], ""))
+    detail = detail.format(name=loc[-1] if loc else "", **error.get("ctx", {})) or error["msg"]
+    return FieldError(spelling.pointer(loc), code, detail)
 
 
-def _caller_name(members: dict[str, Any], step: str | int) -> str:
-    if isinstance(step, int):  # participants given as an object
-        return list(members)[step]
-    if step in members:
-        return step
-    spellings = {LineItem.other_names.get(name.lower(), name).lower(): name for name in members}
-    return spellings.get(step.lower(), step)
+class _Spelling:
+    """The caller's own names for places in the models."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._names: dict[int, dict[str | int, str]] = {}  # of each object seen, by its identity
+
+    def pointer(self, loc: tuple[str | int, ...]) -> str:
+        """The JSON Pointer for a place, in the spelling of the caller's document."""
+        pointer, here = "", self._document
+        for step in loc:
+            if isinstance(here, list) and isinstance(step, str):  # renewsTo given as an array
+                pointer, here = pointer_to(pointer, 0), here[0]
+            if isinstance(here, dict):
+                name = self._name(here, step)
+                pointer = pointer_to(pointer, name)
+                here = here.get(name) if isinstance(step, str) else None
+            elif isinstance(here, list) and isinstance(step, int):
+                pointer, here = pointer_to(pointer, step), here[step]
+        return pointer
+
+    def _name(self, members: dict[str, Any], step: str | int) -> str:
+        if step in members:
+            return str(step)
+        names = self._names.get(id(members))
+        if names is None:
+            others = LineItem.other_names
+            names = {others.get(name.lower(), name).lower(): name for name in members}
+            names |= dict(enumerate(members))  # for participants given as an object
+            self._names[id(members)] = names
+        return names.get(step.lower() if isinstance(step, str) else step, str(step))
 
 
 def _other_customer(document: Any, customer_id: str) -> Iterator[FieldError]:
@@ -405,27 +423,27 @@ def _other_customer(document: Any, customer_id: str) -> Iterator[FieldError]:
 
 
 def _warnings(
-    resource: Resource, loc: tuple[str | int, ...], document: Any
+    resource: Resource, loc: tuple[str | int, ...], spelling: _Spelling
 ) -> Iterator[FieldError]:
     for name in resource.model_extra or ():
         yield FieldError(
-            _spelled(document, (*loc, name)),
+            spelling.pointer((*loc, name)),
             "unknown_member",
             "Sent on as it came: Partner Center documents no such member.",
         )
     for field_name, info in type(resource).model_fields.items():
         value, here = getattr(resource, field_name), (*loc, info.alias or field_name)
         if isinstance(value, Resource):
-            yield from _warnings(value, here, document)
+            yield from _warnings(value, here, spelling)
         elif field_name == "term_duration" and value is not None and value not in KNOWN_TERMS:
             yield FieldError(
-                _spelled(document, here),
+                spelling.pointer(here),
                 "unknown_term",
                 f"Sent on; the documented terms are {', '.join(sorted(KNOWN_TERMS))}.",
             )
         elif isinstance(value, list):
             for index, item in enumerate(value):
-                yield from _warnings(item, (*here, index), document)
+                yield from _warnings(item, (*here, index), spelling)
 
 
 def _with_line_ids(body: dict[str, Any]) -> dict[str, Any]:

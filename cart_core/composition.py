@@ -5,6 +5,7 @@ only when a cart is on its way.
 """
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -50,8 +51,16 @@ def _app() -> App:
     global _running
     loop = asyncio.get_running_loop()
     if _running is None or _running[0] is not loop:
+        _set_log_levels()
         _running = loop, build(os.environ)
     return _running[1]
+
+
+def _set_log_levels() -> None:
+    """Our one line a request, and none of the libraries' lines for each call they make."""
+    logging.getLogger("cart_core").setLevel(logging.INFO)
+    for library in ("httpx", "azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def build(environment: Mapping[str, str]) -> App:

@@ -1,25 +1,26 @@
 """Create a cart: validate it, send it to Partner Center once, answer with the normalised cart."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from cart_core import telemetry
 from cart_core.cart_answer import NotACart, cart_path, normalise_cart
 from cart_core.cart_request import CartRequest, CartRules, read_cart
+from cart_core.classification import unreadable
 from cart_core.deadline import Deadline
 from cart_core.exactly_once import ExactlyOnce, Work
 from cart_core.forwarding import Forwarding
 from cart_core.http import Call, Request, Response, customer_flaws, json_body, locale
 from cart_core.idempotency import OperationId, caller_id, idempotency_key
 from cart_core.json_document import read_foreign_json, read_json
-from cart_core.outcome import unreadable
 from cart_core.problem import FieldError, Problem
 from cart_core.record import StoredAnswer
 from cart_core.settings import Settings
 from cart_core.tokens import AccessToken
 from cart_core.upstream import NoReply, Reply
 
-_HANDED_ON = {"ms-cv": "MS-CV", "ms-serverid": "MS-ServerId"}
+_TRACE_HEADERS = {"ms-cv": "MS-CV", "ms-serverid": "MS-ServerId"}
 
 _NOT_IDEMPOTENT = FieldError(
     "", "not_idempotent", "Without an Idempotency-Key, a repeated request makes another cart."
@@ -69,12 +70,7 @@ class CreateCart:
 
         Raises Problem for every other end.
         """
-        response = await self._answer(request, call)
-        telemetry.count_cart(replayed=call.replayed)
-        return response
-
-    async def _answer(self, request: Request, call: Call) -> Response:
-        deadline = Deadline.after(self._settings.deadline_seconds, self._monotonic)
+        deadline = Deadline(call.began + self._settings.deadline_seconds, self._monotonic)
         customer = request.path.get("customerId", "").lower()
         document, flaws = read_json(json_body(request, self._settings.max_body_bytes))
         cart = read_cart(document, customer, self._rules, customer_flaws(customer) + flaws)
@@ -123,7 +119,7 @@ class CreateCart:
                 )
             status = result.status if isinstance(result, Reply) else None
             telemetry.count_try(call.tries, self._monotonic() - began, status)
-            call.partner_center_headers = _handed_on(result)
+            call.partner_center_headers = _trace_headers(result)
             return result
 
         def read(reply: Reply) -> dict[str, Any]:
@@ -143,12 +139,12 @@ class CreateCart:
         return StoredAnswer.model_construct(status=201, headers=headers, body=body)
 
 
-def _handed_on(result: Reply | NoReply) -> dict[str, str]:
+def _trace_headers(result: Reply | NoReply) -> dict[str, str]:
+    """Partner Center's own ids, for its support; a value that no header may carry is left out."""
     if isinstance(result, NoReply):
         return {}
-    return {
-        name: result.headers[wire] for wire, name in _HANDED_ON.items() if wire in result.headers
-    }
+    values = {name: result.headers.get(wire, "") for wire, name in _TRACE_HEADERS.items()}
+    return {name: value for name, value in values.items() if re.fullmatch(r"[!-~]{1,256}", value)}
 
 
 def _response(answer: StoredAnswer, call: Call) -> Response:

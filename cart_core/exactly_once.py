@@ -7,6 +7,7 @@ the lease outlives it, so a process slower than its lease can only lose the righ
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -83,7 +84,7 @@ class ExactlyOnce:
         """
 
         def draft(epoch: int) -> Record:
-            marked = fingerprint(body) or ""
+            marked = fingerprint(body)
             request_id = operation.request_id(step, marked, epoch)
             now = self._now()
             return Record(
@@ -104,10 +105,10 @@ class ExactlyOnce:
         try:
             claim = await self._claim(operation.record_name(), body, draft, deadline)
         except StoreUnavailable as failure:
-            raise Problem("store_unavailable", f"{failure} Nothing was sent.") from None
+            raise Problem("store_unavailable", f"{failure} This request sent nothing.") from None
         if isinstance(claim, StoredAnswer):
             return claim, True
-        return await self._work(claim, deadline, work), False
+        return await self._work(claim, deadline, work)
 
     async def _claim(
         self,
@@ -121,8 +122,8 @@ class ExactlyOnce:
         ours, resumed = draft(0), False
         version = await self._store.create(name, ours)
         while version is None:
-            if not deadline.remaining():  # every race was lost; a store that works has a winner
-                raise StoreUnavailable("Others were faster at this key, again and again.")
+            if not deadline.remaining():  # others were faster, again and again
+                raise _in_progress(0)
             stored = await self._store.read(name)
             if stored is None:  # collected between the two calls
                 version = await self._store.create(name, ours)
@@ -144,60 +145,75 @@ class ExactlyOnce:
                         )
                     version = await self._store.replace(name, ours, stored.version)
                 case Wait():
-                    if patience.remaining() < pause:
-                        raise _in_progress(stored.record, self._clock())
-                    await self._sleep(pause)
+                    if not patience.remaining():
+                        raise _in_progress(self._lease_left(stored.record))
+                    await self._sleep(min(pause, patience.remaining()))
                     pause = min(2 * pause, POLL_LONGEST)
         return _Claim(name, ours, version, resumed)
 
     async def _work(
         self, claim: _Claim, deadline: Deadline, work: Callable[[Work], Awaitable[StoredAnswer]]
-    ) -> StoredAnswer:
+    ) -> tuple[StoredAnswer, bool]:
         try:
             answer = await work(Work(claim.record.steps[0].request_id, claim.resumed))
         except Problem as problem:
             unknown = claim.resumed or problem.outcome is Outcome.UNKNOWN
-            await self._give_up(claim, unknown=unknown)
+            await self._give_up(claim, deadline, unknown=unknown)
             raise
         except Exception:
-            await self._give_up(claim, unknown=True)
+            await self._give_up(claim, deadline, unknown=True)
             raise
         done = [step.model_copy(update={"done": True}) for step in claim.record.steps]
-        if await self._settle(
-            claim, deadline, {"state": "completed", "answer": answer, "steps": done}
-        ):
-            return answer
-        return _with_warning(answer)
+        news = {"state": "completed", "answer": answer, "steps": done}
+        try:
+            kept = await self._settle(claim, deadline, news)
+        except StoreUnavailable:
+            return _with_warning(answer), False
+        if kept is None:
+            return answer, False
+        if kept.state == "completed" and kept.answer:  # a successor was faster: its cart counts
+            return kept.answer, True
+        raise _in_progress(self._lease_left(kept))
 
-    async def _give_up(self, claim: _Claim, *, unknown: bool) -> None:
+    async def _give_up(self, claim: _Claim, deadline: Deadline, *, unknown: bool) -> None:
         """Tell the next one at once what it would otherwise learn when the lease is over."""
         news: dict[str, Any] = {"state": "unknown"}
         if not unknown:
             news = {"state": "released", "epoch": claim.record.epoch + 1}
-        await self._settle(claim, None, news)
+        with suppress(StoreUnavailable):
+            await self._settle(claim, Deadline.after(0, deadline.clock), news)
 
     async def _settle(
-        self, claim: _Claim, deadline: Deadline | None, news: Mapping[str, Any]
-    ) -> bool:
-        """Write the end of our work, again and again until the deadline; whether it is written."""
+        self, claim: _Claim, deadline: Deadline, news: Mapping[str, Any]
+    ) -> Record | None:
+        """Write the end of our work, once and then again until the deadline.
+
+        None once it is written; the successor's record where our lease is lost. Raises
+        StoreUnavailable.
+        """
         news = {"nonce": self._new_nonce(), "expires_at": self._now() + RETENTION, **news}
         record = claim.record.model_copy(update=news)
         pause = POLL_FIRST
         while True:
             try:
                 if await self._store.replace(claim.name, record, claim.version) is not None:
-                    return True
+                    return None
                 stored = await self._store.read(claim.name)
-                written = stored is not None and stored.record.nonce == record.nonce
-                if not written:
-                    _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
-                return written
-            except StoreUnavailable:
-                if deadline is None or deadline.remaining() < pause:
-                    _LOG.warning("not recorded, correlation id %s", record.correlation_id)
-                    return False
+                if stored and stored.record.nonce == record.nonce:  # only the answer was lost
+                    return None
+                _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
+                return stored.record if stored else record
+            except StoreUnavailable as failure:
+                if deadline.remaining() < pause:
+                    _LOG.warning(
+                        "not recorded, correlation id %s: %s", record.correlation_id, failure
+                    )
+                    raise
             await self._sleep(pause)
             pause = min(2 * pause, POLL_LONGEST)
+
+    def _lease_left(self, record: Record) -> float:
+        return (record.lease_until - self._now()).total_seconds()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
@@ -210,12 +226,11 @@ def _reused() -> Problem:
     )
 
 
-def _in_progress(record: Record, now: float) -> Problem:
-    left = record.lease_until.timestamp() - now
+def _in_progress(lease_left: float) -> Problem:
     return Problem(
         "operation_in_progress",
         "Another request with this idempotency key is being worked on.",
-        retry_after=max(1, min(10, round(left))),
+        retry_after=max(1, min(10, round(lease_left))),
     )
 
 

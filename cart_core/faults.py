@@ -9,6 +9,8 @@ from cart_core.problem import Fault
 
 MAX_DESCRIPTION = 1024
 """Characters; Partner Center's own limit for a fault's description."""
+MAX_BODY = 65_536
+"""Bytes that are looked at."""
 MAX_DATA = 20
 
 
@@ -20,7 +22,7 @@ def read_fault(status: int, body: bytes) -> Fault:
     `{error, error_description}`, ASP.NET's `{Message, ModelState}`, plain text, HTML, nothing. Each
     may start with a UTF-8 BOM.
     """
-    text = body.decode("utf-8-sig", "replace").strip()
+    text = body[:MAX_BODY].decode("utf-8-sig", "replace").strip()
     try:
         document = read_foreign_json(text)
         if isinstance(document, dict):

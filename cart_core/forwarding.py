@@ -14,8 +14,8 @@ from typing import Final, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from cart_core import telemetry
+from cart_core.classification import classify, may_retry
 from cart_core.deadline import Deadline
-from cart_core.outcome import classify, may_retry
 from cart_core.problem import Outcome, Problem
 from cart_core.throttle import Throttle
 from cart_core.tokens import AccessToken
@@ -25,8 +25,8 @@ TRY_TIMEOUT: Final = 60.0
 """Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
 
 MAX_TRIES: Final = 5
-BACKOFF_FIRST, BACKOFF_LONGEST = 0.5, 8.0
-"""Seconds; before try n+1 passes a random time up to min(FIRST * 2^(n-1), LONGEST)."""
+BACKOFF_FIRST = 0.5
+"""Seconds; before try n+1 passes a random time of up to 2^(n-1) times this (full jitter)."""
 
 T = TypeVar("T")
 
@@ -102,15 +102,18 @@ class Forwarding:
             sleep=self._sleep,
             reraise=True,
         )
-        async for attempt in tries:
-            with attempt:
-                try:
-                    return await self._try(customer_id, send, read, deadline)
-                except Problem as problem:
-                    open_question = open_question or problem.outcome is Outcome.UNKNOWN
-                    if open_question:
-                        raise _left_open(problem) from None
-                    raise
+        try:
+            async for attempt in tries:
+                with attempt:
+                    try:
+                        return await self._try(customer_id, send, read, deadline)
+                    except Problem as problem:
+                        open_question = open_question or problem.outcome is Outcome.UNKNOWN
+                        raise
+        except Problem as problem:
+            if open_question:
+                raise _left_open(problem) from None
+            raise
         raise AssertionError("the loop ends by a result or an exception")
 
     async def _try(
@@ -150,8 +153,8 @@ class Forwarding:
                 retry_after=math.ceil(wait),
                 outcome=Outcome.NOT_SENT,
             )
-        if wait > 0:
-            await self._sleep(wait)
+        if wait > 0:  # not all at once when the pause is over
+            await self._sleep(wait + self._uniform(0, BACKOFF_FIRST))
 
     async def _send(self, send: Send, deadline: Deadline) -> Reply | NoReply:
         """One try; where Partner Center refuses the token, once more with a renewed one."""
@@ -169,7 +172,7 @@ class Forwarding:
         return await send(token, seconds)
 
     def _wait(self, state: RetryCallState) -> float:
-        limit = min(BACKOFF_FIRST * 2 ** (state.attempt_number - 1), BACKOFF_LONGEST)
+        limit = BACKOFF_FIRST * 2 ** (state.attempt_number - 1)
         problem = state.outcome.exception() if state.outcome else None
         asked = problem.retry_after if isinstance(problem, Problem) else None
         return (asked or 0) + self._uniform(0, limit)
@@ -194,10 +197,17 @@ def _try_seconds(deadline: Deadline) -> float:
 
 
 def _left_open(problem: Problem) -> Problem:
-    """The same with an unknown outcome; a copy, since several runs may be told one TokenFailure."""
+    """What a failure means once an earlier try has left it open whether there is a cart.
+
+    A new exception, since several runs may be told one TokenFailure. A refusal becomes a 502: under
+    its own status, callers such as Logic Apps would not repeat the request.
+    """
+    if problem.outcome is Outcome.UNKNOWN:
+        return problem
+    refused = problem.kind.status < 500 and problem.code != "partner_center_throttled"
     return Problem(
-        problem.code,
-        problem.detail,
+        "partner_center_no_answer" if refused else problem.code,
+        f"An earlier try may have made the cart. The last one: {problem.detail}",
         errors=problem.errors,
         fault=problem.fault,
         retry_after=problem.retry_after,

@@ -1,20 +1,11 @@
 """HTTP as the core sees it, free of any server's types, and the rules for headers and bodies."""
 
-import asyncio
-import logging
 import re
-import time
-import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from cart_core import telemetry
-from cart_core.problem import FieldError, Outcome, Problem
-
-_LOG = logging.getLogger("cart_core")
-_LOG.setLevel(logging.INFO)
+from cart_core.problem import FieldError, Problem
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 LOCALE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
@@ -40,9 +31,13 @@ class Response:
 
 @dataclass(slots=True)
 class Call:
-    """What identifies one call in answers and logs, filled in as the call proceeds."""
+    """What identifies one call in answers and logs, filled in as the call proceeds.
+
+    `began` is when it arrived, in seconds of the monotonic clock.
+    """
 
     correlation_id: str
+    began: float
     request_id: str | None = None
     customer_id: str | None = None
     cart_id: str | None = None
@@ -56,10 +51,6 @@ class Call:
         if self.request_id:
             ids["MS-RequestId"] = self.request_id
         return ids | self.partner_center_headers
-
-
-Operation = Callable[[Request, Call], Coroutine[Any, Any, Response]]
-"""A use case: it answers, or raises Problem."""
 
 
 def correlation_id(headers: Mapping[str, str], new_guid: str) -> str:
@@ -100,78 +91,3 @@ def json_body(request: Request, max_bytes: int) -> bytes:
     if len(request.body) > max_bytes:
         raise Problem("body_too_large", f"The body may have at most {max_bytes} bytes.")
     return request.body
-
-
-async def answer(operation: Operation, request: Request, new_guid: str) -> Response:
-    """Run an operation; whatever happens becomes an answer of the documented shape.
-
-    `new_guid` identifies the call where the caller gave no id of its own.
-    """
-    call = Call(correlation_id(request.headers, new_guid))
-    began = time.monotonic()
-    problem: Problem | None = None
-    try:
-        response = await _to_the_end(operation(request, call))
-    except Problem as stated:
-        problem = stated
-    except Exception as error:
-        # Neither the text of the exception nor its locals: both may quote the order or a token.
-        _LOG.error(
-            "unexpected %s, correlation id %s\n%s",
-            type(error).__name__,
-            call.correlation_id,
-            "".join(traceback.format_tb(error.__traceback__)),
-        )
-        problem = Problem(
-            "internal_error",
-            "Quote the correlationId to the operator of this function.",
-            outcome=Outcome.UNKNOWN if call.request_id else Outcome.NOT_SENT,
-        )
-    if problem:
-        telemetry.count_problem(problem)
-        response = _problem_response(problem, call, request.headers.get("accept", ""))
-    _log(operation.__name__, response.status, problem, call, time.monotonic() - began)
-    return response
-
-
-def _log(operation: str, status: int, problem: Problem | None, call: Call, seconds: float) -> None:
-    """The one line that a request leaves, `name=value` throughout: never a body or a token."""
-    facts = {
-        "operation": operation,
-        "status": status,
-        "code": problem.code if problem else None,
-        "outcome": problem.outcome if problem else None,
-        "replayed": "true" if call.replayed else None,
-        "tries": call.tries,
-        "ms": round(seconds * 1000),
-        "correlationId": call.correlation_id,
-        "requestId": call.request_id,
-        "customerId": call.customer_id,
-        "cartId": quote(call.cart_id, safe="") if call.cart_id else None,
-    }
-    _LOG.info(" ".join(f"{name}={fact}" for name, fact in facts.items() if fact is not None))
-
-
-async def _to_the_end(work: Coroutine[Any, Any, Response]) -> Response:
-    """Await `work`, which goes on when the caller goes away: a cart in flight is not dropped."""
-    task = asyncio.create_task(work)
-    _under_way.add(task)  # the event loop itself holds tasks only weakly
-    task.add_done_callback(_under_way.discard)
-    return await asyncio.shield(task)
-
-
-_under_way: set[asyncio.Task[Response]] = set()
-
-
-def _problem_response(problem: Problem, call: Call, accept: str) -> Response:
-    """As `application/problem+json` only where `accept` names it.
-
-    Logic Apps hands every JSON type but `application/json` on as base64.
-    """
-    headers = call.headers()
-    if "application/problem+json" in accept.lower():
-        headers["Content-Type"] = "application/problem+json"
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
-    body = problem.as_json(request_id=call.request_id, correlation_id=call.correlation_id)
-    return Response(problem.kind.status, body, headers)

@@ -32,8 +32,9 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     if value is None:
         return None
     value = value.strip(" \t")
-    if quoted := _QUOTED.fullmatch(value):
-        value = re.sub(r"\\(.)", r"\1", quoted[1])
+    if value.startswith('"'):
+        quoted = _QUOTED.fullmatch(value)
+        value = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else ""
     if not _KEY.fullmatch(value):
         raise Problem(
             "invalid_idempotency_key",
@@ -66,11 +67,15 @@ class OperationId:
         return str(uuid.uuid5(_REQUEST_IDS, json.dumps([*scope, fingerprint, epoch])))
 
 
-def fingerprint(body: Mapping[str, Any], version: int = FINGERPRINT_VERSION) -> str | None:
-    """`<version>:<SHA-256>` of a canonical cart; None for a version that is not known here."""
-    if version != FINGERPRINT_VERSION:
-        return None
-    return f"{version}:{_sha256(body)}"
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """`<version>:<SHA-256>` of a canonical cart, by the newest version's rule."""
+    return f"{FINGERPRINT_VERSION}:{_sha256(body)}"
+
+
+def fingerprint_like(recorded: str, body: Mapping[str, Any]) -> str | None:
+    """The fingerprint of a cart by the rule of `recorded`; None where that is not known here."""
+    version = recorded.partition(":")[0]
+    return fingerprint(body) if version == str(FINGERPRINT_VERSION) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def decide(
         return Run(epoch=record.epoch + 1, resumed=False)
     if record.state == "released":
         return Run(epoch=record.epoch, resumed=False)
-    same = fingerprint(body, int(record.fingerprint.partition(":")[0]))
+    same = fingerprint_like(record.fingerprint, body)
     if same is None or record.version > RECORD_VERSION:
         return Wait()  # written by a newer release of this app; that one can answer
     if same != record.fingerprint:

@@ -149,7 +149,6 @@ def open_client(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncCli
     HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read here, once. The client keeps no
     cookies, follows no redirects and never sends a POST twice.
     """
-    import logging
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import aiohttp
@@ -164,8 +163,6 @@ def open_client(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncCli
             self.reason = None
             return self
 
-    # One line for each request, which says nothing that the function's own does not.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     tls = httpx.create_ssl_context()
     proxy = proxy_for(base_url)
     session = aiohttp.ClientSession(

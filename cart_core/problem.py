@@ -45,7 +45,7 @@ CATALOGUE: dict[str, Kind] = {
     "unsupported_content_encoding": Kind(415, "The body must not be encoded", _NOT_SENT, False),
     "internal_error": Kind(500, "Unexpected error", _UNKNOWN, True),
     "configuration_invalid": Kind(503, "The function is not configured", _NOT_SENT, False),
-    "store_unavailable": Kind(503, "The idempotency store cannot be reached", _NOT_SENT, True),
+    "store_unavailable": Kind(503, "The idempotency store cannot be reached", _UNKNOWN, True),
     "operation_in_progress": Kind(503, "The same request is under way", _UNKNOWN, True),
     "deadline_exceeded": Kind(504, "There was no time left", _NOT_SENT, True),
     "managed_identity_unavailable": Kind(503, "No managed identity token", _NOT_SENT, True),
@@ -163,9 +163,9 @@ class Problem(Exception):
         }
 
 
-def invalid_request(errors: Sequence[FieldError]) -> Problem:
+def invalid_request(errors: Sequence[FieldError], unlisted: int = 0) -> Problem:
     """All that is wrong with a request, as one answer that states the total."""
-    total = len(errors)
+    total = len(errors) + unlisted
     shown = f"; the first {MAX_REPORTED_ERRORS} are listed" if total > MAX_REPORTED_ERRORS else ""
     noun = "problem" if total == 1 else "problems"
     return Problem(

@@ -1,6 +1,6 @@
 """What is remembered of one keyed operation, as JSON that support can open and read.
 
-Nothing secret is in it: the cart, the ids, the answer. Its states:
+Nothing secret is in it: ids, the fingerprint of the cart, and the answer. Its states:
 
     in_progress   somebody works on it until `lease_until`, or died trying
     unknown       Partner Center may have done it; it is resumed under the same request id

@@ -79,6 +79,9 @@ def _container(url: str) -> str:
 
 InAzure = bool
 StoreUrl = Annotated[str, AfterValidator(_container)]
+_OF_AZURE = frozenset({"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "CONTAINER_APP_NAME"})
+"""Variables by which Azure's hosting plans can be told from a local process."""
+
 Guid = Annotated[
     str,
     StringConstraints(
@@ -126,7 +129,7 @@ class Settings(BaseModel):
     store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
     require_idempotency_key: bool = Field(False, alias="CART_REQUIRE_IDEMPOTENCY_KEY")
     inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
-    deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=200)
+    deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=180)
     lease_margin_seconds: float = Field(20, alias="CART_LEASE_MARGIN_SECONDS", ge=1, le=60)
     max_wait_seconds: float = Field(5, alias="CART_MAX_WAIT_SECONDS", ge=0, le=60)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
@@ -142,7 +145,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(
                 {name: value for name, value in environment.items() if value},
-                context="WEBSITE_INSTANCE_ID" in environment or "WEBSITE_SITE_NAME" in environment,
+                context=not _OF_AZURE.isdisjoint(environment),
             )
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False)

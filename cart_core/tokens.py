@@ -16,7 +16,7 @@ from typing import Final, Literal
 from cart_core import telemetry
 from cart_core.problem import Problem
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 FailureCode = Literal[
     "managed_identity_unavailable",
@@ -33,6 +33,9 @@ EARLY: Final = 300.0
 
 PAUSE: Final = 30.0
 """Seconds between two early or two forced fetches, and for which a definite failure stands."""
+
+BRIEF: Final = 1.0
+"""Seconds for which a passing failure stands: many requests are no reason for many tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,9 @@ class TokenCache:
         flight = self._under_way()
         if flight is None:
             failure = self._failure
-            if failure and not failure.kind.retryable and self._recent(self._failed_at):
+            if failure and self._recent(
+                self._failed_at, BRIEF if failure.kind.retryable else PAUSE
+            ):
                 raise _copy(failure)
             flight = self._launch()
         try:
@@ -151,11 +156,11 @@ class TokenCache:
             self._token, self._failure, self._attempt = token, None, 0
             return token
         self._failure, self._failed_at = failure, self._clock()
-        logger.warning("No new token: %s", failure)
+        _LOG.warning("No new token: %s", failure)
         raise failure
 
-    def _recent(self, moment: float) -> bool:
-        return 0 <= self._clock() - moment < PAUSE
+    def _recent(self, moment: float, seconds: float = PAUSE) -> bool:
+        return 0 <= self._clock() - moment < seconds
 
 
 def _copy(failure: TokenFailure) -> TokenFailure:
@@ -174,4 +179,4 @@ def _mark_seen(flight: asyncio.Task[AccessToken]) -> None:
     """Keeps asyncio from reporting a failed early fetch, for which nobody waits."""
     error = None if flight.cancelled() else flight.exception()
     if error and not isinstance(error, TokenFailure):
-        logger.error("Fetching a Partner Center token broke down: %s", type(error).__name__)
+        _LOG.error("Fetching a Partner Center token broke down: %s", type(error).__name__)

@@ -40,6 +40,17 @@ SAMPLE_CART = """\
 _SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
 
 
+def curl_line(url: str, key: str) -> str:
+    """A cart to try, as a command."""
+    return (
+        f"curl -i {url}/api/customers/{CUSTOMER}/carts \\\n"
+        f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"lineItems": [{"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",'
+        ' "quantity": 2, "billingCycle": "one_time"}]}\'\n'
+    )
+
+
 def demo() -> int:
     """Posts the documented sample cart through the whole chain, and shows what happened."""
     with LocalCloud.in_thread() as cloud, FunctionProcess(cloud.environment()) as function:
@@ -69,12 +80,9 @@ def run(port: int) -> int:
             print(error, file=sys.stderr)
             return 2
         with function:
-            cart = json.dumps(json.loads(SAMPLE_CART))
             print(f"The function is {function.url}, the cloud's control {cloud.control_url}.")
             print("Ctrl-C ends both. Try:\n")
-            print(f"curl -i {function.url}/api/customers/{CUSTOMER}/carts \\")
-            print(f"  -H 'x-functions-key: {function.key}' -H 'Content-Type: application/json' \\")
-            print(f"  -d '{cart}'\n", flush=True)
+            print(curl_line(function.url, function.key), flush=True)
             while function.process.poll() is None:
                 time.sleep(0.5)
             print("The function ended by itself.", file=sys.stderr)

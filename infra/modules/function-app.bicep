@@ -111,6 +111,7 @@ var platformSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+  OTEL_TRACES_SAMPLER: 'parentbased_always_on' // the exporter's own sampler keeps five spans a second
 }
 
 var settings = union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, platformSettings)

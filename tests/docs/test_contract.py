@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cart_core.cart_answer import CartAnswer, LineItemAnswer
-from cart_core.cart_request import Cart, LineItem
+from cart_core.cart_request import _DETAILS, Cart, LineItem
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
 from cart_core.spelling import wire_names
@@ -110,3 +110,21 @@ def test_every_warning_is_there() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "cart_core").glob("*.py"))
     for warning in told:
         assert f'"{warning}"' in sources
+
+
+def test_every_code_of_a_field_error_is_there() -> None:
+    told = {name for row in table("error") for name in names(row[0])}
+
+    sources = [
+        (ROOT / "cart_core" / name).read_text()
+        for name in ("cart_request.py", "json_document.py", "http.py")
+    ]
+    made = set(
+        re.findall(
+            r'(?:PydanticCustomError|FieldError)\(\s*(?:\w+(?:\([^)]*\))?|""),?\s*"([a-z_]+)"',
+            "".join(sources),
+        )
+    )
+    made |= set(re.findall(r'PydanticCustomError\(\s*"([a-z_]+)"', "".join(sources)))
+    made |= {code for code, _ in _DETAILS.values()}
+    assert told == made - {"unknown_term"}

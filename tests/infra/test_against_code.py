@@ -42,6 +42,7 @@ PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     # The worker sets OpenTelemetry up, together with telemetryMode in host.json.
     "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+    "OTEL_TRACES_SAMPLER",
 }
 """Settings that host and worker read, and the app does not."""
 

@@ -92,6 +92,7 @@ class FakeStore:
         self.written: list[Record] = []
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.death: type[BaseException] = Killed
+        self.reason = "The store is away."
 
     def fails(self, call: str, *faults: Fault, times: int = 1) -> None:
         """The next calls of `create`, `read` or `replace` go wrong like this."""
@@ -105,7 +106,7 @@ class FakeStore:
 
     async def read(self, name: str) -> Versioned | None:
         if self._next_fault("read") == "down":
-            raise StoreUnavailable
+            raise StoreUnavailable(self.reason)
         return await self.inner.read(name)
 
     async def _write(
@@ -114,12 +115,12 @@ class FakeStore:
         fault = self._next_fault(call)
         if fault in ("down", "killed before"):
             write.close()
-            raise StoreUnavailable if fault == "down" else self.death
+            raise StoreUnavailable(self.reason) if fault == "down" else self.death
         version = await write
         if version is not None:
             self.written.append(record)
         if fault in ("lost", "killed after"):
-            raise StoreUnavailable if fault == "lost" else self.death
+            raise StoreUnavailable(self.reason) if fault == "lost" else self.death
         return None if fault == "met itself" else version
 
     def _next_fault(self, call: str) -> Fault:

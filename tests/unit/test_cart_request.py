@@ -1,4 +1,5 @@
 import json
+import time
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from .builders import (
 )
 
 LINE = "/lineItems/0"
+UNSET = "0001-01-01T00:00:00"
+"""How .NET writes a date that nobody has set."""
 
 SEED_BODY = {
     "lineItems": [
@@ -217,8 +220,33 @@ def test_members_of_an_answers_line_are_ignored(members: dict[str, Any]) -> None
             id="customTermEndDate-with-7-digits",
         ),
         pytest.param({"customTermEndDate": None}, {}, id="customTermEndDate-null"),
+        *[
+            pytest.param({name: value}, {}, id=f"{name}-unset-{value}")
+            for name in ("customTermEndDate", "CUSTOMTERMENDDATE")
+            for value in (
+                "0001-01-01T00:00:00",
+                "0001-01-01T00:00:00Z",
+                "0001-01-01T00:00:00.0000000",
+            )
+        ],
         pytest.param(
-            {"customTermEndDate": "0001-01-01T00:00:00"}, {}, id="customTermEndDate-unset"
+            {"customTermEndDate": "0001-01-01T00:00:00.0000001Z"},
+            {"customTermEndDate": "0001-01-01T00:00:00Z"},
+            id="customTermEndDate-a-tick-later",
+        ),
+        pytest.param(
+            {"customTermEndDate": "0001-01-01T00:00:01"},
+            {"customTermEndDate": "0001-01-01T00:00:01Z"},
+            id="customTermEndDate-a-second-later",
+        ),
+        *[
+            pytest.param({name: UNSET}, {name: UNSET}, id=f"{name}-that-looks-like-no-date")
+            for name in ("friendlyName", "orderGroup", "promotionId", "purchaseSystem")
+        ],
+        pytest.param(
+            {"catalogItemId": UNSET},
+            {"catalogItemId": UNSET},
+            id="catalogItemId-that-looks-like-no-date",
         ),
         pytest.param(
             {"AttestationAccepted": True}, {"attestationAccepted": True}, id="attestation"
@@ -886,6 +914,34 @@ def test_rejecting_unknown_members_spares_documented_ones() -> None:
     assert read(SEED_REQUEST, unknown_members="reject").body == SEED_BODY
 
 
+@pytest.mark.parametrize("name", ["newDate", "termEndDate"])
+def test_no_date_under_a_new_name_is_sent_on(name: str) -> None:
+    accepted = read(cart(line(**{name: UNSET}), **{name: UNSET}))
+
+    assert (accepted.body[name], accepted.body["lineItems"][0][name]) == (UNSET, UNSET)
+    assert len(accepted.warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("currencyCode", "invalid_format"),
+        ("termDuration", "invalid_format"),
+        ("billingCycle", "unknown_value"),
+        ("quantity", "wrong_type"),
+        ("id", "wrong_type"),
+        ("attestationAccepted", "wrong_type"),
+        ("addonItems", "wrong_type"),
+        ("participants", "wrong_type"),
+        ("renewsTo", "wrong_type"),
+        ("provisioningContext", "wrong_type"),
+        ("purchaseCommitment", "wrong_type"),
+    ],
+)
+def test_no_date_is_no_value_of_another_member(name: str, code: str) -> None:
+    assert places(refusal(cart(line(**{name: UNSET})))) == {(f"{LINE}/{name}", code)}
+
+
 # --- Reporting --------------------------------------------------------------------------------
 
 
@@ -1051,8 +1107,89 @@ def test_ten_thousand_lines_are_read() -> None:
 def test_ten_thousand_wrong_lines_are_counted() -> None:
     problem = refusal(cart(*[line(quantity=0) for _ in range(10_000)]))
 
-    assert len(problem.errors) == 10_000
-    assert "10000" in problem.detail
+    assert problem.detail.startswith("10000 problems ")
+    assert [error.pointer for error in problem.errors] == [
+        f"/lineItems/{number}/quantity" for number in range(100)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "detail"),
+    [
+        (1, "1 problem in the request. "),
+        (99, "99 problems in the request. "),
+        (100, "100 problems in the request. "),
+        (101, "101 problems in the request; the first 100 are listed. "),
+    ],
+)
+def test_a_hundred_problems_are_listed_and_the_others_counted(wrong: int, detail: str) -> None:
+    problem = refusal(cart(*[line(quantity=0) for _ in range(wrong)]))
+
+    assert problem.detail.startswith(detail)
+    answer = problem.as_json(request_id=None, correlation_id=CUSTOMER)
+    assert [error["pointer"] for error in answer["errors"]] == [
+        f"/lineItems/{number}/quantity" for number in range(min(wrong, 100))
+    ]
+
+
+def test_what_only_follows_from_a_misspelling_takes_no_place_in_the_list() -> None:
+    problem = refusal(cart(*[line_without("quantity", quantitiy=1) for _ in range(150)]))
+
+    assert problem.detail.startswith("150 problems ")
+    assert [(error.pointer, error.code) for error in problem.errors] == [
+        (f"/lineItems/{number}/quantitiy", "misspelled_member") for number in range(100)
+    ]
+
+
+HOSTILE = {
+    "lines-and-members": (
+        {"LINEITEMS": [{}] * 10_000, **{f"x{number}": number for number in range(3_000)}},
+        3 * 10_000 + 3_000 - 100,
+        "/LINEITEMS/33/catalogItemId",
+    ),
+    "participants": (
+        cart(line(PARTICIPANTS={f"k{number}": number for number in range(20_000)})),
+        20_000,
+        "/lineItems/0/PARTICIPANTS/k99",
+    ),
+    "empty-lines": (
+        {"lineItems": [{}] * 80_000},
+        3 * 80_000,
+        "/lineItems/33/catalogItemId",
+    ),
+    "members-of-a-line": (
+        cart(line_without("quantity", **{f"x{number}": number for number in range(20_000)})),
+        20_000 - 100 + 1,
+        "/lineItems/0/x198",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_body_made_to_be_wrong_costs_no_more_than_its_size(name: str) -> None:
+    document, total, last = HOSTILE[name]
+    begun = time.process_time()
+
+    problem = refusal(document)
+
+    assert time.process_time() - begun < 3
+    assert problem.detail.startswith(f"{total} problems in the request; the first 100 are listed.")
+    assert len(problem.errors) == 100
+    assert problem.errors[-1].pointer == last
+
+
+def test_many_unknown_members_are_warned_of_in_no_more_time() -> None:
+    document = cart(
+        *[line() for _ in range(10_000)], **{f"x{number}": number for number in range(100)}
+    )
+    begun = time.process_time()
+
+    accepted = read(document)
+
+    assert time.process_time() - begun < 3
+    assert [warning.pointer for warning in accepted.warnings] == [
+        f"/x{number}" for number in range(100)
+    ]
 
 
 def test_add_ons_nest_as_deep_as_json_may() -> None:

@@ -11,8 +11,9 @@ import pytest
 from cart_core.create_cart import CreateCart
 from cart_core.exactly_once import ExactlyOnce
 from cart_core.forwarding import Forwarding
-from cart_core.http import Call, Request, Response, answer
+from cart_core.http import Call, Request, Response
 from cart_core.problem import CATALOGUE, Outcome, Problem
+from cart_core.serving import answer
 from cart_core.settings import Settings
 from cart_core.tokens import TokenFailure
 from cart_core.upstream import NoReply, Reply
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "KEY_VAULT_URL": "https://vault.example",
 }
 KEYED = {"idempotency-key": "order-17"}
+TRACE_NAMES = {"MS-CV", "MS-ServerId"}
 TIMED_OUT = NoReply(sent=True, timed_out=True, reason="no answer in time")
 NOT_SENT = NoReply(sent=False, timed_out=False, reason="connection refused")
 
@@ -111,7 +113,7 @@ class Shop:
     ) -> Response:
         body = json.dumps(cart() if document is None else document).encode()
         request = Request(headers or {}, {"customerId": customer}, body)
-        return await self.create(request, call or Call("correlation-1"))
+        return await self.create(request, call or Call("correlation-1", monotonic()))
 
     async def fails(
         self,
@@ -140,7 +142,7 @@ def warnings(response: Response) -> list[str]:
 @in_virtual_time
 async def test_a_cart_is_sent_and_comes_back_normalised() -> None:
     shop = Shop(created())
-    call = Call("correlation-1")
+    call = Call("correlation-1", monotonic())
     response = await shop.post(SEED_REQUEST, {"x-locale": "de-DE", **KEYED}, call=call)
     (sent,) = shop.sent
     assert sent["customer_id"] == CUSTOMER
@@ -207,8 +209,8 @@ async def test_a_bad_key_is_refused_not_ignored(required: str, value: str) -> No
 @in_virtual_time
 async def test_a_replay_is_the_stored_answer_under_the_callers_new_correlation_id() -> None:
     shop = Shop(created())
-    first = await shop.post(headers=KEYED, call=Call("correlation-1"))
-    second = await shop.post(headers=KEYED, call=Call("correlation-2"))
+    first = await shop.post(headers=KEYED, call=Call("correlation-1", monotonic()))
+    second = await shop.post(headers=KEYED, call=Call("correlation-2", monotonic()))
     assert len(shop.sent) == 1
     assert (second.status, second.body) == (first.status, first.body)
     assert second.headers == first.headers | {
@@ -364,7 +366,7 @@ async def test_a_failure_is_told_with_partner_centers_ids(
     headers: dict[str, str], result: Reply, code: str, outcome: str
 ) -> None:
     shop = Shop(result)
-    call = Call("correlation-1")
+    call = Call("correlation-1", monotonic())
     problem = await shop.fails(headers=headers, call=call)
     assert (problem.code, problem.outcome) == (code, outcome)
     assert call.headers() == {
@@ -415,10 +417,11 @@ async def test_after_a_lost_answer_a_refusal_does_not_settle_it() -> None:
     shop = Shop(*[TIMED_OUT] * 5, refused(400), created())
     await shop.fails(headers=KEYED)
     problem = await shop.fails(headers=KEYED)
-    assert (problem.code, problem.outcome) == (
-        "partner_center_invalid_request",
-        Outcome.UNKNOWN,
-    )
+    assert (problem.code, problem.kind.status) == ("partner_center_no_answer", 502)
+    assert problem.outcome is Outcome.UNKNOWN
+    assert problem.fault
+    assert (problem.fault.status, problem.fault.description) == (400, "words")
+    assert len(shop.sent) == 6
     assert shop.store.record.state == "unknown"
     assert (await shop.post(headers=KEYED)).status == 201
     assert len(set(shop.request_ids)) == 1
@@ -468,7 +471,7 @@ async def test_a_twin_is_waited_for_as_long_as_the_setting_says() -> None:
     shop.seconds = 30
     first = asyncio.create_task(shop.post(headers=KEYED))
     await asyncio.sleep(0)
-    call = Call("correlation-2")
+    call = Call("correlation-2", monotonic())
     problem = await shop.fails(headers=KEYED, call=call)
     assert (problem.code, problem.kind.status) == ("operation_in_progress", 503)
     assert problem.retry_after
@@ -489,6 +492,83 @@ async def test_the_deadline_runs_from_the_arrival_and_covers_the_wait_for_a_twin
     assert 0 < sent["timeout"] <= 30 - 21  # its own 20 seconds, less its wait for the lease
 
 
+@pytest.mark.parametrize("headers", [{}, KEYED], ids=["keyless", "keyed"])
+@in_virtual_time
+async def test_the_time_since_the_arrival_is_gone(headers: dict[str, str]) -> None:
+    shop = Shop(CART_DEADLINE_SECONDS="20", CART_LEASE_MARGIN_SECONDS="7")
+    arrived = monotonic()
+    await asyncio.sleep(19.5)  # the worker was busy
+    begun = shop.clock()
+    await shop.post(headers=headers, call=Call("correlation-1", arrived))
+    (sent,) = shop.sent
+    assert sent["timeout"] == 0.5
+    if headers:
+        assert shop.store.written[0].lease_until.timestamp() == begun + 0.5 + 7
+
+
+@pytest.mark.parametrize("headers", [{}, KEYED], ids=["keyless", "keyed"])
+@pytest.mark.parametrize("waited", [20.0, 300.0])
+@in_virtual_time
+async def test_what_was_kept_waiting_beyond_its_deadline_is_not_sent(
+    waited: float, headers: dict[str, str]
+) -> None:
+    shop = Shop(CART_DEADLINE_SECONDS="20")
+    call = Call("correlation-1", monotonic())
+    await asyncio.sleep(waited)
+    problem = await shop.fails(headers=headers, call=call)
+    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert shop.sent == []
+    assert (await shop.post(headers=headers)).status == 201
+
+
+TRACE = [
+    ("x", True),
+    ("!~", True),
+    ("k" * 256, True),
+    ('cXe+3/Ab.0.1;x="y"', True),
+    ("", False),
+    ("k" * 257, False),
+    ("a b", False),
+    (" a", False),
+    ("a\n", False),
+    ("a\r\nSet-Cookie: b", False),
+    ("a\x00", False),
+    ("a\x7f", False),
+    ("\u00e9", False),
+    ("\u0661", False),
+]
+
+
+@pytest.mark.parametrize("name", ["MS-CV", "MS-ServerId"])
+@pytest.mark.parametrize(("value", "handed_on"), TRACE, ids=lambda value: repr(value)[:30])
+@in_virtual_time
+async def test_partner_centers_ids_are_handed_on_if_a_header_may_carry_them(
+    value: str, handed_on: bool, name: str
+) -> None:
+    given = {"ms-cv": "cv-1", "ms-serverid": "7"} | {name.lower(): value}
+    expected = {"MS-CV": "cv-1", "MS-ServerId": "7"} | {name: value}
+    if not handed_on:
+        del expected[name]
+    made, refusal = created(), refused(400)
+    shop = Shop(Reply(made.status, given, made.body), Reply(refusal.status, given, refusal.body))
+    response = await shop.post(headers=KEYED)
+    told = {name: told for name, told in response.headers.items() if name in TRACE_NAMES}
+    assert told == expected
+    stored = shop.store.record.answer
+    assert stored
+    assert {name: told for name, told in stored.headers.items() if name in TRACE_NAMES} == expected
+    call = Call("correlation-2", monotonic())
+    await shop.fails(call=call)
+    assert call.partner_center_headers == expected
+
+
+@in_virtual_time
+async def test_no_answer_has_no_ids_and_shows_none_of_the_try_before() -> None:
+    call = Call("correlation-1", monotonic())
+    await Shop(refused(503), *[TIMED_OUT] * 9).fails(call=call)
+    assert call.partner_center_headers == {}
+
+
 @in_virtual_time
 async def test_the_lease_is_the_deadline_and_the_margin() -> None:
     shop = Shop(CART_DEADLINE_SECONDS="50", CART_LEASE_MARGIN_SECONDS="7")
@@ -503,6 +583,7 @@ async def test_without_the_store_nothing_is_sent() -> None:
     shop.store.fails("create", "down")
     problem = await shop.fails(headers=KEYED)
     assert (problem.code, problem.kind.status) == ("store_unavailable", 503)
+    assert problem.outcome is Outcome.UNKNOWN
     assert shop.sent == []
     assert (await shop.post()).status == 201  # who sends no key needs no store
 
@@ -550,3 +631,4 @@ def test_every_problem_of_this_table_is_in_the_catalogue() -> None:
     for code in ("store_unavailable", "operation_in_progress"):
         assert CATALOGUE[code].retryable
         assert CATALOGUE[code].status == 503
+        assert CATALOGUE[code].outcome is Outcome.UNKNOWN

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -601,7 +602,24 @@ async def test_without_a_claim_nothing_is_done(fault: Fault) -> None:
     problem = await app.fails()
     assert (problem.code, problem.kind.status) == ("store_unavailable", 503)
     assert problem.kind.retryable
+    assert problem.outcome is Outcome.UNKNOWN  # an earlier delivery may have made the cart
+    assert problem.detail.endswith(" This request sent nothing.")
     assert app.center.heard == []
+
+
+@in_virtual_time
+async def test_the_stores_reason_is_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app = Function()
+    app.store.reason = "The store answered 403."
+    app.store.fails("create", "down")
+    assert (await app.fails()).detail == "The store answered 403. This request sent nothing."
+    app.store.fails("replace", "down", times=1000)
+    with caplog.at_level(logging.WARNING, "cart_core.exactly_once"):
+        answer, _ = await app.deliver()
+    assert warnings(answer) == ["not_recorded"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"not recorded, correlation id {CUSTOMER}: The store answered 403."
+    ]
 
 
 @in_virtual_time
@@ -623,7 +641,9 @@ async def test_without_the_second_claim_nothing_is_done_either(call: str, fault:
     app.center.ends = [UNKNOWN]
     await app.fails()
     app.store.fails(call, "down" if call == "read" else fault)
-    assert (await app.fails()).code == "store_unavailable"
+    problem = await app.fails()
+    assert (problem.code, problem.outcome) == ("store_unavailable", Outcome.UNKNOWN)
+    assert problem.detail.endswith("This request sent nothing.")
     assert len(app.center.heard) == 1
 
 
@@ -751,7 +771,9 @@ async def test_a_store_that_contradicts_itself_does_not_keep_us_for_ever() -> No
         await asyncio.sleep(1)
 
     app.store.create = app.store.read = nothing  # type: ignore[method-assign, assignment]
-    assert (await app.fails()).code == "store_unavailable"
+    problem = await app.fails()
+    assert (problem.code, problem.outcome) == ("operation_in_progress", Outcome.UNKNOWN)
+    assert problem.retry_after == 1
     assert monotonic() <= DEADLINE + 2
     assert app.center.heard == []
 
@@ -784,8 +806,8 @@ async def test_a_slow_first_run_cannot_overwrite_its_successor(end: Exception | 
     assert monotonic() >= 300
     assert app.store.record is before
     assert (before.state, before.answer) == ("completed", second)
-    if isinstance(result, tuple):  # both answers are right
-        assert result[0].body["id"] == second.body["id"] == "cart-1"
+    if end is None:
+        assert result == (second, True)
     else:
         assert result is end
     assert len(set(app.center.request_ids)) == 1
@@ -802,10 +824,16 @@ async def test_a_slow_first_run_cannot_end_what_its_successor_is_at(
     first = asyncio.create_task(app.deliver(work=slowly(app, LEASE)))  # ends 5 seconds later
     await asyncio.sleep(LEASE)
     second = asyncio.create_task(app.deliver(work=slowly(app, 10)))
-    await asyncio.gather(first, return_exceptions=True)
+    (result,) = await asyncio.gather(first, return_exceptions=True)
+    if end is None:
+        assert isinstance(result, Problem)
+        assert (result.code, result.outcome) == ("operation_in_progress", Outcome.UNKNOWN)
+        assert result.retry_after == 10  # the successor's lease has much longer to go
+    else:
+        assert result is end
     assert not second.done()
-    answer, _ = await second
-    assert warnings(answer) == []
+    answer, replayed = await second
+    assert (warnings(answer), replayed) == ([], False)
     states = [record.state for record in app.store.written]
     assert states == ["in_progress", "in_progress", "completed"]
 
@@ -814,13 +842,91 @@ async def test_a_slow_first_run_cannot_end_what_its_successor_is_at(
 async def test_a_clock_that_is_put_forward_starts_no_second_operation() -> None:
     """Two processes are at it then, but under one request id."""
     app = Function()
-    first = asyncio.create_task(app.deliver())
+    first = asyncio.create_task(app.fails())
     await asyncio.sleep(1)
     app.clock.shift = LEASE
-    (second, _), (one, _) = await asyncio.gather(app.deliver(), first)
-    assert one.body["id"] == second.body["id"]
+    (second, replayed), overtaken = await asyncio.gather(app.deliver(), first)
+    assert (second.body, replayed) == ({"id": "cart-1"}, False)
+    assert (overtaken.code, overtaken.outcome) == ("operation_in_progress", Outcome.UNKNOWN)
     assert len(set(app.center.request_ids)) == 1
     assert await app.deliver() == (second, True)
+
+
+@in_virtual_time
+async def test_who_lost_the_lease_hands_on_what_the_successor_put_on_record(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not its own answer, which nobody will ever hear again."""
+    app = Function()
+
+    async def slow(todo: Work) -> StoredAnswer:
+        answer = await slowly(app, LEASE)(todo)
+        return answer.model_copy(update={"headers": {"MS-CV": "of the first"}})
+
+    first = asyncio.create_task(app.deliver(work=slow))
+    await asyncio.sleep(LEASE - 1)
+    app.clock.shift = 1
+    second, _ = await app.deliver()
+    with caplog.at_level(logging.WARNING, "cart_core.exactly_once"):
+        assert await first == (second, True)
+    assert second.headers == {"MS-RequestId": app.center.request_ids[0]}
+    assert warnings(second) == []
+    assert app.center.resumptions == [False, True]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"lost the lease, correlation id {CUSTOMER}"
+    ]
+
+
+@pytest.mark.parametrize(("later", "replayed"), [(0.001, True), (-0.001, False)])
+@in_virtual_time
+async def test_the_successors_last_write_is_where_the_answer_turns(
+    later: float, replayed: bool
+) -> None:
+    app = Function()
+    first = asyncio.create_task(app.deliver(work=slowly(app, LEASE + later)))
+    await asyncio.sleep(LEASE)
+    second = asyncio.create_task(app.deliver())
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert isinstance(results[1], tuple)
+    if replayed:
+        assert results[0] == (results[1][0], True)
+    else:
+        assert isinstance(results[0], Problem)
+        assert results[0].code == "operation_in_progress"
+
+
+@pytest.mark.parametrize("end", [UNKNOWN, REJECTED, Killed()], ids=["unknown", "rejected", "over"])
+@in_virtual_time
+async def test_who_lost_the_lease_to_one_who_failed_is_told_to_come_back(
+    end: BaseException,
+) -> None:
+    app = Function()
+    first = asyncio.create_task(app.fails(work=slowly(app, 300)))
+    await asyncio.sleep(LEASE)
+    app.center.ends = [end]
+    with contextlib.suppress(Problem, Killed):
+        await app.deliver()
+    problem = await first
+    assert (problem.code, problem.outcome) == ("operation_in_progress", Outcome.UNKNOWN)
+    assert problem.retry_after
+    assert 1 <= problem.retry_after <= 10
+    answer, replayed = await app.deliver()
+    assert (answer.body, replayed) == ({"id": "cart-1"}, False)
+    assert len(set(app.center.request_ids)) == 1
+    assert app.center.resumptions == [False, True, True]
+
+
+@in_virtual_time
+async def test_who_cannot_find_out_whether_the_lease_is_lost_says_so() -> None:
+    """The write is refused, and then nobody can say what is on record instead."""
+    app = Function()
+    first = asyncio.create_task(app.deliver(work=slowly(app, 300)))
+    await asyncio.sleep(LEASE)
+    second, _ = await app.deliver()
+    app.store.fails("read", "down", times=1000)
+    answer, replayed = await first
+    assert (answer.body["id"], replayed) == (second.body["id"], False)
+    assert warnings(answer) == ["not_recorded"]
 
 
 @in_virtual_time
@@ -1068,10 +1174,11 @@ async def test_a_completion_is_written_under_the_lease_or_not_at_all() -> None:
     first = asyncio.create_task(app.deliver(work=slowly(app, 300)))
     await asyncio.sleep(LEASE)
     await app.deliver()
-    kept = app.store.record.nonce
-    answer, _ = await first
-    assert app.store.record.nonce == kept
-    assert warnings(answer) == ["not_recorded"]
+    kept = app.store.record
+    answer, replayed = await first
+    assert app.store.record is kept
+    assert (answer, replayed) == (kept.answer, True)
+    assert warnings(answer) == []
 
 
 @in_virtual_time

@@ -7,15 +7,15 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from tenacity import AsyncRetrying, RetryCallState
 
+from cart_core.classification import LONGEST_RETRY_AFTER, unreadable
 from cart_core.forwarding import (
     BACKOFF_FIRST,
-    BACKOFF_LONGEST,
     MAX_TRIES,
     TRY_TIMEOUT,
     Forwarding,
 )
-from cart_core.outcome import unreadable
 from cart_core.problem import CATALOGUE, Outcome, Problem
 from cart_core.tokens import AccessToken, TokenFailure
 from cart_core.upstream import NoReply, Reply
@@ -233,7 +233,15 @@ async def test_the_pauses_grow_and_are_drawn_from_zero_up_to_a_limit() -> None:
     await bench.fails()
     assert bench.slept == bench.limits[: MAX_TRIES - 1] == [0.5, 1.0, 2.0, 4.0]
     assert bench.slept[0] == BACKOFF_FIRST
-    assert max(bench.limits) <= BACKOFF_LONGEST
+    assert len(bench.slept) == MAX_TRIES - 1
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+async def test_nothing_but_the_number_of_tries_bounds_the_pauses(number: int) -> None:
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = number
+    bench = Bench(jitter=1.0)
+    assert bench.forwarding._wait(state) == BACKOFF_FIRST * 2 ** (number - 1)
 
 
 @in_virtual_time
@@ -270,7 +278,7 @@ async def test_a_retry_after_may_be_a_date() -> None:
     assert bench.tries[1][0] == 4
 
 
-@pytest.mark.parametrize("seconds", [6, 57, 86_400])
+@pytest.mark.parametrize("seconds", [6, 57, 3599, LONGEST_RETRY_AFTER])
 @in_virtual_time
 async def test_a_longer_retry_after_is_handed_on_at_once(seconds: int) -> None:
     bench = Bench(reply(429, retry_after=seconds))
@@ -279,6 +287,19 @@ async def test_a_longer_retry_after_is_handed_on_at_once(seconds: int) -> None:
     assert problem.outcome is Outcome.REJECTED
     assert len(bench.tries) == 1
     assert monotonic() == 0
+
+
+@pytest.mark.parametrize("seconds", [LONGEST_RETRY_AFTER + 1, 86_400, 999_999_999])
+@in_virtual_time
+async def test_an_absurd_retry_after_closes_the_gate_for_an_hour_at_most(seconds: int) -> None:
+    bench = Bench(reply(429, retry_after=seconds))
+    problem = await bench.fails()
+    assert (problem.kind.status, problem.retry_after) == (429, LONGEST_RETRY_AFTER)
+    assert len(bench.tries) == 1
+    await asyncio.sleep(LONGEST_RETRY_AFTER - LONGEST_WAIT - 1)
+    assert (await bench.fails()).retry_after == LONGEST_WAIT + 1
+    await asyncio.sleep(LONGEST_WAIT + 1)
+    assert await bench.run() is CREATED
 
 
 @in_virtual_time
@@ -312,6 +333,36 @@ async def test_a_throttled_customer_waits_for_what_is_short_enough() -> None:
     await asyncio.sleep(57 - LONGEST_WAIT)
     assert await bench.run() is CREATED
     assert [when for when, _, _ in bench.tries] == [0, 57]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
+@in_virtual_time
+async def test_who_waited_at_the_gate_does_not_pass_it_at_its_first_moment(jitter: float) -> None:
+    bench = Bench(reply(429, retry_after=57), jitter=jitter)
+    await bench.fails()
+    await asyncio.sleep(53)
+    assert await bench.run() is CREATED
+    assert bench.limits == [BACKOFF_FIRST]
+    assert bench.slept == [4 + jitter * BACKOFF_FIRST]
+    assert [when for when, _, _ in bench.tries] == [0, 57 + jitter * BACKOFF_FIRST]
+
+
+@in_virtual_time
+async def test_at_an_open_gate_nobody_draws_lots() -> None:
+    bench = Bench(jitter=1.0)
+    await bench.run()
+    assert (bench.limits, bench.slept) == ([], [])
+
+
+@in_virtual_time
+async def test_the_jitter_at_the_gate_may_use_up_the_time_and_then_nothing_is_sent() -> None:
+    bench = Bench(reply(429, retry_after=57), jitter=1.0)
+    await bench.fails()
+    await asyncio.sleep(53)
+    problem = await bench.fails(deadline=4 + BACKOFF_FIRST)
+    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert len(bench.tries) == 1
+    assert await bench.run() is CREATED
 
 
 @in_virtual_time
@@ -452,44 +503,144 @@ async def test_a_token_that_comes_with_the_deadline_comes_too_late() -> None:
 # --- sticky doubt -----------------------------------------------------------------------------
 
 DOUBTS: list[Result] = [reply(408), reply(502), reply(500, "800003"), TIMED_OUT, RESET, NO_CART]
-LATER: list[tuple[str, Result]] = [
-    ("partner_center_throttled", reply(429, retry_after=57)),
-    ("partner_center_invalid_request", reply(400)),
-    ("partner_center_conflict", reply(409)),
-    ("partner_center_not_found", reply(404)),
-    ("partner_center_unreachable", NOT_SENT),
+REFUSALS: list[tuple[str, Result]] = [
+    ("partner_center_invalid_request", reply(400, "7")),
+    ("partner_center_forbidden", reply(403, "7")),
+    ("partner_center_not_found", reply(404, "7")),
+    ("partner_center_conflict", reply(409, "7")),
+    ("partner_center_precondition_failed", reply(412, "7")),
+    ("partner_center_expectation_failed", reply(417, "7")),
 ]
+KEPT: list[tuple[str, Result]] = [
+    ("partner_center_throttled", reply(429, "7", retry_after=57)),
+    ("partner_center_unauthorized", reply(401, "7")),
+    ("partner_center_unexpected", reply(405, "7")),
+    ("partner_center_unreachable", NOT_SENT),
+    ("partner_center_busy", reply(409, "800064")),
+    ("partner_center_busy", reply(409, "800064", retry_after=57)),
+]
+OPEN = "An earlier try may have made the cart. The last one: "
+
+
+def test_every_certain_failure_at_partner_center_is_in_one_of_the_tables() -> None:
+    certain = {
+        code
+        for code, kind in CATALOGUE.items()
+        if code.startswith("partner_center_") and kind.outcome is not Outcome.UNKNOWN
+    }
+    assert certain == {code for code, _ in REFUSALS + KEPT}
+    assert {code for code in certain if CATALOGUE[code].status < 500} == {
+        *(code for code, _ in REFUSALS),
+        "partner_center_throttled",
+    }
+
+
+async def _alone(code: str, result: Result) -> Problem:
+    """What it comes to without any doubt."""
+    problem = await Bench(*[result] * 10).fails()
+    assert problem.code == code
+    assert problem.outcome is not Outcome.UNKNOWN
+    assert OPEN not in problem.detail
+    return problem
+
+
+def _assert_left_open(problem: Problem, code: str, alone: Problem) -> None:
+    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
+    assert problem.detail == OPEN + alone.detail
+    assert (problem.fault, problem.retry_after) == (alone.fault, alone.retry_after)
+    assert problem.errors == alone.errors
+    body = problem.as_json(request_id=None, correlation_id="")
+    assert (body["outcome"], body["retryable"]) == ("unknown", True)
 
 
 @pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
-@pytest.mark.parametrize(("code", "later"), LATER)
+@pytest.mark.parametrize(("code", "later"), REFUSALS)
 @in_virtual_time
 async def test_a_later_refusal_does_not_settle_a_doubt(
     doubt: Result, code: str, later: Result
 ) -> None:
+    alone = await _alone(code, later)
     bench = Bench(doubt, *[later] * 10)
     problem = await bench.fails()
-    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
+    _assert_left_open(problem, "partner_center_no_answer", alone)
+    assert problem.kind.status == 502
+    assert problem.fault
+    assert problem.fault.status == alone.kind.status
+    assert (problem.fault.code, problem.fault.description) == ("7", "words")
 
 
-@pytest.mark.parametrize(("code", "later"), LATER)
+@pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
+@pytest.mark.parametrize(("code", "later"), KEPT)
 @in_virtual_time
-async def test_what_is_resumed_is_in_doubt_from_the_start(code: str, later: Result) -> None:
+async def test_what_says_nothing_of_the_cart_keeps_its_code_in_doubt(
+    doubt: Result, code: str, later: Result
+) -> None:
+    alone = await _alone(code, later)
+    bench = Bench(doubt, *[later] * 10)
+    problem = await bench.fails()
+    _assert_left_open(problem, code, alone)
+    assert problem.kind == alone.kind
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "later"),
+    [(code, "partner_center_no_answer", later) for code, later in REFUSALS]
+    + [(code, code, later) for code, later in KEPT],
+)
+@in_virtual_time
+async def test_what_is_resumed_is_in_doubt_from_the_start(
+    code: str, told: str, later: Result
+) -> None:
+    alone = await _alone(code, later)
     bench = Bench(*[later] * 10)
-    problem = await bench.fails(resumed=True)
+    _assert_left_open(await bench.fails(resumed=True), told, alone)
+
+
+@pytest.mark.parametrize(("code", "later"), REFUSALS)
+@in_virtual_time
+async def test_a_refusal_is_not_tried_again_in_doubt_either(code: str, later: Result) -> None:
+    """The code that it gets then is that of a lost answer, which would be tried again."""
+    resumed = Bench(later)
+    assert (await resumed.fails(resumed=True)).fault == (await _alone(code, later)).fault
+    assert len(resumed.tries) == 1
+    bench = Bench(RESET, later)
+    await bench.fails()
+    assert len(bench.tries) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "doubt"), [row for row in RETRIED if CATALOGUE[row[0]].outcome is Outcome.UNKNOWN]
+)
+@pytest.mark.parametrize("resumed", [False, True])
+@in_virtual_time
+async def test_what_is_open_by_itself_is_told_as_it_is(
+    resumed: bool, code: str, doubt: Result
+) -> None:
+    certain = await Bench(*[doubt] * 10).fails()
+    bench = Bench(TIMED_OUT, *[doubt] * 10)
+    problem = await bench.fails(resumed=resumed)
     assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
+    assert (problem.detail, problem.fault) == (certain.detail, certain.fault)
+    assert not problem.detail.startswith(OPEN)
+    assert len(bench.tries) == MAX_TRIES
 
 
 @in_virtual_time
 async def test_a_doubt_survives_the_gate_the_deadline_and_a_missing_token() -> None:
     throttled = Bench(reply(429, retry_after=57))
     await throttled.fails()
-    assert (await throttled.fails(resumed=True)).outcome is Outcome.UNKNOWN
-    assert (await Bench().fails(deadline=0, resumed=True)).outcome is Outcome.UNKNOWN
+    problem = await throttled.fails(resumed=True)
+    assert (problem.kind.status, problem.retry_after) == (429, 57)
+    assert problem.outcome is Outcome.UNKNOWN
+    assert problem.detail.startswith(OPEN)
+    problem = await Bench().fails(deadline=0, resumed=True)
+    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.UNKNOWN)
+    assert problem.detail.startswith(OPEN)
     bench = Bench(RESET)
     bench.tokens.failures = [None, token_failure("token_rejected")]
     problem = await bench.fails()
     assert (problem.code, problem.outcome) == ("token_rejected", Outcome.UNKNOWN)
+    assert problem.detail == OPEN + "words"
 
 
 @in_virtual_time
@@ -500,6 +651,16 @@ async def test_a_doubt_keeps_what_else_is_known() -> None:
     assert problem.fault
     assert problem.fault.code == "7"
     assert "words" in problem.detail
+
+
+@in_virtual_time
+async def test_a_failure_before_the_doubt_is_told_without_it() -> None:
+    problem = await Bench(NOT_SENT, reply(429, retry_after=1), reply(400)).fails()
+    assert (problem.code, problem.outcome) == (
+        "partner_center_invalid_request",
+        Outcome.REJECTED,
+    )
+    assert OPEN not in problem.detail
 
 
 @in_virtual_time
@@ -516,6 +677,8 @@ async def test_the_doubt_of_one_request_is_not_anothers() -> None:
     in_doubt = await bench.fails(resumed=True)
     certain = await bench.fails()
     assert in_doubt.outcome is Outcome.UNKNOWN
+    assert in_doubt is not shared
+    assert (certain.detail, shared.detail) == ("words", "words")
     assert certain.outcome is Outcome.NOT_SENT
     assert shared.outcome is Outcome.NOT_SENT
 
@@ -554,7 +717,9 @@ async def test_a_token_that_cannot_be_renewed_leaves_the_401() -> None:
 async def test_what_the_second_try_comes_to_counts() -> None:
     bench = Bench(reply(401), RESET, reply(400))
     problem = await bench.fails()
-    assert (problem.code, problem.outcome) == ("partner_center_invalid_request", Outcome.UNKNOWN)
+    assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
+    assert problem.fault
+    assert problem.fault.status == 400
     assert len(bench.tries) == 3
 
 

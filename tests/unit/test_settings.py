@@ -195,7 +195,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "CART_REQUIRE_IDEMPOTENCY_KEY": [MARKER, "2"],
     "CART_INFLIGHT_WAIT_SECONDS": [MARKER, "-1", "nan", "inf", "1e9"],
-    "CART_DEADLINE_SECONDS": [MARKER, "0", "nan", "inf", "1000"],
+    "CART_DEADLINE_SECONDS": [MARKER, "0", "nan", "inf", "180.1", "181", "1000"],
     "CART_LEASE_MARGIN_SECONDS": [MARKER, "0", "nan", "-inf"],
     "CART_MAX_WAIT_SECONDS": [MARKER, "-0.1", "nan", "inf"],
     "CART_MAX_CONCURRENT_CALLS": [MARKER, "0", "-1", "1.5"],
@@ -288,12 +288,21 @@ def test_the_store_is_a_container(url: str) -> None:
     assert settings(CART_STORE_URL=url).store_url == url.rstrip("/")
 
 
-@pytest.mark.parametrize("variable", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"])
+@pytest.mark.parametrize("seconds", ["1", "179.9", "180"])
+def test_a_call_may_take_three_minutes(seconds: str) -> None:
+    assert settings(CART_DEADLINE_SECONDS=seconds).deadline_seconds == float(seconds)
+
+
+@pytest.mark.parametrize(
+    "variable", ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "CONTAINER_APP_NAME"]
+)
 @pytest.mark.parametrize("url", ["", "memory"])
 def test_in_azure_the_store_is_shared(variable: str, url: str) -> None:
     invalid = refused(REQUIRED | {variable: "x", "CART_STORE_URL": url})
 
     assert named(invalid) == ["CART_STORE_URL"]
+    container = "https://a.blob.example/carts"
+    assert settings(**{variable: "x", "CART_STORE_URL": container}).store_url == container
 
 
 def test_settings_of_others_are_ignored() -> None:

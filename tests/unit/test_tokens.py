@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from cart_core.problem import CATALOGUE
-from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
+from cart_core.tokens import BRIEF, PAUSE, AccessToken, FailureCode, TokenCache, TokenFailure
 
 LIFE = 3600.0
 DEFINITE = TokenFailure("token_rejected", "wrong secret")
@@ -188,13 +188,67 @@ async def test_a_failed_early_fetch_keeps_the_valid_token_and_waits_30_seconds(
     assert (await cache.get()).value == "token-5"
 
 
-async def test_a_passing_failure_is_tried_again_by_the_next_request(
-    cache: TokenCache, fetch: Fetch
+RETRYABLE = [code for code in get_args(FailureCode) if CATALOGUE[code].retryable]
+FINAL = [code for code in get_args(FailureCode) if not CATALOGUE[code].retryable]
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"), [(code, BRIEF) for code in RETRYABLE] + [(code, PAUSE) for code in FINAL]
+)
+async def test_a_failure_stands_for_a_second_or_where_it_is_definite_for_thirty(
+    cache: TokenCache, fetch: Fetch, clock: Clock, code: FailureCode, seconds: float
+) -> None:
+    assert (BRIEF, PAUSE) == (1.0, 30.0)
+    fetch.failing = TokenFailure(code, "words")
+    assert (await failure_of(cache.get())).code == code
+    fetch.failing = None
+    clock.now += seconds - 0.001
+    remembered = await failure_of(cache.get())
+    assert (remembered.code, remembered.detail) == (code, "words")
+    assert fetch.calls == 1
+    clock.now += 0.001
+    assert (await cache.get()).value == "token-2"
+
+
+async def test_many_requests_in_an_outage_are_one_fetch_a_second(
+    cache: TokenCache, fetch: Fetch, clock: Clock
 ) -> None:
     fetch.failing = PASSING
-    assert (await failure_of(cache.get())).code == "token_unavailable"
+    for _ in range(80):  # ten seconds
+        failures = await asyncio.gather(*(failure_of(cache.get()) for _ in range(20)))
+        assert {failure.code for failure in failures} == {"token_unavailable"}
+        assert len({id(failure) for failure in failures}) == 20
+        clock.now += 0.125
+    assert fetch.calls == 10
     fetch.failing = None
-    assert (await cache.get()).value == "token-2"
+    assert (await cache.get()).value == "token-11"
+
+
+async def test_a_second_counts_from_the_end_of_the_fetch_that_failed(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    fetch.failing = PASSING
+    fetch.gate.clear()
+    first = asyncio.create_task(failure_of(cache.get()))
+    await until(lambda: fetch.calls == 1)
+    clock.now += 20
+    fetch.gate.set()
+    await first
+    clock.now += BRIEF / 2
+    await failure_of(cache.get())
+    assert fetch.calls == 1
+
+
+async def test_a_success_ends_what_a_failure_stood_for(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    fetch.failing = PASSING
+    await failure_of(cache.get())
+    fetch.failing = None
+    clock.now += BRIEF
+    token = await cache.get()
+    clock.now += BRIEF / 2
+    assert (await cache.renew(token)).value == "token-3"
 
 
 async def test_a_definite_failure_stands_for_30_seconds(
@@ -211,10 +265,11 @@ async def test_a_definite_failure_stands_for_30_seconds(
     assert (await cache.get()).value == "token-2"
 
 
+@pytest.mark.parametrize("failing", [PASSING, DEFINITE], ids=lambda failure: failure.code)
 async def test_a_clock_set_back_does_not_prolong_a_failure(
-    cache: TokenCache, fetch: Fetch, clock: Clock
+    cache: TokenCache, fetch: Fetch, clock: Clock, failing: TokenFailure
 ) -> None:
-    fetch.failing = DEFINITE
+    fetch.failing = failing
     await failure_of(cache.get())
     fetch.failing = None
     clock.now -= 3600
@@ -321,6 +376,7 @@ async def test_a_fetch_that_hangs_is_given_up(fetch: Fetch, clock: Clock) -> Non
     assert failure.code == "token_unavailable"
     assert "0.01 seconds" in failure.detail
     fetch.gate.set()
+    clock.now += BRIEF
     assert (await cache.get()).value == "token-2"
 
 

@@ -10,6 +10,7 @@ standard input one by one, and prints what it found and answered as JSON.
 import asyncio
 import importlib
 import json
+import os
 import sys
 import uuid
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
+
+from emulator import loopback_guard
 
 
 class Message(SimpleNamespace):
@@ -76,6 +79,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     route: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    trace_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Worker:
         invocation = Message(
             invocation_id=str(uuid.uuid4()),
             function_id=self._ids[request.function],
-            trace_context=Message(trace_parent="", trace_state="", attributes={}),
+            trace_context=Message(trace_parent=request.trace_parent, trace_state="", attributes={}),
             retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
             trigger_metadata={},
             input_data=[
@@ -175,6 +179,8 @@ def _succeeded(response: Any) -> Any:
 
 
 async def _main() -> None:
+    if os.environ.get(loopback_guard.VARIABLE):
+        loopback_guard.install()
     worker = await Worker.start(Path(sys.argv[1]))
     answers: list[dict[str, Any]] = []
     for given in json.load(sys.stdin):

@@ -15,6 +15,9 @@ from cart_core.faults import read_fault
 from cart_core.problem import Fault, Problem
 from cart_core.upstream import NoReply, Reply
 
+LONGEST_RETRY_AFTER = 3600
+"""Seconds; nobody means a longer pause, and it would close this process for good."""
+
 DEFAULT_RETRY_AFTER = 5
 """Seconds to wait when Partner Center asks for patience without saying how much."""
 
@@ -66,7 +69,7 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             "partner_center_unauthorized",
             _UNAUTHORIZED.get(
                 fault.code or "",
-                "Partner Center refused the token twice. Is the app registered in Partner Center,"
+                "Partner Center refused the token. Is the app registered in Partner Center,"
                 " App management?",
             ),
             fault=fault,
@@ -123,14 +126,18 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
     """Whole seconds (at least 1) that a Retry-After header asks for; None if there is none."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        return max(1, math.ceil(float(value)))
+        return _seconds(float(value))
     try:
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         wait = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(1, math.ceil(wait))
+    return _seconds(wait)
+
+
+def _seconds(wait: float) -> int:
+    return min(max(1, math.ceil(wait)), LONGEST_RETRY_AFTER)
 
 
 def _no_reply(failure: NoReply) -> Problem:
@@ -145,7 +152,7 @@ def _no_reply(failure: NoReply) -> Problem:
 def _asked_for(fault: Fault) -> int | None:
     """Seconds in the gateway's sentence "Try again in N seconds"."""
     found = re.search(r"in (\d{1,6}) seconds", fault.description or "")
-    return max(1, int(found[1])) if found else None
+    return _seconds(int(found[1])) if found else None
 
 
 def _quote(fault: Fault) -> str:

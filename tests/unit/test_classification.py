@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cart_core.outcome import classify, retry_after, unreadable
+from cart_core.classification import LONGEST_RETRY_AFTER, classify, retry_after, unreadable
 from cart_core.problem import Problem
 from cart_core.upstream import NoReply, Reply
 
@@ -179,6 +179,13 @@ def test_known_reasons_for_a_401_are_explained(code: Any, word: str) -> None:
     assert word in problem_of(reply(401, fault(code))).detail
 
 
+@pytest.mark.parametrize("body", [b"", fault("900422")], ids=["empty", "another-code"])
+def test_a_401_without_a_known_reason_says_what_to_look_at(body: Any) -> None:
+    assert problem_of(reply(401, body)).detail == (
+        "Partner Center refused the token. Is the app registered in Partner Center, App management?"
+    )
+
+
 # --- Retry-After ------------------------------------------------------------------------------
 
 
@@ -198,6 +205,15 @@ def test_known_reasons_for_a_401_are_explained(code: Any, word: str) -> None:
         pytest.param(formatdate(NOW - 3600, usegmt=True), 1, id="date-past"),
         pytest.param("Thu, 01 Jan 1970 00:00:00 GMT", 1, id="date-long-past"),
         pytest.param("Mon, 01 Jan 0001 00:00:00 GMT", 1, id="year-1"),
+        pytest.param("3599", 3599, id="nearly-an-hour"),
+        pytest.param("3600", 3600, id="an-hour"),
+        pytest.param("3600.5", 3600, id="an-hour-and-a-bit"),
+        pytest.param("3601", 3600, id="more-than-an-hour"),
+        pytest.param("999999999", 3600, id="9-digits"),
+        pytest.param(formatdate(NOW + 3600, usegmt=True), 3600, id="date-in-an-hour"),
+        pytest.param(formatdate(NOW + 3601, usegmt=True), 3600, id="date-after-an-hour"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 3600, id="year-9999"),
+        pytest.param("1000000000", None, id="10-digits"),
         pytest.param("", None, id="empty"),
         pytest.param("   ", None, id="blank"),
         pytest.param("-1", None, id="negative"),
@@ -243,7 +259,7 @@ def test_no_header_is_nothing() -> None:
 def test_no_header_value_raises(value: str) -> None:
     seconds = retry_after({"retry-after": value}, NOW)
 
-    assert seconds is None or (isinstance(seconds, int) and seconds >= 1)
+    assert seconds is None or (isinstance(seconds, int) and 1 <= seconds <= LONGEST_RETRY_AFTER)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +280,18 @@ def test_no_header_value_raises(value: str) -> None:
             id="header-before-words",
         ),
         pytest.param(reply(409, fault("800064"), retry_after="7"), 7, id="cart-in-use"),
+        pytest.param(reply(429, retry_after="86400"), 3600, id="a-day"),
+        pytest.param(reply(409, fault("800064"), retry_after="86400"), 3600, id="in-use-for-a-day"),
+        pytest.param(reply(503, retry_after="86400"), 3600, id="away-for-a-day"),
+        pytest.param(
+            reply(429, {"message": "Try again in 3600 seconds."}), 3600, id="an-hour-in-the-words"
+        ),
+        pytest.param(
+            reply(429, {"message": "Try again in 3601 seconds."}), 3600, id="more-in-the-words"
+        ),
+        pytest.param(
+            reply(429, {"message": "Try again in 999999 seconds."}), 3600, id="days-in-the-words"
+        ),
     ],
 )
 def test_the_time_to_wait_is_handed_on(result: Reply, seconds: int) -> None:

@@ -1,0 +1,40 @@
+"""README.md shows what is so."""
+
+import json
+import re
+from pathlib import Path
+
+from cart_core.cart_answer import CartAnswer
+from cart_core.cart_request import CartRules, read_cart
+from emulator.__main__ import CUSTOMER, curl_line
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_command_is_the_one_that_is_printed() -> None:
+    assert curl_line("http://127.0.0.1:7071", "local-key").strip() in README
+
+
+def test_the_cart_of_the_command_is_valid() -> None:
+    body = re.search(r"-d '(.*)'", README)
+    assert body
+    read_cart(json.loads(body[1]), CUSTOMER, CartRules(), [])
+
+
+def test_the_answer_and_the_error_have_these_members() -> None:
+    answer, error = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.S))
+
+    CartAnswer.model_validate(answer, context=[])
+    assert {"code", "outcome", "retryable", "errors"} == set(error)
+
+
+def test_every_file_and_target_it_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:^|`)make (\w+)", README, re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    table = README.partition("## Find your way")[2]
+    for name in re.findall(r"`([\w/]+\.py|\w+/)`", table):
+        assert (ROOT / name).exists() or (ROOT / "cart_core" / name).exists(), name
+    for link in re.findall(r"\]\((docs/[\w.-]+)", README):
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,115 @@
+"""docs/runbook.md knows every alert, every code that an operator meets, and what the log says."""
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cart_core import entra, serving, telemetry
+from cart_core.idempotency import OperationId
+from cart_core.problem import CATALOGUE, Outcome
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "cart_core").glob("*.py"))
+
+
+def column(header: str) -> list[str]:
+    """The first cells of the table whose header starts with this column."""
+    rows = RUNBOOK.partition(f"\n| {header} |")[2].splitlines()[2:]
+    cells = []
+    for row in rows:
+        if not row.startswith("|"):
+            break
+        cells.append(row.split("|")[1].strip())
+    return cells
+
+
+def quoted(cells: list[str]) -> list[str]:
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def blocks(start: str) -> list[str]:
+    return [block for block in re.findall(r"```\n(.*?)```", RUNBOOK, re.DOTALL) if start in block]
+
+
+def test_every_code_that_is_not_the_callers_own_fault_is_there() -> None:
+    callers = {
+        code
+        for code, kind in CATALOGUE.items()
+        if kind.status < 500 and kind.outcome is Outcome.NOT_SENT
+    }
+
+    codes = quoted(column("code"))
+    assert sorted(codes) == sorted(set(CATALOGUE) - callers)
+    assert len(callers) == 8
+
+
+def test_every_alert_is_there() -> None:
+    alerts = (ROOT / "infra" / "modules" / "alerts.bicep").read_text("utf-8")
+    names = re.findall(r"^  name: '\$\{prefix\}(-[\w-]+)'$", alerts, re.MULTILINE)
+
+    assert len(names) == 4
+    assert sorted(cell.partition("`…")[2].partition("`")[0] for cell in column("alert")) == sorted(
+        names
+    )
+
+
+def test_every_number_that_the_app_explains_is_there() -> None:
+    told = {int(number) for cell in column("number") for number in re.findall(r"\d+", cell)}
+
+    assert set(entra._ADVICE) <= told
+    assert {50076, 50173, 700082} <= told
+
+
+def test_every_metric_is_there_and_no_other() -> None:
+    found = re.findall(r'"((?:carts|partner_center)\.\w+)"', inspect.getsource(telemetry))
+
+    assert sorted(quoted(column("metric"))) == sorted(set(found))
+
+
+def test_what_the_log_is_searched_for_is_what_it_says() -> None:
+    for line in quoted(column("line")):
+        assert f'"{line.partition(" …")[0]}'.rstrip(",") in SOURCES
+    for text in ("refresh token rotation failed: ", "refresh token rotated", "refresh token age "):
+        assert f'"{text}' in SOURCES
+    for text in ("refresh token rotation failed: ", "refresh token rotated"):
+        assert text in RUNBOOK
+
+
+def test_the_line_of_a_request_is_parsed_whole() -> None:
+    fields = re.findall(r'^        "(\w+)": ', inspect.getsource(serving._log), re.MULTILINE)
+    (query,) = blocks("CORRELATION-ID")
+    (counts,) = blocks("P95")
+
+    assert re.findall(r"(\w+): (?:string|int|long|bool)", query) == fields
+    assert set(re.findall(r"(\w+): (?:string|int|long|bool)", counts)) <= set(fields)
+
+
+@pytest.mark.parametrize("key", ["order-1001", "a'b\"c\\d", "x" * 255, "!~"])
+def test_the_line_that_names_a_record_is_right(key: str) -> None:
+    customer = "D6BF25B7-E0A8-4F2D-A31B-97B55CFC774D"
+    (block,) = blocks("hashlib")
+    script = block.partition("name=$(")[2].partition(" CUSTOMER-TENANT-ID ORDER-KEY)")[0]
+
+    told = subprocess.run(
+        ["/bin/sh", "-c", f'{script} "$1" "$2"', "sh", customer, key],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+
+    name = OperationId("create_cart", customer.lower(), None, key).record_name()
+    assert told.stdout == f"{name}\n"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", RUNBOOK):
+        page, _, anchor = target.partition("#")
+        text = (ROOT / "docs" / page).read_text("utf-8") if page else RUNBOOK
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in slugs, target

@@ -1,0 +1,152 @@
+"""A caller as the contract wants it: it repeats what may be repeated, until it knows."""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from tests.soak.fleet import Fleet, Process
+from tests.soak.scenario import Delivery
+
+_PAUSE: Final = (0.1, 0.6)
+"""Seconds before the next try where the answer names none."""
+
+_ANSWER_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One request and its answer; no status where the connection was lost."""
+
+    correlation_id: str
+    process: Process
+    ended: float
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        """The problem's code, or what the answer was instead."""
+        if self.status is None:
+            return "connection lost"
+        if self.status != 201:
+            return str(self.body.get("code"))
+        return "replayed" if "Idempotent-Replayed" in self.headers else "created"
+
+    @property
+    def cart_id(self) -> str | None:
+        """The cart that it answers with."""
+        return str(self.body.get("id")) if self.status == 201 else None
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether it warns that the store does not know."""
+        warnings = self.body.get("warnings") or []
+        return any(warning["code"] == "not_recorded" for warning in warnings)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the caller may try again, and should: a defect would not go away."""
+        if self.status is None:
+            return True
+        return self.body.get("retryable") is True and self.code != "internal_error"
+
+
+@dataclass(slots=True)
+class Delivered:
+    """A delivery and how it went."""
+
+    delivery: Delivery
+    tries: list[Try] = field(default_factory=list)
+
+
+class Caller:
+    """Hands over deliveries, to any process, several at once.
+
+    `patience` is how many seconds from now on it goes on repeating.
+    """
+
+    def __init__(
+        self, fleet: Fleet, function_key: str, dice: random.Random, patience: float
+    ) -> None:
+        self._fleet = fleet
+        self._function_key = function_key
+        self._dice = dice
+        self._until = time.monotonic() + patience
+        self._sealed: dict[str, asyncio.Event] = {}
+
+    async def hand_over(self, deliveries: list[Delivery], lanes: int) -> list[Delivered]:
+        """All of them in this order, each until it has a final answer or gave up."""
+        waiting = iter(deliveries)
+        done: list[Delivered] = []
+
+        async def lane() -> None:
+            for delivery in waiting:
+                delivered = Delivered(delivery)
+                done.append(delivered)
+                await self._deliver(session, delivered)
+
+        timeout = aiohttp.ClientTimeout(_ANSWER_SECONDS)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(lanes):
+                group.create_task(lane())
+        return done
+
+    async def _deliver(self, session: aiohttp.ClientSession, delivered: Delivered) -> None:
+        delivery = delivered.delivery
+        sealed = self._sealed.setdefault(delivery.order.key, asyncio.Event())
+        if delivery.changed:
+            # Before that, nothing may have come of the true order, and the key would be free.
+            await sealed.wait()
+        while True:
+            answer = await self._try(session, delivery)
+            delivered.tries.append(answer)
+            if _seals(answer):
+                sealed.set()
+            if not answer.retryable or time.monotonic() > self._until:
+                break
+            pause = answer.headers.get("Retry-After") or self._dice.uniform(*_PAUSE)
+            await asyncio.sleep(float(pause))
+        sealed.set()
+
+    async def _try(self, session: aiohttp.ClientSession, delivery: Delivery) -> Try:
+        process = self._fleet.any(self._dice)
+        correlation_id = str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
+        headers = {
+            "x-functions-key": self._function_key,
+            "Content-Type": "application/json",
+            "MS-CorrelationId": correlation_id,
+            **delivery.headers(),
+        }
+        try:
+            async with session.post(
+                process.function.url + delivery.path, headers=headers, data=delivery.body()
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError):
+            return Try(correlation_id, process, time.time())
+        return Try(
+            correlation_id,
+            process,
+            time.time(),
+            answer.status,
+            dict(answer.headers),
+            json.loads(content) if content else {},
+        )
+
+
+def _seals(answer: Try) -> bool:
+    """Whether the key is now bound to its order: something may have come of it."""
+    if answer.code in ("operation_in_progress", "store_unavailable"):
+        return False  # unknown, for they do not know what others did
+    return answer.status == 201 or answer.body.get("outcome") == "unknown"

@@ -1,0 +1,71 @@
+"""The function processes: they are killed and started again throughout."""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from emulator.function_process import FunctionProcess
+
+_LIVES: Final = (0.5, 3.0)
+"""Seconds between a start and the next kill, at least and at most."""
+
+
+@dataclass(slots=True)
+class Process:
+    """One life of one of the processes. Times are POSIX seconds."""
+
+    function: FunctionProcess
+    killed: float | None = None
+
+
+class Fleet:
+    """Several processes, each with its own environment."""
+
+    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
+        self._environments = environments
+        self._running: list[Process] = []
+        self.past: list[Process] = []
+        self.logs: list[str] = []
+        """What the processes wrote that have ended."""
+
+    async def __aenter__(self) -> "Fleet":
+        self._running = [await _start(environment) for environment in self._environments]
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        for process in self._running:
+            await asyncio.to_thread(process.function.stop)
+            self._bury(process)
+        self._running = []
+
+    def any(self, dice: random.Random) -> Process:
+        """One of the processes that live."""
+        return dice.choice([process for process in self._running if process.killed is None])
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed."""
+        return len(self.past)
+
+    async def torment(self, dice: random.Random, enough: asyncio.Event) -> None:
+        """Kills a process now and then and starts it again, until it is enough."""
+        while not enough.is_set():
+            await asyncio.sleep(dice.uniform(*_LIVES))
+            slot = dice.randrange(len(self._running))
+            process = self._running[slot]
+            process.killed = time.time()
+            await asyncio.to_thread(process.function.kill)
+            self.past.append(process)
+            self._running[slot] = await _start(self._environments[slot])
+            self._bury(process)
+
+    def _bury(self, process: Process) -> None:
+        self.logs.append(process.function.output())
+        process.function.__exit__(None, None, None)
+
+
+async def _start(environment: Mapping[str, str]) -> Process:
+    return Process(await asyncio.to_thread(FunctionProcess, environment, log_level="DEBUG"))

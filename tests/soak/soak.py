@@ -1,0 +1,135 @@
+"""One soak from the first start to the verdict."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from emulator.azurite import Azurite
+from tests.soak import judgement, scenario
+from tests.soak.caller import Caller, Delivered
+from tests.soak.fleet import Fleet
+from tests.soak.ledger import SoakCloud, claims
+from tests.soak.scenario import Order
+
+CREDENTIALS: Final = ("secret", "certificate", "federated")
+"""How each of the processes shows Entra who it is."""
+
+PATIENCE: Final = 240.0
+"""Seconds after which callers give up."""
+
+FUNCTION_KEY: Final = "soak-function-key-Xw72"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A soak. Without `deduplicate`, Partner Center makes a cart for each request it gets."""
+
+    keys: int
+    seed: int
+    deduplicate: bool = True
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it. `seconds` are those of the trouble, and of the calm after it."""
+
+    plan: Plan
+    seconds: tuple[float, float]
+    delivered: list[Delivered]
+    in_calm: list[Delivered]
+    kills: int
+    claims: Counter[str]
+    calls: Counter[str]
+    carts: int
+    surplus: Counter[str]
+    failures: list[str]
+    logs: list[str]
+
+
+async def soak(plan: Plan, azurite: Azurite) -> Result:
+    """Hand over all orders in trouble, then each once more in calm, and judge."""
+    dice = random.Random(plan.seed)
+    orders = scenario.orders(plan.keys, dice)
+    async with SoakCloud(deduplicate=plan.deduplicate, seed=plan.seed, azurite=azurite) as cloud:
+        fleet = Fleet(
+            [
+                cloud.environment(
+                    **scenario.SETTINGS,
+                    FUNCTIONS_KEY=FUNCTION_KEY,
+                    PARTNER_CENTER_CREDENTIAL=credential,
+                )
+                for credential in CREDENTIALS
+            ]
+        )
+        async with fleet:
+            caller = Caller(fleet, FUNCTION_KEY, dice, PATIENCE)
+            began = time.monotonic()
+            cloud.faults.inject(*scenario.trouble())
+            enough = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fleet.torment(dice, enough))
+                group.create_task(_outages(cloud, dice, enough))
+                delivered = await caller.hand_over(
+                    scenario.deliveries(orders, dice), scenario.LANES
+                )
+                enough.set()
+            calm = time.monotonic()
+            cloud.faults.clear()
+            kills = fleet.kills
+            in_calm = await caller.hand_over(scenario.once_more(orders, dice), scenario.LANES)
+            await asyncio.sleep(max(0, cloud.held_up_until() - time.time()))
+            ended = time.monotonic()
+        return await _judged(
+            Result(
+                plan=plan,
+                seconds=(calm - began, ended - calm),
+                delivered=delivered,
+                in_calm=in_calm,
+                kills=kills,
+                claims=claims(cloud.ledger.writes),
+                calls=Counter(str(call.status or "lost") for call in cloud.ledger.calls),
+                carts=len(cloud.carts),
+                surplus=Counter(),
+                failures=[],
+                logs=fleet.logs,
+            ),
+            orders,
+            cloud,
+        )
+
+
+async def _outages(cloud: SoakCloud, dice: random.Random, enough: asyncio.Event) -> None:
+    """Now and then the store is gone for some seconds."""
+    while not enough.is_set():
+        await asyncio.sleep(dice.uniform(5, 10))
+        outage = scenario.outage(dice)
+        cloud.faults.inject(outage)
+        await asyncio.sleep(dice.uniform(1, 8))
+        cloud.faults.active.remove(outage)
+
+
+async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Result:
+    everything = result.delivered + result.in_calm
+    blobs = {name: await cloud.blob(name) for name in cloud.blob_names()}
+    texts = {f"log {number}": log for number, log in enumerate(result.logs)}
+    texts |= {name: content.decode() for name, content in blobs.items()}
+    result.failures += itertools.chain(
+        judgement.defects(result.logs),
+        judgement.wrong_answers(everything, cloud),
+        judgement.disagreements(everything, deduplicated=result.plan.deduplicate),
+        judgement.wrong_carts(orders, cloud),
+        judgement.wrong_requests(orders, cloud),
+        judgement.wrong_blobs(orders, cloud, blobs),
+        judgement.wrong_writes(cloud),
+        judgement.leaks(texts, cloud.secrets() | {FUNCTION_KEY}),
+    )
+    result.surplus = judgement.surplus(cloud, everything, blobs.values())
+    if result.plan.deduplicate and result.surplus:
+        result.failures.append(f"{result.surplus.total()} carts too many")
+    if result.surplus[judgement.UNEXPLAINED]:
+        result.failures.append("a cart too many that no unknown outcome explains")
+    return result
