@@ -191,7 +191,9 @@ class LineErrorAnswer(Answer):
     code: Text = None
     name: str | None = None
     description: Text = None
-    additional_information: Annotated[dict[str, Any], _readable_or({})] = {}
+    additional_information: Annotated[dict[str, Any], _readable_or({})] = Field(
+        default_factory=dict
+    )
 
 
 class LineItemAnswer(Answer):
@@ -209,10 +211,12 @@ class LineItemAnswer(Answer):
     term_duration: Text = None
     participants: Annotated[
         list[ParticipantAnswer], BeforeValidator(participant_pairs), _readable_or([])
-    ] = []
-    provisioning_context: Annotated[dict[str, str], BeforeValidator(_texts), _readable_or({})] = {}
+    ] = Field(default_factory=list)
+    provisioning_context: Annotated[dict[str, str], BeforeValidator(_texts), _readable_or({})] = (
+        Field(default_factory=dict)
+    )
     order_group: Text = None
-    addon_items: "Annotated[list[LineItemAnswer], _readable_or([])]" = []
+    addon_items: "Annotated[list[LineItemAnswer], _readable_or([])]" = Field(default_factory=list)
     renews_to: Annotated[RenewsToAnswer | None, BeforeValidator(single), _readable_or(None)] = None
     promotion_id: Text = None
     custom_term_end_date: Timestamp = None
@@ -237,5 +241,5 @@ class CartAnswer(Answer):
     partner_on_record_attestation_accepted: Flag = None
     orderable: bool = True
     line_items: list[LineItemAnswer]
-    links: dict[str, str] = {}
-    warnings: list[dict[str, str]] = []
+    links: dict[str, str] = Field(default_factory=dict)
+    warnings: list[dict[str, str]] = Field(default_factory=list)

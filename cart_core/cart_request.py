@@ -432,6 +432,8 @@ def _warnings(
             "Sent on as it came: Partner Center documents no such member.",
         )
     for field_name, info in type(resource).model_fields.items():
+        if field_name not in resource.model_fields_set:
+            continue
         value, here = getattr(resource, field_name), (*loc, info.alias or field_name)
         if isinstance(value, Resource):
             yield from _warnings(value, here, spelling)

@@ -74,7 +74,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.forwarding import Forwarding
     from cart_core.key_vault import KeyVault
     from cart_core.managed_identity import ManagedIdentity
-    from cart_core.partner_center import PartnerCenter, open_client
+    from cart_core.partner_center import PartnerCenter, open_transport
     from cart_core.rotate_refresh_token import RotateRefreshToken
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
@@ -114,7 +114,7 @@ def build(environment: Mapping[str, str]) -> App:
         max_concurrent=settings.max_concurrent_calls,
     )
     partner_center = PartnerCenter(
-        open_client(settings.base_url),
+        open_transport(settings.base_url),
         base_url=settings.base_url,
         application_name=settings.application_name,
     )

@@ -171,7 +171,8 @@ class ExactlyOnce:
             return _with_warning(answer), False
         if kept is None:
             return answer, False
-        if kept.state == "completed" and kept.answer:  # a successor was faster: its cart counts
+        ours = kept.fingerprint == claim.record.fingerprint
+        if ours and kept.answer:  # a successor was faster: its cart counts
             return kept.answer, True
         raise _in_progress(self._lease_left(kept))
 
@@ -201,8 +202,10 @@ class ExactlyOnce:
                 stored = await self._store.read(claim.name)
                 if stored and stored.record.nonce == record.nonce:  # only the answer was lost
                     return None
+                if stored is None:
+                    raise StoreUnavailable("The record has vanished.")
                 _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
-                return stored.record if stored else record
+                return stored.record
             except StoreUnavailable as failure:
                 if deadline.remaining() < pause:
                     _LOG.warning(

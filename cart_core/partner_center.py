@@ -39,15 +39,15 @@ _TOO_LARGE = NoReply(sent=True, timed_out=False, reason="the answer is too large
 
 
 class PartnerCenter:
-    """Calls Partner Center through one shared client; see `open_client`.
+    """Calls Partner Center through one shared transport; see `open_transport`.
 
-    `base_url` has no trailing slash. The owner of `client` closes it.
+    `base_url` has no trailing slash. The owner of `transport` closes it.
     """
 
     def __init__(
-        self, client: "httpx.AsyncClient", *, base_url: str, application_name: str
+        self, transport: "httpx.AsyncBaseTransport", *, base_url: str, application_name: str
     ) -> None:
-        self._client = client
+        self._transport = transport
         self._base_url = base_url
         self._application_name = application_name
 
@@ -108,7 +108,6 @@ class PartnerCenter:
             "User-Agent": f"cart-core/{__version__}",
         }
         connected_by = _CONNECTED_BY * timeout
-        # Built here rather than by the client, whose own default headers and cookies would join in.
         request = httpx.Request(
             method,
             _url(self._base_url + path),
@@ -127,30 +126,23 @@ class PartnerCenter:
         )
         try:
             async with asyncio.timeout(timeout):
-                response = await self._client.send(request, stream=True)
+                response = await self._transport.handle_async_request(request)
                 try:
                     return await _read(response)
                 finally:
                     await response.aclose()
-        except (
-            httpx.HTTPError,
-            aiohttp.ClientError,
-            HttpProcessingError,
-            OSError,
-            # The request is built by now: this comes of a garbled Location header.
-            httpx.InvalidURL,
-        ) as error:
+        except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
             return no_reply(error)
 
 
-def open_client(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncClient":
-    """The one client for all calls to `base_url`. Must be called on the loop that will use it.
+def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncBaseTransport":
+    """The connections for all calls to `base_url`. Must be called on the loop that will use them.
 
-    HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read here, once. The client keeps no
-    cookies, follows no redirects and never sends a POST twice.
+    HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read here, once. It keeps no cookies,
+    follows no redirects and never sends a POST twice. There is no httpx.AsyncClient around it: what
+    that adds (redirects, cookies, authentication flows) is not wanted here, and costs as much as
+    the sending itself.
     """
-    from http.cookiejar import CookieJar, DefaultCookiePolicy
-
     import aiohttp
     import httpx
     from httpx_aiohttp import AiohttpTransport
@@ -172,14 +164,7 @@ def open_client(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncCli
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=Answer,
     )
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(
-            client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None
-        ),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
-        trust_env=False,
-    )
+    return AiohttpTransport(client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
 @cache
@@ -210,7 +195,6 @@ def failures() -> Mapping[type[BaseException], NoReply]:
         aiohttp.ClientPayloadError: _UNREADABLE,
         aiohttp.ClientResponseError: _UNREADABLE,
         httpx.RemoteProtocolError: _UNREADABLE,
-        httpx.InvalidURL: _UNREADABLE,
         aiohttp.SocketTimeoutError: silence,
         # The end of the try.
         TimeoutError: silence,

@@ -109,6 +109,8 @@ class TokenCache:
             if self._recent(self._forced_at):
                 raise _copy(self._failure) if self._failure else _rejected_anew()
             self._forced_at = self._clock()
+            if self._failure is None or self._failure.kind.retryable:
+                self._launch()
         return await self._join()
 
     async def _join(self) -> AccessToken:

@@ -13,6 +13,7 @@ import pytest
 
 from cart_core.exactly_once import RETENTION, ExactlyOnce, Work
 from cart_core.idempotency import OperationId
+from cart_core.memory_store import MemoryStore
 from cart_core.problem import Outcome, Problem
 from cart_core.record import StoredAnswer
 from cart_core.store import StoreUnavailable
@@ -836,6 +837,27 @@ async def test_a_slow_first_run_cannot_end_what_its_successor_is_at(
     assert (warnings(answer), replayed) == ([], False)
     states = [record.state for record in app.store.written]
     assert states == ["in_progress", "in_progress", "completed"]
+
+
+@in_virtual_time
+async def test_who_lost_the_lease_is_not_given_the_answer_to_another_cart() -> None:
+    app = Function()
+    first = asyncio.create_task(app.fails(work=slowly(app, LEASE + 1)))
+    await asyncio.sleep(LEASE)
+    app.clock.shift = RETENTION.total_seconds()  # the first one's record is out of date
+    await app.deliver({"lineItems": [{"id": 7}]})
+    overtaken = await first
+    assert (overtaken.code, overtaken.outcome) == ("operation_in_progress", Outcome.UNKNOWN)
+
+
+@in_virtual_time
+async def test_a_record_that_vanishes_at_the_end_is_told() -> None:
+    app = Function()
+    first = asyncio.create_task(app.deliver(work=slowly(app, 10)))
+    await asyncio.sleep(5)
+    app.store.inner = MemoryStore()
+    answer, replayed = await first
+    assert (warnings(answer), replayed) == (["not_recorded"], False)
 
 
 @in_virtual_time

@@ -402,3 +402,15 @@ def test_a_cache_serves_one_loop_after_another(cache: TokenCache, fetch: Fetch) 
     asyncio.run(abandon())
     assert asyncio.run(cache.get()).value == "token-2"
     assert asyncio.run(cache.get()).value == "token-2"
+
+
+async def test_renew_is_not_spent_on_a_failure_that_will_pass(
+    cache: TokenCache, fetch: Fetch, clock: Clock
+) -> None:
+    token = await cache.get()
+    clock.now += LIFE - 100
+    fetch.failing = PASSING
+    await cache.get()
+    await settled()
+    fetch.failing = None
+    assert (await cache.renew(token)).value != token.value
