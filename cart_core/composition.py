@@ -59,7 +59,7 @@ def _app() -> App:
 def _set_log_levels() -> None:
     """Our one line a request, and none of the libraries' lines for each call they make."""
     logging.getLogger("cart_core").setLevel(logging.INFO)
-    for library in ("httpx", "azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
+    for library in ("azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 

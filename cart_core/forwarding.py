@@ -199,8 +199,8 @@ def _try_seconds(deadline: Deadline) -> float:
 def _left_open(problem: Problem) -> Problem:
     """What a failure means once an earlier try has left it open whether there is a cart.
 
-    A new exception, since several runs may be told one TokenFailure. A refusal becomes a 502: under
-    its own status, callers such as Logic Apps would not repeat the request.
+    A refusal becomes a 502: under its own status, callers such as Logic Apps would not repeat the
+    request.
     """
     if problem.outcome is Outcome.UNKNOWN:
         return problem

@@ -1,4 +1,4 @@
-"""When to fetch a Partner Center token and for how long to keep it: policy, free of any vendor.
+"""When to fetch a token and for how long to keep it: policy, free of any vendor.
 
 A look-up ends in one of three ways. A token with life left is returned as it is. In the last
 minutes of its life it is still returned, and a newer one is fetched behind the scenes. Without a
@@ -181,4 +181,4 @@ def _mark_seen(flight: asyncio.Task[AccessToken]) -> None:
     """Keeps asyncio from reporting a failed early fetch, for which nobody waits."""
     error = None if flight.cancelled() else flight.exception()
     if error and not isinstance(error, TokenFailure):
-        _LOG.error("Fetching a Partner Center token broke down: %s", type(error).__name__)
+        _LOG.error("Fetching a token broke down: %s", type(error).__name__)
