@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 _SETTABLE = ("lineItems", "partnerOnRecordAttestationAccepted")
-_SERVER_ASSIGNED = (
+SERVER_ASSIGNED = (
     *("id", "creationTimestamp", "lastModifiedTimestamp", "expirationTimestamp"),
     *("lastModifiedUser", "status", "links", "attributes"),
 )
@@ -16,7 +16,7 @@ _LINE_MEMBERS = (
     *("addonItems", "renewsTo", "customTermEndDate", "attestationAccepted"),
     *("purchaseCommitment", "purchaseSystem", "pricing", "error"),
 )
-_CART_NAMES = {name.lower(): name for name in _SETTABLE + _SERVER_ASSIGNED}
+_CART_NAMES = {name.lower(): name for name in _SETTABLE + SERVER_ASSIGNED}
 _LINE_NAMES = {name.lower(): name for name in _LINE_MEMBERS}
 _BILLING_CYCLES = {
     name.replace("_", ""): name
@@ -33,9 +33,10 @@ class MalformedCartError(Exception):
         self.description = description
 
 
-def read_cart(body: bytes) -> dict[str, Any]:
+def read_cart(body: bytes, cart_id: str | None = None) -> dict[str, Any]:
     """The members that a caller may set, lines with ids; unknown members as they came.
 
+    A cart that exists has `cart_id`; what is to replace it may not have another.
     Raises MalformedCartError.
     """
     try:
@@ -43,7 +44,9 @@ def read_cart(body: bytes) -> dict[str, Any]:
     except ValueError:
         raise MalformedCartError("800002", "The request input is not valid JSON.") from None
     cart = _named(document, _CART_NAMES, "cart")
-    cart = {name: value for name, value in cart.items() if name not in _SERVER_ASSIGNED}
+    if cart_id is not None and str(cart.get("id", cart_id)).lower() != cart_id:
+        raise MalformedCartError("3000", "The cart id is not that of the cart.")
+    cart = {name: value for name, value in cart.items() if name not in SERVER_ASSIGNED}
     if not isinstance(cart.get("lineItems"), list) or not cart["lineItems"]:
         raise MalformedCartError("800002", "A cart needs at least one line item.")
     cart["lineItems"] = [_line(line) for line in cart["lineItems"]]

@@ -1,6 +1,7 @@
 """The catalogue of the emulated Partner Center: what can be bought, and what is wrong with a line.
 
-One item for each thing that can go wrong. Every other catalogue item id is unknown.
+One item for each thing that can go wrong, in a cart or at its checkout. Every other catalogue item
+id is unknown.
 """
 
 import re
@@ -8,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-CURRENCIES = ("USD", "EUR", "GBP", "CAD", "AUD", "JPY")
+CURRENCIES: Mapping[str, str] = {
+    **{"USD": "$", "EUR": "€", "GBP": "£"},
+    **{"CAD": "$", "AUD": "$", "JPY": "¥"},
+}
+"""The currencies, with the symbols that orders show."""
 _PROMOTION = re.compile(r"[A-Z0-9]{12}:[A-Z0-9]{4}:[A-Z0-9]{12}")
 
 
@@ -29,6 +34,10 @@ class Item:
     withdrawn_for: str | None = None
     promotion_id: str | None = None
     unit_price: float | None = None
+    order_failure: tuple[int, str] | None = None
+    """The code and description of the OrderError that its order ends in."""
+    fails_once: bool = False
+    """Whether only the first attempt to order it fails."""
 
 
 RESERVATION = "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
@@ -41,6 +50,8 @@ SOFTWARE = "DG7GMGF0D5RK:0005:DG7GMGF0SOFT"
 LIMITED = "CFQ7TTC0LIMT:0001:CFQ7TTC0QUOT"
 SOLD_OUT = "CFQ7TTC0SOLD:0001:CFQ7TTC0GONE"
 ATTESTED = "CFQ7TTC0ATTS:0001:CFQ7TTC0EDUC"
+NO_CREDIT = "CFQ7TTC0CRED:0001:CFQ7TTC0NONE"
+UNSTEADY = "CFQ7TTC0ONCE:0001:CFQ7TTC0FAIL"
 LEGACY_OFFER = "031c9e47-4802-4248-838e-778fb1d2cc05"
 
 ITEMS: Mapping[str, Item] = {
@@ -60,6 +71,17 @@ ITEMS: Mapping[str, Item] = {
     LIMITED: Item("Licence with a quota", quota=10),
     SOLD_OUT: Item("Licence without inventory", in_stock=False),
     ATTESTED: Item("Licence that needs attestation", needs_attestation=True),
+    NO_CREDIT: Item(
+        "Licence that no order ever succeeds for",
+        unit_price=9000.0,
+        order_failure=(800023, "The credit line is too low."),
+    ),
+    UNSTEADY: Item(
+        "Licence that a cart's first order fails for",
+        unit_price=8.0,
+        order_failure=(800005, "The order could not be created."),
+        fails_once=True,
+    ),
     LEGACY_OFFER: Item("Withdrawn legacy offer", withdrawn_for=BUSINESS_BASIC),
 }
 
@@ -80,6 +102,12 @@ def verdict(line: Mapping[str, Any], item_ids: frozenset[str]) -> dict[str, Any]
         prices = {"listPrice": price, "discountedPrice": price, "proratedPrice": price}
         added["pricing"] = {**prices, "price": price, "extendedPrice": total}
     return added
+
+
+def order_failure(line: Mapping[str, Any], *, again: bool) -> tuple[int, str] | None:
+    """Why a good line cannot be ordered, if it cannot; `again` after it failed in this cart."""
+    item = ITEMS[line["catalogItemId"]]
+    return None if item.fails_once and again else item.order_failure
 
 
 def _error_of(line: Mapping[str, Any], item: Item, item_ids: frozenset[str]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class LocalCloud:
         return secret
 
     def reset(self) -> None:
-        """Forgets carts, requests and faults; what the directory and the vault hold stays."""
+        """Forgets carts, orders, requests and faults; what directory and vault hold stays."""
         self.partner_center.clear()
         self.journal.clear()
         self.faults.clear()

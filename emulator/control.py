@@ -7,13 +7,17 @@ Plain HTTP on loopback, JSON in and out:
     GET  /emulator/counts           how much arrived, by service
     GET  /emulator/connections      what was asked of the proxy
     GET  /emulator/carts            the carts that exist
+    GET  /emulator/orders           the orders, with the checkouts that they answered
+    POST /emulator/expire           {"cart_id"}: ends a cart's life
+    POST /emulator/check-out        {"cart_id"}: orders a cart, as somebody else would
     GET  /emulator/faults           the disturbances in force; DELETE ends them
     POST /emulator/faults           adds one Fault, or a list of them
-    POST /emulator/settings         any of "deduplicate", "token_lifetime", "mfa", "seed"
+    POST /emulator/settings         any of "deduplicate", "put_status", "repeat_checkout",
+                                    "change_seconds", "busy_code", "token_lifetime", "mfa", "seed"
     POST /emulator/rotate-secret    {"in_vault": false} leaves the old secret in the vault
     POST /emulator/revoke-tokens    makes all tokens worthless
     POST /emulator/routes           {"host", "port"}: one more host behind the proxy
-    POST /emulator/reset            forgets carts, requests and faults
+    POST /emulator/reset            forgets carts, orders, requests and faults
 """
 
 from collections.abc import Callable
@@ -23,9 +27,17 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from emulator.faults import Fault
+from emulator.partner_center import RefusalError
 
 if TYPE_CHECKING:
     from emulator.cloud import LocalCloud
+
+
+_PARTNER_CENTER_SWITCHES = (
+    *("deduplicate", "put_status", "repeat_checkout"),
+    *("change_seconds", "busy_code"),
+)
+_ENTRA_SWITCHES = ("token_lifetime", "mfa")
 
 
 class Control:
@@ -43,6 +55,9 @@ class Control:
             web.get("/counts", _tell(lambda: cloud.journal.counts)),
             web.get("/connections", _tell(lambda: [asdict(c) for c in cloud.proxy.connections])),
             web.get("/carts", _tell(cloud.partner_center.as_json)),
+            web.get("/orders", _tell(cloud.partner_center.orders_as_json)),
+            web.post("/expire", _do(cloud.partner_center.expire)),
+            web.post("/check-out", _do(cloud.partner_center.check_out)),
             web.get("/faults", _tell(self._faults)),
             web.delete("/faults", _tell(cloud.faults.clear)),
             web.post("/faults", _do(self._inject)),
@@ -64,19 +79,14 @@ class Control:
     def _inject(self, *faults: dict[str, Any], **fault: Any) -> None:
         self._cloud.faults.inject(*[Fault(**one) for one in faults or [fault]])
 
-    def _set(
-        self,
-        deduplicate: bool | None = None,
-        token_lifetime: int | None = None,
-        mfa: bool | None = None,
-        seed: int | None = None,
-    ) -> None:
-        if deduplicate is not None:
-            self._cloud.partner_center.deduplicate = deduplicate
-        if token_lifetime is not None:
-            self._cloud.entra.token_lifetime = token_lifetime
-        if mfa is not None:
-            self._cloud.entra.mfa = mfa
+    def _set(self, seed: int | None = None, **switches: Any) -> None:
+        unknown = switches.keys() - set(_PARTNER_CENTER_SWITCHES + _ENTRA_SWITCHES)
+        if unknown:
+            raise ValueError(f"there is no setting {', '.join(sorted(unknown))}")
+        for name, value in switches.items():
+            of_partner_center = name in _PARTNER_CENTER_SWITCHES
+            part = self._cloud.partner_center if of_partner_center else self._cloud.entra
+            setattr(part, name, value)
         if seed is not None:
             self._cloud.faults.random.seed(seed)
 
@@ -97,7 +107,7 @@ def _do(action: Callable[..., Any]) -> Any:
         document = await request.json() if request.can_read_body else {}
         try:
             action(*document) if isinstance(document, list) else action(**document)
-        except (TypeError, ValueError) as error:
+        except (LookupError, RefusalError, TypeError, ValueError) as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response(None)
 

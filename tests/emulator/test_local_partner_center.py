@@ -13,23 +13,8 @@ from emulator import cloud as local
 from emulator.__main__ import SAMPLE_CART
 from emulator.cloud import LocalCloud
 from emulator.partner_center import NO_AGREEMENT, NO_RELATIONSHIP, UNKNOWN_CUSTOMER
+from tests.emulator.cart_calls import content_of, get, licence, post, put, refusal
 from tests.emulator.requests_to_cloud import CARTS, CUSTOMER, PARTNER_CENTER, bearer, line
-
-
-def content_of(answer: httpx.Response) -> Any:
-    """The document behind the byte order mark."""
-    assert answer.content.startswith(b"\xef\xbb\xbf{")
-    return json.loads(answer.content)
-
-
-async def post(
-    cloud: LocalCloud, client: httpx.AsyncClient, *lines: dict[str, Any], **members: Any
-) -> Any:
-    """The cart that a request with these lines makes."""
-    headers = await bearer(cloud, client)
-    answer = await client.post(CARTS, headers=headers, json={"lineItems": lines, **members})
-    assert answer.status_code == 201, answer.text
-    return content_of(answer)
 
 
 async def test_the_documented_example(cloud: LocalCloud, client: httpx.AsyncClient) -> None:
@@ -109,12 +94,6 @@ async def test_names_in_any_case_ids_where_missing_and_unknown_members_as_they_c
     assert cart["id"] != "mine"
 
 
-def licence(item_id: str = catalogue.BUSINESS_BASIC, **members: Any) -> dict[str, Any]:
-    """A good line with a licence."""
-    members = {"billingCycle": "monthly", "termDuration": "P1Y", **members}
-    return line(catalogItemId=item_id, **members)
-
-
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
@@ -165,6 +144,79 @@ async def test_good_lines_get_prices_and_promotions(
     assert base["pricing"]["extendedPrice"] == 12.0
     assert promoted["promotionId"] == "39NFJQT1PHSN:0008:39NFJQT1Q5J0"
     assert not any("error" in good for good in (base, addon, promoted, attested))
+
+
+async def test_a_put_replaces_the_whole_cart_and_judges_it_anew(
+    cloud: LocalCloud, client: httpx.AsyncClient
+) -> None:
+    before = await post(cloud, client, licence(friendlyName="old"), Remark="mine")
+    refresh_token = cloud.entra.add_refresh_token()
+    user = await bearer(cloud, client, grant_type="refresh_token", refresh_token=refresh_token)
+    changed = {"LineItems": [licence(id="4", quantity=276), line()], "id": before["id"].upper()}
+    url = f"{CARTS}/{before['id']}"
+    answer = await client.put(url, headers=user, json=changed)
+    after = content_of(answer)
+    assert answer.status_code == 201
+    assert answer.headers["MS-CV"].endswith(".0")
+    failed, good = after["lineItems"]
+    assert failed["error"]["errorCode"] == 10015
+    assert ("friendlyName" in failed, "error" in good, "Remark" in after) == (False, False, False)
+    assert [failed["id"], good["id"]] == [4, 0]
+    assert after["lastModifiedTimestamp"] > before["lastModifiedTimestamp"]
+    assert after["lastModifiedUser"] == cloud.entra.user_id
+    for name in ("id", "status", "creationTimestamp", "expirationTimestamp", "links", "attributes"):
+        assert after[name] == before[name]
+    assert await get(cloud, client, before["id"]) == after
+
+    failed["quantity"] = 2
+    cloud.partner_center.put_status = 200
+    answer = await put(cloud, client, **after, cart_id=after["id"])
+    mended = content_of(answer)["lineItems"][0]
+    assert answer.status_code == 200
+    assert (mended["pricing"]["extendedPrice"], "error" in mended) == (12.0, False)
+    assert len(cloud.partner_center.carts) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "members", "code"),
+    [
+        ([line()], {"Id": str(uuid.uuid4())}, "3000"),
+        ([line()], {"id": 7}, "3000"),
+        ([], {}, "800002"),
+        ([line(quantity=0)], {}, "900275"),
+    ],
+)
+async def test_a_put_that_changes_nothing(
+    cloud: LocalCloud,
+    client: httpx.AsyncClient,
+    lines: list[Any],
+    members: dict[str, Any],
+    code: str,
+) -> None:
+    cart = await post(cloud, client, line())
+    assert refusal(await put(cloud, client, cart["id"], *lines, **members)) == (400, code)
+    assert await get(cloud, client, cart["id"]) == cart
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+@pytest.mark.parametrize("why", ["unknown", "expired", "another customer's"])
+async def test_a_cart_that_is_not_there(
+    cloud: LocalCloud, client: httpx.AsyncClient, method: str, why: str
+) -> None:
+    cart = await post(cloud, client, line())
+    url = f"{CARTS}/{cart['id']}{'/checkout' if method == 'POST' else ''}"
+    if why == "unknown":
+        url = url.replace(cart["id"], str(uuid.uuid4()))
+    elif why == "expired":
+        cloud.partner_center.expire(cart["id"])
+    else:
+        url = url.replace(CUSTOMER, str(uuid.uuid4()))
+    content = json.dumps({"lineItems": [licence()]}) if method == "PUT" else b""
+    headers = await bearer(cloud, client)
+    answer = await client.request(method, url, headers=headers, content=content)
+    assert refusal(answer) == (404, "800008")
+    assert cloud.partner_center.carts[cart["id"]].document == cart
+    assert cloud.partner_center.orders == {}
 
 
 @pytest.mark.parametrize(
