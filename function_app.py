@@ -14,6 +14,36 @@ async def create_cart(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, composition.create_cart)
 
 
+@app.route("customers/{customerId}/carts/{cartId}", methods=["GET"])
+async def get_cart(req: func.HttpRequest) -> func.HttpResponse:
+    """Read a cart."""
+    return await serve(req, composition.get_cart)
+
+
+@app.route("customers/{customerId}/carts/{cartId}", methods=["PUT"])
+async def update_cart(req: func.HttpRequest) -> func.HttpResponse:
+    """Replace the lines of a cart."""
+    return await serve(req, composition.update_cart)
+
+
+@app.route("customers/{customerId}/carts/{cartId}/checkout", methods=["POST"])
+async def checkout_cart(req: func.HttpRequest) -> func.HttpResponse:
+    """Buy what is in a cart."""
+    return await serve(req, composition.checkout_cart)
+
+
+@app.route("customers/{customerId}/orders", methods=["POST"])
+async def place_order(req: func.HttpRequest) -> func.HttpResponse:
+    """Create a cart and buy what is in it."""
+    return await serve(req, composition.place_order)
+
+
+@app.route("openapi.json", methods=["GET"])
+async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """Describe this API."""
+    return await serve(req, composition.get_openapi)
+
+
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the app runs, and which version of it."""

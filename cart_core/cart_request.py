@@ -24,6 +24,7 @@ from pydantic import (
     Strict,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -42,6 +43,8 @@ from cart_core.spelling import (
     without_separators,
 )
 from cart_core.vocabulary import BILLING_CYCLES, KNOWN_TERMS
+
+_OUTSIDE_THE_BODY = frozenset({"invalid_customer_id", "invalid_cart_id", "invalid_customer_user"})
 
 INT32_MAX = 2**31 - 1
 MAX_UNKNOWN_MEMBERS = 100
@@ -68,26 +71,40 @@ class CartRequest:
 
 
 def read_cart(
-    document: Any, customer_id: str, rules: CartRules, flaws: list[FieldError]
+    document: Any,
+    customer_id: str,
+    rules: CartRules,
+    flaws: list[FieldError],
+    *,
+    cart_id: str | None = None,
 ) -> CartRequest:
     """Validate a parsed body for a customer (a lower-case GUID).
 
-    `flaws` are the errors already found while parsing. Raises Problem `invalid_request` with these
-    and everything else that is wrong, in one go.
+    With `cart_id` it is what shall be in that cart, such as an answer of ours with changes: `body`
+    gets the id, and a member that is called nearly as a documented one passes where that one is
+    there too, as in every answer. `flaws` are the errors already found. Raises Problem
+    `invalid_request` with these and everything else that is wrong, in one go.
     """
-    errors = [*flaws, *_other_customer(document, customer_id)]
+    errors = list(flaws)
+    for place in _differing(document, "customerId", customer_id):
+        detail = "Differs from the customerId in the path."
+        errors.append(FieldError(place, "customer_mismatch", detail))
+    for place in _differing(document, "id", cart_id) if cart_id else ():
+        errors.append(FieldError(place, "cart_mismatch", "Differs from the cartId in the path."))
     spelling = _Spelling(document)
     try:
-        cart = Cart.model_validate(document, context=_Progress(rules))
+        cart = Cart.model_validate(document, context=_Progress(rules, answered=cart_id is not None))
     except ValidationError as invalid:
         found = _found(invalid)
-        flawed = {flaw.pointer for flaw in flaws if flaw.code != "invalid_customer_id"}
+        flawed = {flaw.pointer for flaw in flaws if flaw.code not in _OUTSIDE_THE_BODY}
         explained = [_explained(error, spelling) for error in found[:MAX_REPORTED_ERRORS]]
         errors += [error for error in explained if error.pointer not in flawed]
         raise invalid_request(errors, unlisted=len(found) - len(explained)) from None
     if errors:
         raise invalid_request(errors)
     body = _with_line_ids(cart.model_dump(by_alias=True, exclude_unset=True))
+    if cart_id is not None:
+        body = {"id": cart_id, **body}
     warnings = itertools.islice(_warnings(cart, (), spelling), MAX_REPORTED_ERRORS)
     return CartRequest(body, tuple(warnings))
 
@@ -97,6 +114,7 @@ class _Progress:
     """What one validation run has to remember across members."""
 
     rules: CartRules
+    answered: bool = False
     line_ids: set[int] = field(default_factory=set)
     unknown_members: int = 0
 
@@ -115,7 +133,7 @@ def _unknown_member(value: Any, info: ValidationInfo[_Progress]) -> Any:
     progress.unknown_members += 1
     if progress.rules.unknown_members == "reject":
         raise PydanticCustomError("unknown_member", "Partner Center documents no such member.")
-    if progress.unknown_members > MAX_UNKNOWN_MEMBERS:
+    if progress.unknown_members > MAX_UNKNOWN_MEMBERS and not progress.answered:
         raise PydanticCustomError(
             "unknown_member",
             f"A cart may carry at most {MAX_UNKNOWN_MEMBERS} undocumented members.",
@@ -136,15 +154,16 @@ class Resource(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _match_names(cls, members: Any) -> Any:
+    def _match_names(cls, members: Any, info: ValidationInfo[_Progress]) -> Any:
         if not isinstance(members, dict):
             return members
         names = _names(cls)
+        spared = cls._spared(members) if info.context.answered else frozenset()
         matched: dict[str, Any] = {}
         for given in sorted(members, key=cls._is_other_name):
             value = members[given]
             if given.lower() not in names:
-                matched[given] = _refuse_if_misspelled(given, value, names)
+                matched[given] = _refuse_if_misspelled(given, value, names, spared)
                 continue
             name = names[given.lower()]
             if name is None or value is None or (name == "customTermEndDate" and is_unset(value)):
@@ -152,6 +171,12 @@ class Resource(BaseModel):
             if matched.setdefault(name, value) != value:
                 matched[given] = _Refused(_given_twice(name))
         return matched
+
+    @classmethod
+    def _spared(cls, members: dict[str, Any]) -> frozenset[str]:
+        """The names that nothing else can be a slip of: they are there, or are not sent at all."""
+        there = frozenset(map(str.lower, [*members, *cls.not_sent]))
+        return there | {other for other, name in cls.other_names.items() if name.lower() in there}
 
     @classmethod
     def _is_other_name(cls, given: str) -> bool:
@@ -165,9 +190,11 @@ def _names(resource: type[Resource]) -> dict[str, str | None]:
     return {**not_sent, **wire_names(resource), **resource.other_names}
 
 
-def _refuse_if_misspelled(given: str, value: Any, names: Mapping[str, str | None]) -> Any:
+def _refuse_if_misspelled(
+    given: str, value: Any, names: Mapping[str, str | None], spared: frozenset[str]
+) -> Any:
     bare = without_separators(given)
-    near = [name for name in names if abs(len(name) - len(bare)) <= 2]
+    near = [name for name in names if abs(len(name) - len(bare)) <= 2 and name not in spared]
     meant = difflib.get_close_matches(bare, near, n=1, cutoff=0.8)
     return _Refused(_misspelled(names[meant[0]] or meant[0])) if meant else value
 
@@ -193,13 +220,23 @@ def _printable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Strict(), AfterValidator(_printable)]
+def _accepts(**keywords: Any) -> Any:
+    """What a validator of ours accepts, told in JSON Schema's words; see openapi.py."""
+    return Field(json_schema_extra=keywords)
+
+
+_PRINTABLE = r"^[^\u0000-\u001f\u007f]*$"
+
+Text = Annotated[str, Strict(), AfterValidator(_printable), _accepts(pattern=_PRINTABLE)]
 Word = Annotated[Text, Field(min_length=1)]
 Flag = Annotated[bool, Strict()]
 
 
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+
+
 def _decimal(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"0|[1-9][0-9]{0,9}", value):
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return int(value)
     return value
 
@@ -259,6 +296,33 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
+Currency = Annotated[Text, AfterValidator(_currency_code), _accepts(pattern="^[A-Za-z]{3}$")]
+BillingCycle = Annotated[
+    str, Strict(), AfterValidator(_billing_cycle), _accepts(enum=list(BILLING_CYCLES))
+]
+Duration = Annotated[
+    Word,
+    AfterValidator(_duration),
+    _accepts(pattern=f"^{_DURATION.pattern}$".replace(r"\d", "[0-9]")),
+]
+Date = Annotated[Text, AfterValidator(_date), _accepts(format="date-time")]
+LineId = Annotated[
+    int,
+    BeforeValidator(_decimal),
+    Strict(),
+    Field(ge=0, le=INT32_MAX),
+    AfterValidator(_unique),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "maximum": INT32_MAX,
+            "pattern": f"^({_DECIMAL.pattern})$",
+        }
+    ),
+]
+
+
 class Participant(Resource):
     """A participant: `key` such as `transaction_reseller`, `value` a PartnerID; keys may repeat."""
 
@@ -269,7 +333,7 @@ class Participant(Resource):
 class RenewsTo(Resource):
     """What a trial turns into when it ends."""
 
-    term_duration: Annotated[Word, AfterValidator(_duration)] | None = None
+    term_duration: Duration | None = None
 
 
 class PurchaseCommitment(Resource):
@@ -280,35 +344,50 @@ class PurchaseCommitment(Resource):
     grain: Word | None = None
 
 
+Participants = Annotated[
+    list[Participant],
+    BeforeValidator(
+        participant_pairs,
+        json_schema_input_type=list[Participant]
+        | Annotated[
+            dict[str, Word], _accepts(propertyNames={"minLength": 1, "pattern": _PRINTABLE})
+        ],
+    ),
+]
+Texts = Annotated[
+    dict[str, Text],
+    BeforeValidator(_without_nulls, json_schema_input_type=dict[str, Text | None]),
+]
+OneRenewsTo = Annotated[
+    RenewsTo,
+    BeforeValidator(
+        single,
+        json_schema_input_type=RenewsTo
+        | Annotated[list[RenewsTo], Field(min_length=1, max_length=1)],
+    ),
+]
+
+
 class LineItem(Resource):
     """CartLineItem: one product to buy."""
 
     other_names = {"catalogid": "catalogItemId"}
     not_sent = frozenset({"error", "pricing"})
 
-    id: (
-        Annotated[
-            int,
-            BeforeValidator(_decimal),
-            Strict(),
-            Field(ge=0, le=INT32_MAX),
-            AfterValidator(_unique),
-        ]
-        | None
-    ) = None
+    id: LineId | None = None
     catalog_item_id: Word
     friendly_name: Text | None = None
     quantity: Annotated[int, Strict(), Field(ge=1, le=INT32_MAX), AfterValidator(_within_limit)]
-    currency_code: Annotated[Text, AfterValidator(_currency_code)] | None = None
-    billing_cycle: Annotated[str, Strict(), AfterValidator(_billing_cycle)]
-    term_duration: Annotated[Word, AfterValidator(_duration)] | None = None
-    participants: Annotated[list[Participant], BeforeValidator(participant_pairs)] | None = None
-    provisioning_context: Annotated[dict[str, Text], BeforeValidator(_without_nulls)] | None = None
+    currency_code: Currency | None = None
+    billing_cycle: BillingCycle
+    term_duration: Duration | None = None
+    participants: Participants | None = None
+    provisioning_context: Texts | None = None
     order_group: Text | None = None
     addon_items: "list[LineItem] | None" = None
-    renews_to: Annotated[RenewsTo, BeforeValidator(single)] | None = None
+    renews_to: OneRenewsTo | None = None
     promotion_id: Text | None = None
-    custom_term_end_date: Annotated[Text, AfterValidator(_date)] | None = None
+    custom_term_end_date: Date | None = None
     attestation_accepted: Flag | None = None
     purchase_commitment: PurchaseCommitment | None = None
     purchase_system: Text | None = None
@@ -411,15 +490,12 @@ class _Spelling:
         return names.get(step.lower() if isinstance(step, str) else step, str(step))
 
 
-def _other_customer(document: Any, customer_id: str) -> Iterator[FieldError]:
+def _differing(document: Any, member: str, own: str) -> Iterator[str]:
+    """Where the body's `member` says something else than the path."""
     for name, value in document.items() if isinstance(document, dict) else ():
-        same = value is None or (isinstance(value, str) and value.lower() == customer_id)
-        if name.lower() == "customerid" and not same:
-            yield FieldError(
-                pointer_to("", name),
-                "customer_mismatch",
-                "Differs from the customerId in the path.",
-            )
+        same = value is None or (isinstance(value, str) and value.lower() == own)
+        if name.lower() == member.lower() and not same:
+            yield pointer_to("", name)
 
 
 def _warnings(

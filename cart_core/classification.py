@@ -1,8 +1,8 @@
 """What one try at Partner Center came to, decided once for every caller of the code.
 
 Statuses and codes are from Partner Center's error codes and throttling pages. The line that
-matters: a 4xx is Partner Center saying that it made no cart; after a time-out, a 408, any 5xx, or
-an answer that was cut or is no cart, it may have made one.
+matters: a 4xx is Partner Center saying that it did nothing; after a time-out, a 408, any 5xx, or an
+answer that was cut or makes no sense, it may have done what it was asked to.
 """
 
 import math
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from cart_core.faults import read_fault
-from cart_core.problem import Fault, Problem
+from cart_core.problem import Fault, Outcome, Problem
 from cart_core.upstream import NoReply, Reply
 
 LONGEST_RETRY_AFTER = 3600
@@ -23,6 +23,12 @@ DEFAULT_RETRY_AFTER = 5
 
 CART_IN_USE = "800064"
 """409: another request is processing this cart."""
+
+MAY_BE_ORDERED = frozenset({"800060", "800065"})
+"""409: an order of this cart is in progress; 400: the cart was submitted already."""
+
+LINE_ERRORS = "800009"
+"""400: something is wrong with lines of the cart; the cart says what."""
 
 TRY_AGAIN = frozenset({"800003", "900192"})
 """500: unexpected error, try again later."""
@@ -114,11 +120,44 @@ def may_retry(problem: Problem) -> bool:
 
 
 def unreadable(status: int) -> Problem:
-    """The problem of an answer that is neither an error nor a cart."""
+    """The problem of an answer that is neither an error nor what was asked for."""
     return Problem(
         "partner_center_unreadable",
-        f"Partner Center answered {status}, but not with a cart. The cart may exist.",
+        f"Partner Center answered {status}, but the answer cannot be read.",
         fault=Fault(status),
+    )
+
+
+def in_doubt(problem: Problem) -> Problem:
+    """What a failure means once an earlier try has left it open whether it had its effect.
+
+    A refusal becomes a 502: under its own status, callers such as Logic Apps would not repeat the
+    request.
+    """
+    if problem.outcome is Outcome.UNKNOWN:
+        return problem
+    refused = problem.kind.status < 500 and problem.code != "partner_center_throttled"
+    return Problem(
+        "partner_center_no_answer" if refused else problem.code,
+        f"An earlier try may have had its effect. The last one: {problem.detail}",
+        errors=problem.errors,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=Outcome.UNKNOWN,
+        order_errors=problem.order_errors,
+    )
+
+
+def without_effect(problem: Problem) -> Problem:
+    """A failure to read: whatever became of the request, it changed nothing."""
+    if problem.outcome is not Outcome.UNKNOWN:
+        return problem
+    return Problem(
+        problem.code,
+        problem.detail,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=Outcome.REJECTED,
     )
 
 
@@ -146,7 +185,7 @@ def _no_reply(failure: NoReply) -> Problem:
             "partner_center_unreachable", f"Nothing was sent to Partner Center: {failure.reason}."
         )
     code = "partner_center_timeout" if failure.timed_out else "partner_center_no_answer"
-    return Problem(code, f"The cart may exist; there was no answer: {failure.reason}.")
+    return Problem(code, f"Partner Center gave no answer: {failure.reason}.")
 
 
 def _asked_for(fault: Fault) -> int | None:

@@ -18,11 +18,15 @@ from cart_core.http import Call, Request, Response
 from cart_core.problem import Problem
 
 if TYPE_CHECKING:
+    from cart_core.checkout_cart import CheckoutCart
     from cart_core.create_cart import CreateCart
+    from cart_core.get_cart import GetCart
     from cart_core.managed_identity import ManagedIdentity
+    from cart_core.place_order import PlaceOrder
     from cart_core.rotate_refresh_token import RotateRefreshToken
     from cart_core.settings import Settings
     from cart_core.store import Store
+    from cart_core.update_cart import UpdateCart
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class App:
     """The operations, wired to adapters that live on one event loop."""
 
     create_cart: "CreateCart"
+    get_cart: "GetCart"
+    update_cart: "UpdateCart"
+    checkout_cart: "CheckoutCart"
+    place_order: "PlaceOrder"
     rotate_refresh_token: "RotateRefreshToken | None"
 
 
@@ -39,6 +47,33 @@ _running: tuple[asyncio.AbstractEventLoop, App] | None = None
 async def create_cart(request: Request, call: Call) -> Response:
     """`POST /customers/{customerId}/carts`."""
     return await _app().create_cart(request, call)
+
+
+async def get_cart(request: Request, call: Call) -> Response:
+    """`GET /customers/{customerId}/carts/{cartId}`."""
+    return await _app().get_cart(request, call)
+
+
+async def update_cart(request: Request, call: Call) -> Response:
+    """`PUT /customers/{customerId}/carts/{cartId}`."""
+    return await _app().update_cart(request, call)
+
+
+async def checkout_cart(request: Request, call: Call) -> Response:
+    """`POST /customers/{customerId}/carts/{cartId}/checkout`."""
+    return await _app().checkout_cart(request, call)
+
+
+async def place_order(request: Request, call: Call) -> Response:
+    """`POST /customers/{customerId}/orders`."""
+    return await _app().place_order(request, call)
+
+
+async def get_openapi(request: Request, call: Call) -> Response:
+    """`GET /openapi.json`, whatever the settings are."""
+    from cart_core.openapi import describe
+
+    return Response(200, describe(), call.headers())
 
 
 async def rotate_refresh_token() -> None:
@@ -68,16 +103,22 @@ def build(environment: Mapping[str, str]) -> App:
 
     Raises Problem `configuration_invalid` that names each setting that is missing or wrong.
     """
+    from cart_core.carts import Carts
+    from cart_core.checkout_cart import CheckoutCart
+    from cart_core.checkout_procedure import CheckoutProcedure
     from cart_core.create_cart import CreateCart
     from cart_core.entra import EntraTokens
     from cart_core.exactly_once import ExactlyOnce
     from cart_core.forwarding import Forwarding
+    from cart_core.get_cart import GetCart
     from cart_core.key_vault import KeyVault
     from cart_core.managed_identity import ManagedIdentity
     from cart_core.partner_center import PartnerCenter, open_transport
+    from cart_core.place_order import PlaceOrder
     from cart_core.rotate_refresh_token import RotateRefreshToken
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
+    from cart_core.update_cart import UpdateCart
 
     try:
         settings = Settings.read(environment)
@@ -118,15 +159,17 @@ def build(environment: Mapping[str, str]) -> App:
         base_url=settings.base_url,
         application_name=settings.application_name,
     )
+    now = time.monotonic
+    carts = Carts(forwarding, partner_center, monotonic=now)
+    procedure = CheckoutProcedure(
+        carts, sleep=asyncio.sleep, uniform=random.uniform, new_guid=_new_guid
+    )
     return App(
-        create_cart=CreateCart(
-            settings,
-            once,
-            forwarding,
-            partner_center,
-            new_guid=_new_guid,
-            monotonic=time.monotonic,
-        ),
+        create_cart=CreateCart(settings, once, carts, new_guid=_new_guid, monotonic=now),
+        get_cart=GetCart(settings, carts, new_guid=_new_guid, monotonic=now),
+        update_cart=UpdateCart(settings, carts, new_guid=_new_guid, monotonic=now),
+        checkout_cart=CheckoutCart(settings, once, procedure, monotonic=now),
+        place_order=PlaceOrder(settings, once, carts, procedure, monotonic=now),
         rotate_refresh_token=(
             RotateRefreshToken(
                 settings.refresh_token_name, refresh_token_vault, new_entra, clock=time.time

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from cart_core import telemetry
-from cart_core.classification import classify, may_retry
+from cart_core.classification import classify, in_doubt, may_retry
 from cart_core.deadline import Deadline
 from cart_core.problem import Outcome, Problem
 from cart_core.throttle import Throttle
@@ -78,17 +78,19 @@ class Forwarding:
         deadline: Deadline,
         *,
         resumed: bool = False,
+        has_effect: bool = True,
+        worth_repeating: Callable[[Problem], bool] = may_retry,
     ) -> T:
         """What `read` makes of the first 2xx. `resumed`: an earlier run may have been successful.
 
-        Raises Problem, also where `read` does.
+        Without `has_effect`, a failure leaves nothing open. Raises Problem, also where `read` does.
         """
         open_question = resumed
 
         def worth_it(error: BaseException) -> bool:
             return (
                 isinstance(error, Problem)
-                and may_retry(error)
+                and worth_repeating(error)
                 and (error.retry_after or 0) <= self._longest_wait
             )
 
@@ -108,11 +110,12 @@ class Forwarding:
                     try:
                         return await self._try(customer_id, send, read, deadline)
                     except Problem as problem:
-                        open_question = open_question or problem.outcome is Outcome.UNKNOWN
+                        if has_effect and problem.outcome is Outcome.UNKNOWN:
+                            open_question = True
                         raise
         except Problem as problem:
             if open_question:
-                raise _left_open(problem) from None
+                raise in_doubt(problem) from None
             raise
         raise AssertionError("the loop ends by a result or an exception")
 
@@ -194,25 +197,6 @@ def _try_seconds(deadline: Deadline) -> float:
     if not left:
         raise _exceeded()
     return min(TRY_TIMEOUT, left)
-
-
-def _left_open(problem: Problem) -> Problem:
-    """What a failure means once an earlier try has left it open whether there is a cart.
-
-    A refusal becomes a 502: under its own status, callers such as Logic Apps would not repeat the
-    request.
-    """
-    if problem.outcome is Outcome.UNKNOWN:
-        return problem
-    refused = problem.kind.status < 500 and problem.code != "partner_center_throttled"
-    return Problem(
-        "partner_center_no_answer" if refused else problem.code,
-        f"An earlier try may have made the cart. The last one: {problem.detail}",
-        errors=problem.errors,
-        fault=problem.fault,
-        retry_after=problem.retry_after,
-        outcome=Outcome.UNKNOWN,
-    )
 
 
 def _exceeded() -> Problem:

@@ -43,6 +43,8 @@ class Call:
     cart_id: str | None = None
     tries: int = 0
     replayed: bool = False
+    may_have_effect: bool = False
+    """Whether anything was sent that may have one, by this call or one that it resumes."""
     partner_center_headers: dict[str, str] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
@@ -72,6 +74,34 @@ def customer_flaws(customer_id: str) -> list[FieldError]:
     if GUID.fullmatch(customer_id):
         return []
     return [FieldError("", "invalid_customer_id", "The customerId in the path must be a GUID.")]
+
+
+def cart_flaws(cart_id: str) -> list[FieldError]:
+    """What is wrong with a route's cartId; Partner Center gives each cart a GUID."""
+    if GUID.fullmatch(cart_id):
+        return []
+    return [FieldError("", "invalid_cart_id", "The cartId in the path must be a GUID.")]
+
+
+def customer_user(headers: Mapping[str, str]) -> tuple[str | None, list[FieldError]]:
+    """The caller's x-ms-customeruser-upn, and what is wrong with it.
+
+    It names the customer's user who gets the licence, as `user@domain` (SDK, ICart.Checkout).
+    """
+    value = headers.get("x-ms-customeruser-upn", "").strip()
+    if not value or (len(value) <= 256 and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", value)):
+        return value or None, []
+    flaw = "The header x-ms-customeruser-upn must be a name like 'user@domain'."
+    return None, [FieldError("", "invalid_customer_user", flaw)]
+
+
+def body_flaws(request: Request) -> list[FieldError]:
+    """What is wrong with the body of an operation that takes none; an empty object is fine."""
+    if request.body.translate(None, b" \t\r\n") in (b"", b"{}"):
+        return []
+    return [
+        FieldError("", "unexpected_body", "A checkout takes no body: it buys the cart as it is.")
+    ]
 
 
 def json_body(request: Request, max_bytes: int) -> bytes:

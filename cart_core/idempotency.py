@@ -8,15 +8,21 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from cart_core.problem import Problem
-from cart_core.record import RECORD_VERSION, Record, StoredAnswer
+from cart_core.record import RECORD_VERSION, Record, Step, StoredAnswer
 
 FINGERPRINT_VERSION: Final = 1
+
+PURCHASES: Final = frozenset({"checkout_cart", "place_order"})
+"""The operations that spend money. Their records are kept apart, because they are kept longer."""
+
+CARTS_PREFIX: Final = "carts/"
+PURCHASES_PREFIX: Final = "purchases/"
 
 _REQUEST_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:partner-center-carts:request-id:1")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
@@ -58,8 +64,9 @@ class OperationId:
     key: str
 
     def record_name(self) -> str:
-        """The name under which the operation is remembered: 64 hex digits."""
-        return _sha256([1, self.operation, self.customer_id, self.caller_id, self.key])
+        """The name under which the operation is remembered: a prefix and 64 hex digits."""
+        prefix = PURCHASES_PREFIX if self.operation in PURCHASES else CARTS_PREFIX
+        return prefix + _sha256([1, self.operation, self.customer_id, self.caller_id, self.key])
 
     def request_id(self, step: str, fingerprint: str, epoch: int) -> str:
         """The MS-RequestId of a step: a process that lost its memory finds the same again."""
@@ -68,22 +75,27 @@ class OperationId:
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
-    """`<version>:<SHA-256>` of a canonical cart, by the newest version's rule."""
+    """`<version>:<SHA-256>` of a canonical request, by the newest version's rule."""
     return f"{FINGERPRINT_VERSION}:{_sha256(body)}"
 
 
 def fingerprint_like(recorded: str, body: Mapping[str, Any]) -> str | None:
-    """The fingerprint of a cart by the rule of `recorded`; None where that is not known here."""
+    """The fingerprint of a request by the rule of `recorded`; None where that is not known here."""
     version = recorded.partition(":")[0]
     return fingerprint(body) if version == str(FINGERPRINT_VERSION) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Do it, under the request ids of `epoch`; `resumed`: it may already have been done."""
+    """Do it, under the request ids of `epoch`.
+
+    `steps` are those of an earlier run that still count; none: begin at the beginning. `resumed`:
+    the first open one of them may already have been done.
+    """
 
     epoch: int
-    resumed: bool
+    steps: Sequence[Step] = ()
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +118,16 @@ class Reused:
 def decide(
     record: Record | None, now: datetime, body: Mapping[str, Any]
 ) -> Run | Replay | Wait | Reused:
-    """What to do with a request whose canonical cart is `body`, given what is remembered.
+    """What to do with a request whose canonical content is `body`, given what is remembered.
 
-    A key whose operation was released is free for another cart: nothing came of the first one.
+    A key whose operation was released is free for other content: nothing came of the first one.
     """
     if record is None:
-        return Run(epoch=0, resumed=False)
+        return Run(epoch=0)
     if record.expires_at <= now:
-        return Run(epoch=record.epoch + 1, resumed=False)
+        return Run(epoch=record.epoch + 1)
     if record.state == "released":
-        return Run(epoch=record.epoch, resumed=False)
+        return Run(epoch=record.epoch)
     same = fingerprint_like(record.fingerprint, body)
     if same is None or record.version > RECORD_VERSION:
         return Wait()  # written by a newer release of this app; that one can answer
@@ -125,7 +137,7 @@ def decide(
         return Replay(record.answer)
     if record.state == "in_progress" and now < record.lease_until:
         return Wait()
-    return Run(epoch=record.epoch, resumed=True)
+    return Run(record.epoch, record.steps, resumed=record.state != "open")
 
 
 def _sha256(value: Any) -> str:

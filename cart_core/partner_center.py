@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from cart_core import __version__
 from cart_core.proxy_setting import proxy_for
-from cart_core.upstream import NoReply, Reply
+from cart_core.upstream import Attempt, NoReply, Reply
 
 if TYPE_CHECKING:
     import httpx
@@ -41,7 +41,10 @@ _TOO_LARGE = NoReply(sent=True, timed_out=False, reason="the answer is too large
 class PartnerCenter:
     """Calls Partner Center through one shared transport; see `open_transport`.
 
-    `base_url` has no trailing slash. The owner of `transport` closes it.
+    `base_url` has no trailing slash. The owner of `transport` closes it. Each call is one try of at
+    most the attempt's `timeout`, of which a fifth is kept from the wait for a connection. Any
+    complete HTTP answer is a Reply, whatever its status; all else is a NoReply. Raises TypeError or
+    ValueError for a cart that is no JSON.
     """
 
     def __init__(
@@ -52,67 +55,63 @@ class PartnerCenter:
         self._application_name = application_name
 
     async def create_cart(
-        self,
-        customer_id: str,
-        cart: Mapping[str, object],
-        *,
-        token: str,
-        request_id: str,
-        correlation_id: str,
-        locale: str,
-        timeout: float,  # noqa: ASYNC109 - the caller must learn whether the request was sent
+        self, customer_id: str, cart: Mapping[str, object], attempt: Attempt
     ) -> Reply | NoReply:
-        """Post `cart`, ready for the wire, for one customer: one try of at most `timeout` seconds.
+        """Post `cart`, ready for the wire, for one customer."""
+        return await self._send("POST", _path(customer_id), attempt, cart)
 
-        `timeout` is more than 0; a fifth of it is kept from the wait for a connection.
-        Any complete HTTP answer is a Reply, whatever its status; all else is a NoReply.
-        Raises TypeError or ValueError for a cart that is no JSON.
-        """
-        return await self._send(
-            "POST",
-            f"/v1/customers/{quote(customer_id, safe='')}/carts",
-            cart,
-            token=token,
-            request_id=request_id,
-            correlation_id=correlation_id,
-            locale=locale,
-            timeout=timeout,
-        )
+    async def get_cart(self, customer_id: str, cart_id: str, attempt: Attempt) -> Reply | NoReply:
+        """Read a cart."""
+        return await self._send("GET", _path(customer_id, cart_id), attempt)
+
+    async def update_cart(
+        self, customer_id: str, cart_id: str, cart: Mapping[str, object], attempt: Attempt
+    ) -> Reply | NoReply:
+        """Put `cart`, ready for the wire, in the place of a cart; all its lines are replaced."""
+        return await self._send("PUT", _path(customer_id, cart_id), attempt, cart)
+
+    async def checkout_cart(
+        self, customer_id: str, cart_id: str, customer_user: str | None, attempt: Attempt
+    ) -> Reply | NoReply:
+        """Buy what is in a cart; `customer_user` is the customer's user who gets the licence."""
+        path = f"{_path(customer_id, cart_id)}/checkout"
+        extra = {"x-ms-customeruser-upn": customer_user} if customer_user else {}
+        return await self._send("POST", path, attempt, extra=extra)
 
     async def _send(
         self,
         method: str,
         path: str,
-        document: Mapping[str, object],
-        *,
-        token: str,
-        request_id: str,
-        correlation_id: str,
-        locale: str,
-        timeout: float,  # noqa: ASYNC109
+        attempt: Attempt,
+        document: Mapping[str, object] | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> Reply | NoReply:
         import aiohttp
         import httpx
         from aiohttp.http_exceptions import HttpProcessingError
 
         headers = {
-            "Authorization": f"Bearer {token}",
+            "Authorization": f"Bearer {attempt.token}",
             "Accept": "application/json",
             # Replies are a few kilobytes; to compress them would cost more than it saves.
             "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "MS-RequestId": request_id,
-            "MS-CorrelationId": correlation_id,
-            "X-Locale": locale,
+            "MS-RequestId": attempt.request_id,
+            "MS-CorrelationId": attempt.correlation_id,
+            "X-Locale": attempt.locale,
             "MS-PartnerCenter-Application": self._application_name,
             "User-Agent": f"cart-core/{__version__}",
+            **(extra or {}),
         }
-        connected_by = _CONNECTED_BY * timeout
+        content = None
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+            content = _encoded(document)
+        connected_by = _CONNECTED_BY * attempt.timeout
         request = httpx.Request(
             method,
             _url(self._base_url + path),
             headers=headers,
-            content=_encoded(document),
+            content=content,
             extensions={
                 "timeout": {
                     "connect": min(_CONNECT_SECONDS, connected_by),
@@ -125,7 +124,7 @@ class PartnerCenter:
             },
         )
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(attempt.timeout):
                 response = await self._transport.handle_async_request(request)
                 try:
                     return await _read(response)
@@ -139,7 +138,7 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
     """The connections for all calls to `base_url`. Must be called on the loop that will use them.
 
     HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read here, once. It keeps no cookies,
-    follows no redirects and never sends a POST twice. There is no httpx.AsyncClient around it: what
+    follows no redirects and sends nothing twice. There is no httpx.AsyncClient around it: what
     that adds (redirects, cookies, authentication flows) is not wanted here, and costs as much as
     the sending itself.
     """
@@ -163,7 +162,11 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=Answer,
+        skip_auto_headers=["Content-Type"],  # it would give a checkout one, for no body at all
     )
+    # It would send a GET or PUT once more where a kept connection is cut, and then tell of the
+    # second time alone: not sent, though the first may have arrived. There is no public name.
+    session._retry_connection = False
     return AiohttpTransport(client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
@@ -208,6 +211,11 @@ def no_reply(error: BaseException) -> NoReply:
     # Only httpx's errors wrap the truth; the cause of an engine's own exception is a detail of it.
     truth = error.__cause__ if isinstance(error, httpx.HTTPError) else None
     return failures().get(type(truth or error), _UNKNOWN)
+
+
+def _path(customer_id: str, *cart_id: str) -> str:
+    parts = ("customers", customer_id, "carts", *cart_id)
+    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
 @lru_cache(maxsize=256)

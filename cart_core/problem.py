@@ -1,7 +1,7 @@
 """The one shape of every error answer, and the catalogue of all error codes.
 
 The members are those of RFC 9457 plus `code`, `errors`, `requestId`, `correlationId`, `retryable`,
-`outcome` and `partnerCenter`; docs/contract.md explains each code to callers.
+`outcome`, `partnerCenter`, `cart` and `orderErrors`; docs/contract.md explains each code.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ MAX_REPORTED_ERRORS = 100
 
 
 class Outcome(StrEnum):
-    """What is known of the cart when a request fails."""
+    """What is known of the effect that a failed request should have had."""
 
     NOT_SENT = "not_sent"
     """Partner Center never received it."""
     REJECTED = "rejected"
-    """Partner Center answered that it made no cart."""
+    """It had none: Partner Center said so, or it was only to read."""
     UNKNOWN = "unknown"
-    """Partner Center may or may not have made a cart."""
+    """Partner Center may or may not have done it."""
 
 
 class Kind(NamedTuple):
@@ -43,6 +43,9 @@ CATALOGUE: dict[str, Kind] = {
     "idempotency_key_reused": Kind(422, "The idempotency key is taken", _NOT_SENT, False),
     "unsupported_media_type": Kind(415, "The body must be JSON", _NOT_SENT, False),
     "unsupported_content_encoding": Kind(415, "The body must not be encoded", _NOT_SENT, False),
+    "checkout_disabled": Kind(403, "Buying is not allowed here", _NOT_SENT, False),
+    "cart_not_orderable": Kind(422, "The cart cannot be ordered", _REJECTED, False),
+    "checkout_failed": Kind(422, "Nothing was ordered", _REJECTED, False),
     "internal_error": Kind(500, "Unexpected error", _UNKNOWN, True),
     "configuration_invalid": Kind(503, "The function is not configured", _NOT_SENT, False),
     "store_unavailable": Kind(503, "The idempotency store cannot be reached", _UNKNOWN, True),
@@ -56,7 +59,7 @@ CATALOGUE: dict[str, Kind] = {
     "token_rejected": Kind(503, "Microsoft Entra ID refuses a token", _NOT_SENT, False),
     "consent_required": Kind(503, "A person has to sign in again", _NOT_SENT, False),
     "partner_center_invalid_request": Kind(
-        400, "Partner Center refused the cart", _REJECTED, False
+        400, "Partner Center refused the request", _REJECTED, False
     ),
     "partner_center_forbidden": Kind(403, "Partner Center forbids it", _REJECTED, False),
     "partner_center_not_found": Kind(404, "Partner Center cannot find it", _REJECTED, False),
@@ -75,7 +78,9 @@ CATALOGUE: dict[str, Kind] = {
     "partner_center_unreachable": Kind(502, "Partner Center cannot be reached", _NOT_SENT, True),
     "partner_center_failed": Kind(502, "Partner Center failed", _UNKNOWN, True),
     "partner_center_no_answer": Kind(502, "Partner Center's answer was lost", _UNKNOWN, True),
-    "partner_center_unreadable": Kind(502, "Partner Center's answer is no cart", _UNKNOWN, True),
+    "partner_center_unreadable": Kind(
+        502, "Partner Center's answer cannot be read", _UNKNOWN, True
+    ),
     "partner_center_busy": Kind(503, "The cart is being processed", _REJECTED, True),
     "partner_center_timeout": Kind(504, "Partner Center did not answer in time", _UNKNOWN, True),
 }
@@ -123,7 +128,8 @@ class Problem(Exception):
     """A failure on its way to the caller.
 
     `code` is a key of CATALOGUE, `retry_after` is in seconds, `outcome` is given only where it
-    differs from the catalogue's.
+    differs from the catalogue's. `cart` is the normalised cart that cannot be ordered,
+    `order_errors` say why nothing was.
     """
 
     def __init__(
@@ -135,6 +141,8 @@ class Problem(Exception):
         fault: Fault | None = None,
         retry_after: int | None = None,
         outcome: Outcome | None = None,
+        cart: dict[str, Any] | None = None,
+        order_errors: Sequence[dict[str, Any]] = (),
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -144,6 +152,8 @@ class Problem(Exception):
         self.fault = fault
         self.retry_after = retry_after
         self.outcome = outcome or self.kind.outcome
+        self.cart = cart
+        self.order_errors = order_errors
 
     def as_json(self, *, request_id: str | None, correlation_id: str) -> dict[str, Any]:
         """The body of the error answer; every member is always present."""
@@ -160,6 +170,8 @@ class Problem(Exception):
             "retryable": self.kind.retryable or self.outcome is Outcome.UNKNOWN,
             "outcome": self.outcome,
             "partnerCenter": self.fault.as_json() if self.fault else None,
+            "cart": self.cart,
+            "orderErrors": list(self.order_errors),
         }
 
 

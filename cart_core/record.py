@@ -1,10 +1,13 @@
 """What is remembered of one keyed operation, as JSON that support can open and read.
 
-Nothing secret is in it: ids, the fingerprint of the cart, and the answer. Its states:
+Nothing secret is in it: ids, the fingerprint of the request, and the answer. Its states:
 
     in_progress   somebody works on it until `lease_until`, or died trying
     unknown       Partner Center may have done it; it is resumed under the same request id
     released      Partner Center certainly did not do it; the next attempt has a new request id
+    open          ended for certain, with not all of it done; the key stays bound, and the next
+                  attempt goes on at the step that is open; where a part was ordered, `answer` is
+                  what was told of it
     completed     `answer` is replayed to everybody who asks again
 """
 
@@ -56,7 +59,7 @@ class Record(_Remembered):
     caller_id: str | None
     key: str
     fingerprint: str
-    state: Literal["in_progress", "unknown", "released", "completed"]
+    state: Literal["in_progress", "unknown", "released", "open", "completed"]
     epoch: int
     nonce: str
     lease_until: Moment

@@ -50,13 +50,11 @@ async def _answer(operation: Operation, request: Request, call: Call) -> Respons
         problem = Problem(
             "internal_error",
             "Quote the correlationId to the operator of this function.",
-            outcome=Outcome.UNKNOWN if call.request_id else Outcome.NOT_SENT,
+            outcome=Outcome.UNKNOWN if call.may_have_effect else Outcome.NOT_SENT,
         )
     if problem:
         telemetry.count_problem(problem)
         response = _problem_response(problem, call, request.headers.get("accept", ""))
-    elif call.cart_id:
-        telemetry.count_cart(replayed=call.replayed)
     _log(operation.__name__, response.status, problem, call)
     return response
 

@@ -125,13 +125,17 @@ class Settings(BaseModel):
     )
     max_body_bytes: int = Field(262_144, alias="CART_MAX_BODY_BYTES", ge=1024, le=4_194_304)
     max_quantity: int | None = Field(None, alias="CART_MAX_QUANTITY", ge=1)
-    unknown_members: Literal["forward", "reject"] = Field("forward", alias="CART_UNKNOWN_MEMBERS")
+    unknown_members: Literal["forward", "reject"] | None = Field(None, alias="CART_UNKNOWN_MEMBERS")
+    """Where it is not set, carts are forwarded with them, and orders are rejected."""
+    allow_checkout: bool = Field(False, alias="CART_ALLOW_CHECKOUT")
+    """Without it nothing can be bought: otherwise everybody who may make carts could spend."""
     store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
     require_idempotency_key: bool = Field(False, alias="CART_REQUIRE_IDEMPOTENCY_KEY")
     inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
     deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=180)
     lease_margin_seconds: float = Field(20, alias="CART_LEASE_MARGIN_SECONDS", ge=1, le=60)
     max_wait_seconds: float = Field(5, alias="CART_MAX_WAIT_SECONDS", ge=0, le=60)
+    order_retention_days: int = Field(90, alias="CART_ORDER_RETENTION_DAYS", ge=7, le=3650)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
     callers_known: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
     """Whether the platform signs callers in (App Service authentication sets this itself)."""

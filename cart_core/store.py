@@ -17,7 +17,9 @@ class Versioned(NamedTuple):
 
 
 class Store(Protocol):
-    """Records by name (64 hex digits). Every operation raises StoreUnavailable when in doubt.
+    """Records by name (a prefix and 64 hex digits).
+
+    Every operation raises StoreUnavailable when in doubt.
 
     A write that says "no" may still have happened: its answer got lost and the driver's own retry
     met its own record. Whoever writes tells by the record's nonce.

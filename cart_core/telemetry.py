@@ -15,8 +15,16 @@ _tracer = trace.get_tracer("cart_core")
 _meter = metrics.get_meter("cart_core")
 _created = _meter.create_counter("carts.created", description="Carts made in Partner Center")
 _replayed = _meter.create_counter("carts.replayed", description="Answers given again for a key")
+_purchases = _meter.create_counter(
+    "purchases.answered", description="Checkouts answered, by status"
+)
+_purchases_replayed = _meter.create_counter(
+    "purchases.replayed", description="Checkouts answered again"
+)
 _refused = _meter.create_counter("carts.refused", description="Error answers, by code")
-_unknown = _meter.create_counter("carts.outcome_unknown", description="Carts that may exist")
+_unknown = _meter.create_counter(
+    "carts.outcome_unknown", description="Requests that may have had their effect"
+)
 _retries = _meter.create_counter("partner_center.retries", description="Tries after the first")
 _throttled = _meter.create_counter(
     "partner_center.throttled", unit="s", description="Seconds of pause that Partner Center asked"
@@ -42,6 +50,11 @@ def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
 def count_cart(*, replayed: bool) -> None:
     """One cart answered."""
     (_replayed if replayed else _created).add(1)
+
+
+def count_purchase(status: str, *, replayed: bool) -> None:
+    """One checkout answered, `completed`, `partial` or `ordered`."""
+    (_purchases_replayed if replayed else _purchases).add(1, {"status": status})
 
 
 def count_problem(problem: Problem) -> None:

@@ -1,7 +1,21 @@
-"""What came of one request to Partner Center, as values that adapters and core share."""
+"""One request to Partner Center and what came of it, as values that adapters and core share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a request: as whom, under which ids, in which language, for how long.
+
+    `timeout` is in seconds, more than 0.
+    """
+
+    token: str = field(repr=False)
+    request_id: str
+    correlation_id: str
+    locale: str
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ SAMPLE_CART = """\
 }"""
 """The sample of Microsoft's page "Create a cart", in its own spelling."""
 
+BUYING = {"CART_ALLOW_CHECKOUT": "true"}
+"""Nothing that is bought here costs anything."""
+
 _SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
 
 
@@ -52,30 +55,49 @@ def curl_line(url: str, key: str) -> str:
 
 
 def demo() -> int:
-    """Posts the documented sample cart through the whole chain, and shows what happened."""
-    with LocalCloud.in_thread() as cloud, FunctionProcess(cloud.environment()) as function:
-        url = f"{function.url}/api/customers/{CUSTOMER}/carts"
-        headers = {"Content-Type": "application/json", "x-functions-key": function.key}
-        _show(f"Request: POST {url}", headers, SAMPLE_CART)
-        with httpx.Client(trust_env=False, timeout=60) as client:
-            answer = client.post(url, headers=headers, content=SAMPLE_CART)
-        _show(f"Answer: {answer.status_code} {answer.reason_phrase}", answer.headers, answer.text)
-        for arrival in cloud.journal.requests("partner_center"):
-            _show_arrival(arrival)
+    """The documented sample cart through the whole chain: create, read, change, check out."""
+    with (
+        LocalCloud.in_thread() as cloud,
+        FunctionProcess(cloud.environment(**BUYING)) as function,
+        httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
+    ):
+        client.headers["x-functions-key"] = function.key
+
+        def call(title: str, method: str, path: str, body: str = "") -> httpx.Response:
+            own = {"Content-Type": "application/json"} if body else {}
+            request = client.build_request(method, path, headers=own, content=body)
+            _show(f"{title}: {method} {request.url}", request.headers, body)
+            seen = len(cloud.journal.requests("partner_center"))
+            answer = client.send(request)
+            for arrival in cloud.journal.requests("partner_center")[seen:]:
+                _show_arrival(arrival)
+            status = f"{answer.status_code} {answer.reason_phrase}"
+            _show(f"Answer: {status}", answer.headers, answer.text)
+            return answer.raise_for_status()
+
+        try:
+            created = call("Create", "POST", f"/api/customers/{CUSTOMER}/carts", SAMPLE_CART)
+            path = created.headers["Location"]
+            cart = call("Read", "GET", path).json()
+            cart["lineItems"][0]["quantity"] = 3
+            call("Change", "PUT", path, json.dumps(cart))
+            bought = call("Check out", "POST", f"{path}/checkout").json()
+        except httpx.HTTPError as error:
+            print(f"{error}. The function's log:", function.output(), sep="\n")
+            return 1
         counts = ", ".join(f"{service} {n}" for service, n in cloud.journal.counts.items())
-        carts = len(cloud.partner_center.carts)
-        print(f"Calls that the function made: {counts or 'none'}. Carts that exist: {carts}.")
-        if answer.status_code == 201 and answer.json()["orderable"] is True and carts == 1:
-            return 0
-        print("This is not what should be. The function's log:", function.output(), sep="\n")
-        return 1
+        print(f"Calls that the function made: {counts}.")
+        for order in bought["orders"]:
+            lines = [f"{line['quantity']} x {line['friendlyName']}" for line in order["lineItems"]]
+            print(f"Order {order['id']}: {', '.join(lines)}.")
+        return 0
 
 
 def run(port: int) -> int:
     """Keeps the local cloud and the function going until a signal comes."""
     with LocalCloud.in_thread() as cloud:
         try:
-            function = FunctionProcess(cloud.environment(), port=port, inherit_log=True)
+            function = FunctionProcess(cloud.environment(**BUYING), port=port, inherit_log=True)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 2
@@ -105,7 +127,7 @@ def _show(title: str, headers: Mapping[str, str], body: str) -> None:
             print(f"{name}: {value}")
     with contextlib.suppress(ValueError):
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    print(f"\n{body}\n")
+    print(f"\n{body}\n" if body else "")
 
 
 def _show_arrival(arrival: Arrival) -> None:
@@ -119,7 +141,7 @@ def main() -> int:
     """The command line. Ctrl-C and SIGTERM end it in order."""
     parser = argparse.ArgumentParser(prog="python -m emulator")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="one cart through the whole chain")
+    commands.add_parser("demo", help="one cart through the whole chain, until it is bought")
     serving = commands.add_parser("run", help="the local cloud and the function, kept serving")
     serving.add_argument("--port", type=int, default=7071)
     commands.add_parser("cloud", help="the local cloud alone, kept serving")

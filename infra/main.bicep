@@ -62,6 +62,14 @@ param certificateName string = 'partner-center-certificate'
 @description('Optional. Name of the secret that holds the refresh token, in the second vault.')
 param refreshTokenName string = 'partner-center-refresh-token'
 
+@description('Optional. Whether carts can be checked out and orders placed: the setting CART_ALLOW_CHECKOUT. With it, everybody who holds a function key can spend.')
+param allowCheckout bool = false
+
+@description('Optional. Days for which records of checkouts and orders count and are kept: the setting CART_ORDER_RETENTION_DAYS. Within them a repeated order does not buy again.')
+@minValue(7)
+@maxValue(3650)
+param orderRetentionDays int = 90
+
 @description('Optional. More settings of the app by name, such as CART_MAX_QUANTITY; see docs/contract.md. They can be read by everyone who may read the deployment: nothing secret belongs here.')
 param moreSettings object = {}
 
@@ -178,6 +186,7 @@ module storage 'modules/storage.bicep' = {
     sku: storageSku
     publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: monitoring.outputs.logAnalyticsId
+    orderRetentionDays: orderRetentionDays
   }
 }
 
@@ -233,7 +242,7 @@ module functionApp 'modules/function-app.bicep' = {
     identityClientId: identity.outputs.clientId
     blobEndpoint: storage.outputs.blobEndpoint
     deploymentContainerUrl: storage.outputs.deploymentContainerUrl
-    storeUrl: storage.outputs.cartsContainerUrl
+    storeUrl: storage.outputs.recordsContainerUrl
     keyVaultUrl: keyVault.outputs.url
     refreshTokenVaultUrl: forUser ? refreshTokenVault!.outputs.url : ''
     applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
@@ -246,6 +255,8 @@ module functionApp 'modules/function-app.bicep' = {
     clientSecretName: clientSecretName
     certificateName: certificateName
     refreshTokenName: refreshTokenName
+    allowCheckout: allowCheckout
+    orderRetentionDays: orderRetentionDays
     moreSettings: moreSettings
     perInstanceConcurrency: perInstanceConcurrency
     alwaysReadyInstances: alwaysReadyInstances

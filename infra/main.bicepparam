@@ -14,6 +14,9 @@ param clientSecretName = readEnvironmentVariable('PARTNER_CENTER_CLIENT_SECRET_N
 param certificateName = readEnvironmentVariable('PARTNER_CENTER_CERTIFICATE_NAME', 'partner-center-certificate')
 param refreshTokenName = readEnvironmentVariable('PARTNER_CENTER_REFRESH_TOKEN_NAME', 'partner-center-refresh-token')
 
+param allowCheckout = bool(readEnvironmentVariable('CART_ALLOW_CHECKOUT', 'false'))
+param orderRetentionDays = int(readEnvironmentVariable('CART_ORDER_RETENTION_DAYS', '90'))
+
 // A JSON object such as {"CART_MAX_QUANTITY": "500", "CART_REQUIRE_IDEMPOTENCY_KEY": "true"}
 param moreSettings = json(readEnvironmentVariable('CARTS_MORE_SETTINGS', '{}'))
 

@@ -42,6 +42,9 @@ var rotationFailureText = 'refresh token rotation failed: '
 // The warning of cart_core/rotate_refresh_token.py where it fails; the token's age in days comes next.
 var refreshTokenAgeText = 'refresh token age '
 
+// The last line of cart_core/rotate_refresh_token.py where it succeeds.
+var rotatedText = 'refresh token rotated'
+
 // At least three, so that one failed order in a quiet hour wakes nobody. The availability test's own
 // requests would hide what happens to carts.
 var failedRequestsQuery = '''
@@ -59,6 +62,22 @@ var tokenFailureQueryEnd = '''
 var tokenFailureQuery = 'AppTraces | extend Code = extract("(${tokenFailureText}|${rotationFailureText})([a-z_]+)", 2, Message) | where isnotempty(Code)${tokenFailureQueryEnd}'
 
 var refreshTokenAgeQuery = 'AppTraces | where Message contains "${refreshTokenAgeText}" | extend Days = toint(extract("${refreshTokenAgeText}([0-9]+)", 1, Message)) | where Days >= ${refreshTokenAgeDays}'
+
+// No line in two days, which is as far back as these rules look. Not before the app has served for as
+// long: the availability test sees to a request every few minutes.
+var notRotatedQueryStart = 'let Since = toscalar(AppRequests | summarize min(TimeGenerated)); AppTraces | where Message startswith "${rotatedText}"'
+var notRotatedQuery = '${notRotatedQueryStart} | summarize Lines = count() | where Lines == 0 and Since < ago(47h)'
+
+// The line of cart_core/serving.py for each request. One without a cart bought nothing. The last of a
+// cart counts: callers repeat, and mostly settle it themselves.
+var purchaseUnknownQuery = '''
+AppTraces
+| where Message startswith "operation=checkout_cart " or Message startswith "operation=place_order "
+| extend Cart = tolower(extract(" cartId=([^ ]+)", 1, Message))
+| where isnotempty(Cart)
+| summarize arg_max(TimeGenerated, Message) by Cart
+| where Message contains " outcome=unknown " and TimeGenerated < ago(15m)
+'''
 
 // The alert takes two of them, so that a failure of one place alone says nothing.
 var testLocations = [
@@ -171,6 +190,54 @@ resource tokenFailures 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
 }
 
+resource purchaseUnknown 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-purchase-unknown'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: nobody knows whether an order was placed'
+    description: 'The last checkout of a cart ended with outcome unknown, and nobody repeated it for 15 minutes. The dimension Cart is the cart: see docs/runbook.md.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT15M'
+    // The longest that there is: the alert ends with it, settled or not.
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: purchaseUnknownQuery
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'Cart'
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
 resource refreshTokenAge 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (forUser) {
   name: '${prefix}-refresh-token-age'
   location: location
@@ -191,6 +258,44 @@ resource refreshTokenAge 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = i
       allOf: [
         {
           query: refreshTokenAgeQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource notRotated 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (forUser) {
+  name: '${prefix}-refresh-token-not-rotated'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: no sign of the daily renewal of the refresh token'
+    description: 'For 2 days the log has not said that the refresh token was renewed: it fails, or its timer does not run. See docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT1H'
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: notRotatedQuery
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0

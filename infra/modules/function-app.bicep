@@ -67,6 +67,12 @@ param certificateName string
 @description('Required. Name of the refresh token\'s secret in its vault.')
 param refreshTokenName string
 
+@description('Required. Whether carts can be checked out and orders placed.')
+param allowCheckout bool
+
+@description('Required. Days for which records of checkouts and orders count.')
+param orderRetentionDays int
+
 @description('Required. More settings of the app by name; none of them secret.')
 param moreSettings object
 
@@ -97,6 +103,8 @@ var appSettings = {
   AZURE_CLIENT_ID: identityClientId
   KEY_VAULT_URL: keyVaultUrl
   CART_STORE_URL: storeUrl
+  CART_ALLOW_CHECKOUT: allowCheckout ? 'true' : 'false'
+  CART_ORDER_RETENTION_DAYS: string(orderRetentionDays)
 }
 
 var userSettings = {

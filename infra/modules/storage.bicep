@@ -19,14 +19,17 @@ param publicNetworkAccess string
 @description('Required. Workspace that the logs go to.')
 param logAnalyticsId string
 
-// As long as cart_core.exactly_once.RETENTION, counted from a record's last change: what the app
-// still counts on is never deleted.
-var recordDays = 7
+@description('Required. Days for which records of checkouts and orders are kept.')
+param orderRetentionDays int
+
+// As long as cart_core.exactly_once.RETENTION. Days count from a record's last change, here as there:
+// what the app still counts on is never deleted.
+var cartRetentionDays = 7
 
 var softDeleteDays = 7
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
-  // checkov:skip=CKV_AZURE_206: the records live 7 days and count in one region; zones (the default) protect them, a copy in another region that nobody fails over to would not
+  // checkov:skip=CKV_AZURE_206: records count in one region; zones (the default) protect them, a copy in another region that nobody fails over to would not
   // checkov:skip=CKV_AZURE_35: without a virtual network the app has no address to let in; keys are off, so that only the identity's tokens open the account
   // checkov:skip=CKV_AZURE_59: as CKV_AZURE_35; publicNetworkAccess in main.bicep closes it once there are private endpoints
   name: name
@@ -75,14 +78,16 @@ resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@
   }
 }
 
-resource carts 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+resource records 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
   parent: blobs
-  name: 'carts'
+  name: 'records'
   properties: {
     publicAccess: 'None'
   }
 }
 
+// A prefix starts with the container's name, and no filter excludes: a rule for the whole container
+// would delete purchases with the carts. A blob with neither prefix is never deleted.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = {
   parent: account
   name: 'default'
@@ -90,7 +95,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
     policy: {
       rules: [
         {
-          name: 'delete-idempotency-records'
+          name: 'delete-cart-records'
           enabled: true
           type: 'Lifecycle'
           definition: {
@@ -99,13 +104,35 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
                 'blockBlob'
               ]
               prefixMatch: [
-                'carts/'
+                '${records.name}/carts/'
               ]
             }
             actions: {
               baseBlob: {
                 delete: {
-                  daysAfterModificationGreaterThan: recordDays
+                  daysAfterModificationGreaterThan: cartRetentionDays
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-purchase-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${records.name}/purchases/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: orderRetentionDays
                 }
               }
             }
@@ -146,4 +173,4 @@ output blobEndpoint string = account.properties.primaryEndpoints.blob
 output deploymentContainerUrl string = '${account.properties.primaryEndpoints.blob}${deployments.name}'
 
 @description('Address of the container with the idempotency records: the setting CART_STORE_URL.')
-output cartsContainerUrl string = '${account.properties.primaryEndpoints.blob}${carts.name}'
+output recordsContainerUrl string = '${account.properties.primaryEndpoints.blob}${records.name}'

@@ -3,14 +3,18 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from azure.functions.decorators.http import HttpTrigger
 
 from cart_core.cart_answer import CartAnswer, LineItemAnswer
 from cart_core.cart_request import _DETAILS, Cart, LineItem
+from cart_core.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLineAnswer
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
 from cart_core.spelling import wire_names
+from tests.declared import functions
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
@@ -86,13 +90,63 @@ def example(start: str) -> dict[str, object]:
 
 
 def test_the_answer_is_shown_whole() -> None:
-    answer = example("## Answer")
+    answer = example("## Carts")
 
     assert list(answer) == list(wire_names(CartAnswer).values())
     lines = answer["lineItems"]
     assert isinstance(lines, list)
     assert list(lines[0]) == list(wire_names(LineItemAnswer).values())
     CartAnswer.model_validate(answer, context=[])
+
+
+def test_a_checkout_is_shown_whole() -> None:
+    answer = example("## Orders")
+
+    assert list(answer) == list(wire_names(CheckoutAnswer).values())
+    orders = answer["orders"]
+    assert isinstance(orders, list)
+    assert list(orders[0]) == list(wire_names(OrderAnswer).values())
+    assert list(orders[0]["lineItems"][0]) == list(wire_names(OrderLineAnswer).values())
+    CheckoutAnswer.model_validate(answer, context=[])
+
+
+def test_every_status_of_a_checkout_is_there() -> None:
+    told = [names(row[0])[0] for row in table("`status`")]
+
+    assert told == list(get_args(CheckoutAnswer.model_fields["status"].annotation))
+
+
+def test_every_route_is_there() -> None:
+    told = {tuple(names(row[0])[0].split()) for row in table("route")}
+
+    declared = {
+        (method.value, f"/api/{trigger.route}")
+        for function in functions()
+        for trigger in [function.get_trigger()]
+        if isinstance(trigger, HttpTrigger)
+        for method in trigger.methods or ()
+    }
+    assert told == declared
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    ["Created", "Replayed", "In flight", "Unknown, then resumed", "Rejected", "Throttled"],
+)
+def test_every_outcome_has_its_diagram(outcome: str) -> None:
+    diagram = re.search(
+        rf"^{outcome}:\n\n```mermaid\nsequenceDiagram\n(.*?)```", CONTRACT, re.M | re.S
+    )
+
+    assert diagram
+    participants = set(re.findall(r"^\s+(\w+)-{1,2}>>(\w+): \S", diagram[1], re.M))
+    assert {name for pair in participants for name in pair} <= {
+        "Caller",
+        "Function",
+        "Store",
+        "PartnerCenter",
+    }
+    assert diagram[1].count("Function-->>Caller") >= 1
 
 
 def test_the_error_is_shown_as_it_is() -> None:

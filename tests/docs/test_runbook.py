@@ -4,12 +4,14 @@ import inspect
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from cart_core import entra, serving, telemetry
-from cart_core.idempotency import OperationId
+from cart_core.idempotency import PURCHASES, OperationId
 from cart_core.problem import CATALOGUE, Outcome
+from cart_core.record import Record
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
@@ -39,7 +41,7 @@ def test_every_code_that_is_not_the_callers_own_fault_is_there() -> None:
     callers = {
         code
         for code, kind in CATALOGUE.items()
-        if kind.status < 500 and kind.outcome is Outcome.NOT_SENT
+        if kind.status < 500 and kind.outcome is Outcome.NOT_SENT and code != "checkout_disabled"
     }
 
     codes = quoted(column("code"))
@@ -51,7 +53,7 @@ def test_every_alert_is_there() -> None:
     alerts = (ROOT / "infra" / "modules" / "alerts.bicep").read_text("utf-8")
     names = re.findall(r"^  name: '\$\{prefix\}(-[\w-]+)'$", alerts, re.MULTILINE)
 
-    assert len(names) == 4
+    assert len(names) == 6
     assert sorted(cell.partition("`…")[2].partition("`")[0] for cell in column("alert")) == sorted(
         names
     )
@@ -65,7 +67,7 @@ def test_every_number_that_the_app_explains_is_there() -> None:
 
 
 def test_every_metric_is_there_and_no_other() -> None:
-    found = re.findall(r'"((?:carts|partner_center)\.\w+)"', inspect.getsource(telemetry))
+    found = re.findall(r'"((?:carts|partner_center|purchases)\.\w+)"', inspect.getsource(telemetry))
 
     assert sorted(quoted(column("metric"))) == sorted(set(found))
 
@@ -88,22 +90,42 @@ def test_the_line_of_a_request_is_parsed_whole() -> None:
     assert set(re.findall(r"(\w+): (?:string|int|long|bool)", counts)) <= set(fields)
 
 
+@pytest.mark.parametrize("operation", ["create_cart", *sorted(PURCHASES)])
 @pytest.mark.parametrize("key", ["order-1001", "a'b\"c\\d", "x" * 255, "!~"])
-def test_the_line_that_names_a_record_is_right(key: str) -> None:
+def test_the_line_that_names_a_record_is_right(operation: str, key: str) -> None:
     customer = "D6BF25B7-E0A8-4F2D-A31B-97B55CFC774D"
     (block,) = blocks("hashlib")
-    script = block.partition("name=$(")[2].partition(" CUSTOMER-TENANT-ID ORDER-KEY)")[0]
+    script = block.partition("name=$(")[2].partition(" OPERATION CUSTOMER-TENANT-ID KEY)")[0]
 
     told = subprocess.run(
-        ["/bin/sh", "-c", f'{script} "$1" "$2"', "sh", customer, key],
+        ["/bin/sh", "-c", f'{script} "$1" "$2" "$3"', "sh", operation, customer, key],
         capture_output=True,
         text=True,
         check=True,
         timeout=30,
     )
 
-    name = OperationId("create_cart", customer.lower(), None, key).record_name()
+    name = OperationId(operation, customer.lower(), None, key).record_name()
     assert told.stdout == f"{name}\n"
+
+
+def test_every_state_of_a_record_is_there() -> None:
+    states = get_args(Record.model_fields["state"].annotation)
+
+    assert sorted(quoted([c for c in column("`state`") if c != "no such blob"])) == sorted(states)
+
+
+def test_every_end_of_a_purchase_that_takes_a_person_is_there() -> None:
+    (told,) = re.findall(r"\n## A purchase\n(.*?)\n## ", RUNBOOK, re.DOTALL)
+    rows = told.partition("| answer to a checkout or order |")[2].partition("\n\n")[0]
+
+    for ending in ("cart_not_orderable", "checkout_failed", "checkout_disabled"):
+        assert ending in CATALOGUE
+        assert f" `{ending}` |" in rows
+    for status, warning in (("partial", None), ("ordered", "orders_not_retrieved")):
+        assert f"| 201 `{status}`" in rows
+        assert f'"{status}"' in SOURCES
+        assert warning is None or (f"`{warning}`" in rows and f'"{warning}"' in SOURCES)
 
 
 def test_every_link_leads_somewhere() -> None:

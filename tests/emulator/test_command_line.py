@@ -1,6 +1,7 @@
 """`python -m emulator`, as a person or a Makefile starts it."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_demo_shows_a_cart_and_succeeds() -> None:
+def test_the_demo_shows_the_life_of_a_cart_and_succeeds() -> None:
     with started("demo") as process:
         shown, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, ""), shown
@@ -37,7 +38,11 @@ def test_the_demo_shows_a_cart_and_succeeds() -> None:
     assert '"CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"' in shown
     assert '"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"' in shown
     assert "authorization: Bearer eyJ" in shown
-    assert "Carts that exist: 1." in shown
+    assert [line.partition(" ")[2] for line in shown.splitlines() if "== Answer" in line] == [
+        f"Answer: {status}" for status in ("201 Created", "200 OK", "200 OK", "201 Created")
+    ]
+    assert "partner_center 4." in shown
+    assert re.search(r"^Order \w+: 3 x A_sample_Azure_RI\.$", shown, re.M)
     assert max(map(len, shown.split())) < 150  # no token in full
 
 

@@ -28,6 +28,9 @@ from emulator.journal import Arrival
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 ITEM = "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
 MARKER = "a-marker-in-the-friendly-name"
+USER = "megan.bowen@a-customer.example"
+"""The customer's user who gets the licences: nothing that comes out may name them."""
+FOR_USER = {"x-ms-customeruser-upn": USER}
 FUNCTION_KEY = "planted-function-key-Zx81"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _JWT = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
@@ -72,11 +75,35 @@ class Chain:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Post a cart with the function key; bytes and str go out as they are."""
-        content = body if isinstance(body, bytes | str) else json.dumps(body or cart())
-        given = {"x-functions-key": FUNCTION_KEY, "Content-Type": "application/json"}
-        return self.send(
-            "POST", f"/api/customers/{customer}/carts", {**given, **(headers or {})}, content
-        )
+        body = body if isinstance(body, bytes | str) else body or cart()
+        return self.ask("POST", "carts", body, customer=customer, headers=headers)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        customer: str = CUSTOMER,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Ask for something of a customer with the function key; bytes and str go out as are."""
+        given = {"x-functions-key": FUNCTION_KEY}
+        content: bytes | str = b""
+        if body is not None:
+            given["Content-Type"] = "application/json"
+            content = body if isinstance(body, bytes | str) else json.dumps(body)
+        path = f"/api/customers/{customer}/{path}"
+        return self.send(method, path, {**given, **(headers or {})}, content)
+
+    def check_out(self, cart_id: str, **how: Any) -> httpx.Response:
+        """Buy a cart."""
+        return self.ask("POST", f"carts/{cart_id}/checkout", **how)
+
+    def order(self, key: str | None, body: Any = None, **how: Any) -> httpx.Response:
+        """Place an order under a key."""
+        headers = {**({"Idempotency-Key": key} if key else {}), **how.pop("headers", {})}
+        return self.ask("POST", "orders", body or cart(), headers=headers, **how)
 
     def send(
         self,
@@ -132,9 +159,9 @@ class Chain:
         """What came out that must not: each secret's place and first characters."""
         self._note()
         output = self.output()
-        found = [f"log: {text[:12]}" for text in _found(self._secrets | {MARKER}, output)]
+        found = [f"log: {text[:12]}" for text in _found(self._secrets | {MARKER, USER}, output)]
         for status, answer in self._answers:
-            hidden = self._secrets | ({MARKER} if status >= 400 else set())
+            hidden = self._secrets | {USER} | ({MARKER} if status >= 400 else set())
             found += [f"answer {status}: {text[:12]}" for text in _found(hidden, answer)]
         return found
 
@@ -199,6 +226,18 @@ def hasty_app(directory: Path, try_timeout: float = 60.0) -> Path:
     )
 
 
+def brisk_app(directory: Path) -> Path:
+    """The real app with hardly a pause between its tries, and before it checks out again."""
+    return patched_app(
+        directory,
+        "from cart_core import checkout_procedure, forwarding",
+        "assert len(checkout_procedure.PAUSES) == 5",
+        "checkout_procedure.PAUSES = (0.01,) * 5",
+        "assert forwarding.BACKOFF_FIRST",
+        "forwarding.BACKOFF_FIRST = 0.01",
+    )
+
+
 @contextmanager
 def started(app_dir: Path = ROOT, **settings: str | None) -> Iterator[Chain]:
     """A cloud of its own and a process in it; `settings` change its environment (None drops one).
@@ -258,6 +297,8 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
         "retryable",
         "outcome",
         "partnerCenter",
+        "cart",
+        "orderErrors",
     ]
     assert document["status"] == answer.status_code
     assert document["title"]

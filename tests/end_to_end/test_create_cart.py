@@ -108,6 +108,7 @@ def test_the_documented_sample(chain: Chain) -> None:
                 "attestationAccepted": None,
                 "pricing": None,
                 "purchaseCommitment": None,
+                "purchaseSystem": None,
                 "error": None,
             }
         ],

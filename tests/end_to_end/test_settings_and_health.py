@@ -36,6 +36,8 @@ WRONG = {
     "CART_MAX_BODY_BYTES": "planted-bytes",
     "CART_MAX_QUANTITY": "planted-quantity",
     "CART_UNKNOWN_MEMBERS": "planted-members",
+    "CART_ALLOW_CHECKOUT": "planted-permission",
+    "CART_ORDER_RETENTION_DAYS": "planted-days",
 }
 
 

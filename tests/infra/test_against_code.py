@@ -8,15 +8,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, get_args
+from urllib.parse import quote
 
 import azure.functions as func
 import pytest
 import yaml
+from annotated_types import Ge, Le
 
-from cart_core import health
+from cart_core import composition, health, serving
 from cart_core.azure_functions import serve
+from cart_core.blob_store import _blob
 from cart_core.exactly_once import RETENTION
-from cart_core.problem import CATALOGUE
+from cart_core.http import Call, Request, Response
+from cart_core.idempotency import CARTS_PREFIX, PURCHASES, PURCHASES_PREFIX, OperationId
+from cart_core.problem import CATALOGUE, Problem
 from cart_core.rotate_refresh_token import LIFETIME, RotateRefreshToken
 from cart_core.settings import CLOUDS, InvalidSettings, Settings
 from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
@@ -65,13 +70,15 @@ VALUES = {
     "identityClientId": "00000000-0000-0000-0000-000000000003",
     "keyVaultUrl": "https://kv-carts-0a1b2c3d4e5f6.vault.azure.net/",
     "refreshTokenVaultUrl": "https://kv-crt-0a1b2c3d4e5f6.vault.azure.net/",
-    "storeUrl": "https://stcarts0a1b2c3d4e5f6.blob.core.windows.net/carts",
+    "storeUrl": "https://stcarts0a1b2c3d4e5f6.blob.core.windows.net/records",
     "partnerCloud": "global",
     "clientSecretName": "partner-center-client-secret",
     "certificateName": "partner-center-certificate",
     "refreshTokenName": "partner-center-refresh-token",
+    "allowCheckout ? 'true' : 'false'": "false",
+    "string(orderRetentionDays)": "90",
 }
-"""What a deployment hands to function-app.bicep."""
+"""What a deployment hands to function-app.bicep, by the expression that a setting is made of."""
 
 
 def settings_of(variable: str) -> dict[str, Any]:
@@ -149,6 +156,24 @@ def test_parameters_have_the_choices_and_defaults_of_their_settings(
     assert settings_of("appSettings")[alias] == Expression(parameter)
 
 
+def test_nothing_can_be_bought_unless_the_deployment_says_so() -> None:
+    declared = one(MAIN, "allowCheckout")
+
+    assert declared.value is Settings.model_fields["allow_checkout"].default is False
+    assert one(MAIN, "functionApp").value["params"]["allowCheckout"] == Expression("allowCheckout")
+    chosen = settings_of("appSettings")["CART_ALLOW_CHECKOUT"].text
+    assert chosen == "allowCheckout ? 'true' : 'false'"
+    for text, allowed in (("true", True), ("false", False)):
+        given = {
+            "PARTNER_CENTER_TENANT_ID": VALUES["partnerTenantId"],
+            "PARTNER_CENTER_CLIENT_ID": VALUES["partnerClientId"],
+            "AZURE_CLIENT_ID": VALUES["identityClientId"],
+            "KEY_VAULT_URL": VALUES["keyVaultUrl"],
+            "CART_ALLOW_CHECKOUT": text,
+        }
+        assert Settings.read(given).allow_checkout is allowed
+
+
 def test_the_site_has_nothing_that_the_plan_rejects() -> None:
     assert not site()["siteConfig"].keys() & REJECTED_SITE_CONFIG
     plan = one(FUNCTION_APP, "plan").value
@@ -201,18 +226,78 @@ def test_an_instance_takes_no_more_requests_than_app_and_host_do() -> None:
     assert declared <= host["maxConcurrentRequests"]
 
 
-def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
+def lifecycle_rules() -> dict[str, dict[str, Any]]:
+    """The definitions of the rules that delete blobs, by name."""
     policy = one(STORAGE, "lifecycle").value["properties"]["policy"]
-    container = one(STORAGE, "carts").value["name"]
-    (rule,) = policy["rules"]
+    assert all(rule["enabled"] and rule["type"] == "Lifecycle" for rule in policy["rules"])
+    return {rule["name"]: rule["definition"] for rule in policy["rules"]}
 
-    assert one(STORAGE, "recordDays").value == RETENTION.days
-    assert rule["enabled"] is True
-    assert rule["definition"]["filters"]["prefixMatch"] == [f"{container}/"]
-    assert rule["definition"]["actions"] == {
-        "baseBlob": {"delete": {"daysAfterModificationGreaterThan": Expression("recordDays")}}
+
+def rules_for(blob: str, container: str = "records") -> list[str]:
+    """The rules that delete a blob: by a prefix of the container's name and the blob's."""
+    return [
+        name
+        for name, definition in lifecycle_rules().items()
+        for prefix in definition["filters"]["prefixMatch"]
+        if f"{container}/{blob}".startswith(prefix.replace("${records.name}", "records"))
+    ]
+
+
+@pytest.mark.parametrize("operation", ["create_cart", *sorted(PURCHASES)])
+def test_the_rule_for_its_kind_deletes_a_record_and_no_other_does(operation: str) -> None:
+    own = "delete-purchase-records" if operation in PURCHASES else "delete-cart-records"
+
+    for key in range(100):  # names of all first digits
+        name = OperationId(operation, VALUES["partnerTenantId"], None, str(key)).record_name()
+        assert rules_for(_blob(name)) == [own]
+        assert rules_for(_blob(name.rpartition("/")[2])) == []
+        assert rules_for(_blob(name), container="deployments") == []
+
+
+def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
+    days = {
+        name: definition["actions"]["baseBlob"]["delete"]
+        for name, definition in lifecycle_rules().items()
     }
-    assert one(STORAGE, "cartsContainerUrl").value.endswith("${carts.name}")
+
+    assert days == {
+        "delete-cart-records": {
+            "daysAfterModificationGreaterThan": Expression("cartRetentionDays")
+        },
+        "delete-purchase-records": {
+            "daysAfterModificationGreaterThan": Expression("orderRetentionDays")
+        },
+    }
+    assert all(
+        definition["actions"].keys() == {"baseBlob"} for definition in lifecycle_rules().values()
+    )
+    prefixes = [rule["filters"]["prefixMatch"] for rule in lifecycle_rules().values()]
+    assert prefixes == [
+        [f"${{records.name}}/{CARTS_PREFIX}"],
+        [f"${{records.name}}/{PURCHASES_PREFIX}"],
+    ]
+    assert one(STORAGE, "cartRetentionDays").value == RETENTION.days
+    assert one(STORAGE, "records").value["name"] == "records"
+    assert one(STORAGE, "recordsContainerUrl").value.endswith("${records.name}")
+    assert one(MAIN, "functionApp").value["params"]["storeUrl"] == Expression(
+        "storage.outputs.recordsContainerUrl"
+    )
+
+
+def test_app_and_storage_keep_purchases_for_the_same_time() -> None:
+    declared = one(MAIN, "orderRetentionDays")
+    info = Settings.model_fields["order_retention_days"]
+
+    assert declared.value == info.default
+    shortest, longest = declared.decorators["minValue"], declared.decorators["maxValue"]
+    assert info.metadata == [Ge(shortest), Le(longest)]
+    assert shortest >= RETENTION.days
+    for module in ("storage", "functionApp"):
+        params = one(MAIN, module).value["params"]
+        assert params["orderRetentionDays"] == Expression("orderRetentionDays")
+    assert settings_of("appSettings")["CART_ORDER_RETENTION_DAYS"] == Expression(
+        "string(orderRetentionDays)"
+    )
 
 
 def test_health_is_asked_where_it_is_and_for_what_it_answers() -> None:
@@ -294,6 +379,111 @@ def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptur
     assert read_by_alert("refreshTokenAgeQuery", aged) == "12"
     assert read_by_alert("refreshTokenAgeQuery", refused) is None
     assert one(ALERTS, "refreshTokenAge").condition == "(forUser)"
+
+
+class VaultOfToday(VaultOfOldToken):
+    """It can be written."""
+
+    value = "a token"
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        return dict.fromkeys(names, self.value)
+
+    def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
+        self.value = value
+
+    def disable_older(self, name: str, kept: int) -> None:
+        pass
+
+
+class GrantedExchange:
+    """Entra issues a new refresh token."""
+
+    rotated_refresh_token = "another token"
+
+    def fetch(self) -> AccessToken:
+        return AccessToken("an access token", 0)
+
+
+def test_the_alert_on_a_timer_that_does_not_run_misses_the_line_of_every_renewal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rotate = RotateRefreshToken("name", VaultOfToday(), GrantedExchange, clock=lambda: 0)
+
+    with caplog.at_level(logging.INFO):
+        rotate()
+
+    (record,) = caplog.records
+    assert record.getMessage() == one(ALERTS, "rotatedText").value
+    query = one(ALERTS, "notRotatedQueryStart").value + one(ALERTS, "notRotatedQuery").value
+    assert 'AppTraces | where Message startswith "${rotatedText}"' in query
+    assert query.endswith("| summarize Lines = count() | where Lines == 0 and Since < ago(47h)")
+    alert = one(ALERTS, "notRotated")
+    assert alert.condition == "(forUser)"
+    assert alert.value["properties"]["windowSize"] == "P2D"
+    assert 'schedule="0 0 3 * * *"' in (ROOT / "function_app.py").read_text()
+
+
+IN_DOUBT = " outcome=unknown "
+
+
+async def line_of(
+    operation: str, problem: str | None, cart_id: str | None, caplog: pytest.LogCaptureFixture
+) -> str:
+    """What a request leaves in the log."""
+
+    async def run(request: Request, call: Call) -> Response:
+        call.cart_id = cart_id
+        if problem:
+            raise Problem(problem, "For a reason.")
+        return Response(201, {})
+
+    run.__name__ = operation
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        await serving.answer(run, Request({}, {}, b""), VALUES["partnerClientId"])
+    (record,) = caplog.records
+    return record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("operation", "problem", "cart_id", "in_doubt"),
+    [
+        *product(sorted(PURCHASES), ["partner_center_timeout"], ["a cart"], [True]),
+        *product(sorted(PURCHASES), ["partner_center_timeout"], [None], [None]),
+        *product(sorted(PURCHASES), ["partner_center_conflict", None], ["a cart"], [False]),
+        *product(["create_cart", "get_cart"], ["partner_center_timeout"], ["a cart"], [None]),
+    ],
+)
+async def test_the_alert_on_purchases_reads_the_line_of_a_request(
+    operation: str,
+    problem: str | None,
+    cart_id: str | None,
+    in_doubt: bool | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """None: the line says nothing of a purchase."""
+    query = one(ALERTS, "purchaseUnknownQuery").value
+    starts = re.findall(r'Message startswith "([^"]+)"', query)
+    cart = re.search(r'extend Cart = tolower\(extract\("([^"]+)", 1, Message\)\)', query)
+    assert cart
+    assert f'where Message contains "{IN_DOUBT}" and TimeGenerated < ago(15m)' in query
+    line = await line_of(operation, problem, cart_id, caplog)
+
+    taken = line.startswith(tuple(starts)) and re.search(cart[1], line)
+    assert (IN_DOUBT in line if taken else None) is in_doubt
+    assert not taken or taken[1] == quote(cart_id or "", safe="")
+
+
+def test_the_alert_on_purchases_knows_their_names_and_looks_at_the_last_line_of_each_cart() -> None:
+    query = one(ALERTS, "purchaseUnknownQuery").value
+
+    assert set(re.findall(r'startswith "operation=(\w+) "', query)) == PURCHASES
+    for name in PURCHASES:
+        assert getattr(composition, name).__name__ == name
+    assert "summarize arg_max(TimeGenerated, Message) by Cart" in query
+    (condition,) = one(ALERTS, "purchaseUnknown").value["properties"]["criteria"]["allOf"]
+    assert [each["name"] for each in condition["dimensions"]] == ["Cart"]
 
 
 def test_the_alert_on_the_refresh_token_leaves_time_to_act() -> None:

@@ -1,5 +1,6 @@
 """Rules that every template keeps: described, without secrets, least privilege, names that fit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_every_file_says_what_it_is(path: Path) -> None:
 
 FUNCTIONS = {
     *("empty", "environment", "guid", "items", "subscription", "subscriptionResourceId"),
-    *("tenant", "uniqueString", "union"),
+    *("string", "tenant", "uniqueString", "union"),
 }
 """The functions of Bicep that the templates use."""
 
@@ -260,13 +261,31 @@ def test_every_alert_goes_to_the_group() -> None:
     assert {each.value["name"] for each in alerts} == {
         "${prefix}-5xx",
         "${prefix}-token-failures",
+        "${prefix}-purchase-unknown",
         "${prefix}-refresh-token-age",
+        "${prefix}-refresh-token-not-rotated",
         "${prefix}-unavailable",
     }
     for each in alerts:
         actions = each.value["properties"]["actions"]
         group = Expression("actionGroup.id")
         assert actions in ({"actionGroups": [group]}, [{"actionGroupId": group}])
+
+
+def test_log_alerts_look_at_windows_that_azure_takes() -> None:
+    """Not as far back as one likes: two days are the most, and for one period only."""
+    windows = ["PT5M", "PT10M", "PT15M", "PT30M", "PT45M"]
+    windows += [*(f"PT{hours}H" for hours in range(1, 7)), "P1D", "P2D"]
+    rules = [each for _, each in RESOURCES if "/scheduledQueryRules@" in each.of]
+
+    assert len(rules) == 5
+    for each in rules:
+        properties = each.value["properties"]
+        (condition,) = properties["criteria"]["allOf"]
+        every, window = properties["evaluationFrequency"], properties["windowSize"]
+        assert windows.index(every) <= windows.index(window), each.name
+        assert "overrideQueryTimeRange" not in properties
+        assert condition["failingPeriods"]["numberOfEvaluationPeriods"] == 1
 
 
 def test_the_parameter_file_sets_what_there_is_with_the_same_defaults() -> None:
@@ -276,8 +295,10 @@ def test_the_parameter_file_sets_what_there_is_with_the_same_defaults() -> None:
     assert [name for name, _ in lines] == list(parameters)
     for name, expression in lines:
         read_as = re.fullmatch(
-            r"(?:int\(|json\()?readEnvironmentVariable\('[A-Z_]+'(?:, '(.*)')?\)+", expression
+            r"(?:bool\(|int\(|json\()?readEnvironmentVariable\('[A-Z_]+'(?:, '(.*)')?\)+",
+            expression,
         )
         assert read_as, name
         default = parameters[name].value
-        assert read_as[1] == (None if default is None else str(default)), name
+        shown = json.dumps(default) if isinstance(default, bool | int) else default
+        assert read_as[1] == (None if shown is None else str(shown)), name

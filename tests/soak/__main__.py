@@ -1,6 +1,7 @@
 """`python -m tests.soak [--no-dedup]`: three processes, a lot of trouble, one cart for each key.
 
-SOAK_KEYS says how many keys (default 500), SOAK_SEED repeats a soak's dice.
+Every other key is one of an order, and what is in its cart is bought once. SOAK_KEYS says how many
+keys (default 500), SOAK_SEED repeats a soak's dice.
 """
 
 import argparse
@@ -23,12 +24,20 @@ def main() -> int:
         action="store_true",
         help="a Partner Center that makes a cart for each request, repeated or not",
     )
+    parser.add_argument(
+        "--repeat-checkout",
+        action=argparse.BooleanOptionalAction,
+        help="whether Partner Center answers the checkout of an ordered cart again; else the dice",
+    )
     parser.add_argument("--logs", type=Path, help="a directory to keep the processes' logs in")
     options = parser.parse_args()
+    seed = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
+    repeats = options.repeat_checkout
     plan = Plan(
         keys=int(os.environ.get("SOAK_KEYS") or 500),
-        seed=int(os.environ.get("SOAK_SEED") or random.randrange(10**6)),
+        seed=seed,
         deduplicate=not options.no_dedup,
+        repeat_checkout=random.Random(seed).random() < 0.5 if repeats is None else repeats,
     )
     print(f"{plan.keys} keys, seed {plan.seed} ...", file=sys.stderr)
     with Azurite() as azurite:

@@ -5,18 +5,25 @@ import json
 import random
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 
 from tests.soak.fleet import Fleet, Process
-from tests.soak.scenario import Delivery
+from tests.soak.scenario import Delivery, Order
 
 _PAUSE: Final = (0.1, 0.6)
 """Seconds before the next try where the answer names none."""
 
 _ANSWER_SECONDS: Final = 30.0
+
+_LOOK_SECONDS: Final = 0.05
+"""Between looks at whether there is a cart to check out."""
+
+_GOES_ON: Final = ("partial", "checkout_failed")
+"""Answers after which the same request, repeated, buys what was not bought yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +44,22 @@ class Try:
             return "connection lost"
         if self.status != 201:
             return str(self.body.get("code"))
-        return "replayed" if "Idempotent-Replayed" in self.headers else "created"
+        if "Idempotent-Replayed" in self.headers:
+            return "replayed"
+        return self.purchase or "created"
+
+    @property
+    def purchase(self) -> str | None:
+        """The status of what was bought, where it answers with that."""
+        bought = self.status == 201 and "cartId" in self.body
+        return str(self.body["status"]) if bought else None
 
     @property
     def cart_id(self) -> str | None:
         """The cart that it answers with."""
-        return str(self.body.get("id")) if self.status == 201 else None
+        if self.status != 201:
+            return None
+        return str(self.body["cartId"] if self.purchase else self.body["id"])
 
     @property
     def unrecorded(self) -> bool:
@@ -53,7 +70,7 @@ class Try:
     @property
     def retryable(self) -> bool:
         """Whether the caller may try again, and should: a defect would not go away."""
-        if self.status is None:
+        if self.status is None or self.code in _GOES_ON:
             return True
         return self.body.get("retryable") is True and self.code != "internal_error"
 
@@ -63,26 +80,37 @@ class Delivered:
     """A delivery and how it went."""
 
     delivery: Delivery
+    cart_id: str | None = None
+    """The cart to check out, where that is what it is for."""
     tries: list[Try] = field(default_factory=list)
 
 
 class Caller:
     """Hands over deliveries, to any process, several at once.
 
-    `patience` is how many seconds from now on it goes on repeating.
+    `cart_written_down` tells which cart is to be bought for an order. `patience` is how many
+    seconds it goes on repeating, from the first one on that is handed over.
     """
 
     def __init__(
-        self, fleet: Fleet, function_key: str, dice: random.Random, patience: float
+        self,
+        fleet: Fleet,
+        function_key: str,
+        cart_written_down: Callable[[Order], str | None],
+        dice: random.Random,
+        patience: float,
     ) -> None:
         self._fleet = fleet
         self._function_key = function_key
+        self._cart_written_down = cart_written_down
         self._dice = dice
-        self._until = time.monotonic() + patience
+        self._patience = patience
+        self._until = 0.0
         self._sealed: dict[str, asyncio.Event] = {}
 
     async def hand_over(self, deliveries: list[Delivery], lanes: int) -> list[Delivered]:
         """All of them in this order, each until it has a final answer or gave up."""
+        self._until = time.monotonic() + self._patience
         waiting = iter(deliveries)
         done: list[Delivered] = []
 
@@ -105,21 +133,34 @@ class Caller:
     async def _deliver(self, session: aiohttp.ClientSession, delivered: Delivered) -> None:
         delivery = delivered.delivery
         sealed = self._sealed.setdefault(delivery.order.key, asyncio.Event())
-        if delivery.changed:
+        if delivery.kind == "changed":
             # Before that, nothing may have come of the true order, and the key would be free.
             await sealed.wait()
+        if delivery.kind == "checkout":
+            # Where Partner Center makes too many carts, a checkout of any other would buy twice.
+            delivered.cart_id = await self._cart(delivery.order)
         while True:
-            answer = await self._try(session, delivery)
+            answer = await self._try(session, delivery, delivered.cart_id)
             delivered.tries.append(answer)
-            if _seals(answer):
+            if delivery.kind == "true" and _seals(answer):
                 sealed.set()
             if not answer.retryable or time.monotonic() > self._until:
                 break
             pause = answer.headers.get("Retry-After") or self._dice.uniform(*_PAUSE)
             await asyncio.sleep(float(pause))
-        sealed.set()
+        if delivery.kind == "true":
+            sealed.set()
 
-    async def _try(self, session: aiohttp.ClientSession, delivery: Delivery) -> Try:
+    async def _cart(self, order: Order) -> str | None:
+        while time.monotonic() < self._until:
+            if cart_id := self._cart_written_down(order):
+                return cart_id
+            await asyncio.sleep(_LOOK_SECONDS)
+        return None
+
+    async def _try(
+        self, session: aiohttp.ClientSession, delivery: Delivery, cart_id: str | None
+    ) -> Try:
         process = self._fleet.any(self._dice)
         correlation_id = str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
         headers = {
@@ -130,7 +171,9 @@ class Caller:
         }
         try:
             async with session.post(
-                process.function.url + delivery.path, headers=headers, data=delivery.body()
+                process.function.url + delivery.path(cart_id),
+                headers=headers,
+                data=delivery.body(),
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError):

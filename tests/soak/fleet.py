@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,8 +53,7 @@ class Fleet:
 
     async def torment(self, dice: random.Random, enough: asyncio.Event) -> None:
         """Kills a process now and then and starts it again, until it is enough."""
-        while not enough.is_set():
-            await asyncio.sleep(dice.uniform(*_LIVES))
+        while not await over(enough, dice.uniform(*_LIVES)):
             slot = dice.randrange(len(self._running))
             process = self._running[slot]
             process.killed = time.time()
@@ -65,6 +65,14 @@ class Fleet:
     def _bury(self, process: Process) -> None:
         self.logs.append(process.function.output())
         process.function.__exit__(None, None, None)
+
+
+async def over(enough: asyncio.Event, seconds: float) -> bool:
+    """Whether it is enough, now or within some seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await enough.wait()
+    return enough.is_set()
 
 
 async def _start(environment: Mapping[str, str]) -> Process:

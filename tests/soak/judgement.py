@@ -1,16 +1,18 @@
 """What a soak proves: each function names what is wrong, and nothing where all is right."""
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from cart_core.idempotency import fingerprint
+from cart_core.idempotency import OperationId, fingerprint
 from cart_core.record import Record
 from emulator.journal import Arrival
 from tests.soak.caller import Delivered, Try
-from tests.soak.ledger import SoakCloud, blob_of, key_of
+from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
 from tests.soak.scenario import Order
 
 _RETRYABLE: Final = {
@@ -36,6 +38,9 @@ UNEXPLAINED: Final = "UNEXPLAINED"
 _REFUSED: Final = (409, 429)
 """Statuses with which Partner Center says that it made no cart."""
 
+_ANSWERED: Final = (400, 409, 429)
+"""Statuses with which Partner Center says that this checkout did nothing, whatever others did."""
+
 _UNEXPECTED: Final = re.compile(r"unexpected \w+, correlation id .*\n(?:  .*\n)*")
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
@@ -47,50 +52,122 @@ def wrong_answers(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[
         for answer in each.tries:
             for flaw in _flaws(each, answer, cloud):
                 yield f"{each.delivery.order.key}: {flaw} ({answer.correlation_id})"
-        final = each.tries[-1].status
-        if final != (422 if each.delivery.changed else 201):
-            yield f"{each.delivery.order.key}: after {len(each.tries)} tries still {final}"
+        final = each.tries[-1]
+        if final.status != (422 if each.delivery.kind == "changed" else 201) or final.retryable:
+            yield f"{each.delivery.order.key}: after {len(each.tries)} tries still {final.code}"
 
 
 def _flaws(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator[str]:
+    order = each.delivery.order
     if answer.status is None:
         if answer.process.killed is None or answer.process.killed > answer.ended:
             yield "a connection was lost to a process that lived"
-    elif each.delivery.changed:
-        allowed = {"idempotency_key_reused": 422, "store_unavailable": 503}
-        if allowed.get(answer.code) != answer.status:
+    elif each.delivery.kind == "changed":
+        # In progress: the store took so long to say anything that no time was left.
+        unknown = {"store_unavailable": 503, "operation_in_progress": 503}
+        if (unknown | {"idempotency_key_reused": 422}).get(answer.code) != answer.status:
             yield f"a changed cart was answered {answer.status} {answer.code}"
+    elif answer.code == "checkout_failed":
+        if answer.status != 422 or order.hitch != "whole" or not answer.body["orderErrors"]:
+            yield "nothing was bought of a good cart"
     elif answer.status != 201:
         if not answer.retryable or _RETRYABLE.get(answer.code) != answer.status:
             yield f"a good order was answered {answer.status} {answer.code}"
     else:
-        order = each.delivery.order
         kept = cloud.carts.get(answer.cart_id or "")
-        told = answer.body["lineItems"][0]
         if not kept or key_of(kept.document) != order.key:
             yield f"the cart {answer.cart_id} is not the order's"
-        if (told["friendlyName"], told["quantity"]) != (order.key, order.quantity):
-            yield "the answer tells of another order"
+        elif bool(answer.purchase) != order.buys:
+            yield "the answer is of another operation"
+        elif order.buys:
+            yield from _flaws_of_purchase(answer, order, cloud)
+        else:
+            told = answer.body["lineItems"][0]
+            if (told["friendlyName"], told["quantity"]) != (order.key, order.quantity):
+                yield "the answer tells of another order"
+            if answer.headers.get("MS-RequestId") not in kept.request_ids:
+                yield "the answer quotes another MS-RequestId than the one that made the cart"
         if answer.body["customerId"] != order.customer_id:
             yield "the answer tells of another customer"
-        if kept and answer.headers.get("MS-RequestId") not in kept.request_ids:
-            yield "the answer quotes another MS-RequestId than the one that made the cart"
+
+
+def _flaws_of_purchase(answer: Try, order: Order, cloud: SoakCloud) -> Iterator[str]:
+    bought = {name: kept for name, kept in cloud.orders.items() if kept.cart_id == answer.cart_id}
+    told = {each["id"]: each for each in answer.body["orders"]}
+    if answer.purchase == "completed" and told.keys() != bought.keys():
+        yield "the answer names other orders than were made"
+    if answer.purchase == "partial" and not (
+        order.hitch == "part" and len(told) == 1 and answer.body["orderErrors"]
+    ):
+        yield "a part was bought of a good cart"
+    if answer.purchase == "ordered":
+        warned = any(each["code"] == "orders_not_retrieved" for each in answer.body["warnings"])
+        refused = any(
+            call.status in (400, 409)
+            for call in cloud.ledger.calls
+            if purpose(call) == "check_out" and cart_of(call) == answer.cart_id
+        )
+        known = 1 if order.hitch == "part" else 0  # from a partial answer before
+        # The same MS-RequestId gets the same answer, and so did what was ordered in whole later.
+        refused = refused or (order.hitch == "whole" and cloud.partner_center.deduplicate)
+        if len(told) > known or not warned or not refused:
+            yield "the answer keeps orders to itself that were told"
+    for name, each in told.items():
+        line = each["lineItems"][0]
+        if (line["friendlyName"], line["quantity"]) != (order.key, order.quantity):
+            yield "the answer tells of another order"
+        if name not in bought:
+            yield "the answer names an order of something else"
+        elif answer.purchase != "ordered" and (
+            answer.headers.get("MS-RequestId") not in bought[name].request_ids
+        ):
+            yield "the answer quotes another MS-RequestId than one that was told of the order"
 
 
 def disagreements(delivered: Iterable[Delivered], *, deduplicated: bool) -> Iterator[str]:
     """Orders that were answered with more than one cart.
 
     Where Partner Center does not know repeated requests, an answer that warns of being unrecorded
-    may be the only one with its cart.
+    may be the only one with its cart, but never where a cart was bought.
     """
     told: defaultdict[str, set[str]] = defaultdict(set)
     for each in delivered:
         for answer in each.tries:
-            if answer.cart_id and (deduplicated or not answer.unrecorded):
+            if answer.cart_id and (deduplicated or answer.purchase or not answer.unrecorded):
                 told[each.delivery.order.key].add(answer.cart_id)
     for key, ids in told.items():
         if len(ids) > 1:
             yield f"{key}: answered with {len(ids)} carts"
+
+
+def false_comfort(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
+    """Callers who were told that nothing came of an operation when something had come of it.
+
+    They might use another key next. Where Partner Center said itself that it bought nothing, an
+    earlier checkout may be under way still.
+    """
+    runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
+    first: dict[OperationId, float] = {}
+    for made in (cloud.carts, cloud.orders):
+        for name, call in made.made_by.items():
+            delivery = runs[call.headers["ms-correlationid"]].delivery
+            if delivery.order.buys == (purpose(call) == "check_out"):
+                operation = delivery.operation(cart_of(call))
+                at = made.made_at[name]
+                first[operation] = min(at, first.get(operation, at))
+    for each in delivered:
+        at = first.get(each.delivery.operation(each.cart_id), math.inf)
+        for answer in each.tries:
+            if (
+                each.delivery.kind != "changed"
+                and not each.delivery.order.hitch
+                and answer.body.get("outcome") in ("rejected", "not_sent")
+                and at < answer.ended
+            ):
+                yield (
+                    f"{each.delivery.order.key}: {answer.code} denies what was done"
+                    f" ({answer.correlation_id})"
+                )
 
 
 def wrong_carts(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
@@ -107,61 +184,181 @@ def wrong_carts(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
 
 
 def wrong_requests(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
-    """Keys that went out with two carts, or under an id that was not next.
+    """Keys that went out with two carts, or under a new id where the one before may have worked.
 
     A new MS-RequestId is right only when all calls under the one before were refused.
     """
-    calls = cloud.calls_by_key()
+    calls = cloud.creations()
     for order in orders:
         sent = calls.get(order.key, [])
         if len({call.body for call in sent}) > 1:
             yield f"{order.key}: two different carts were sent"
-            continue
-        mark = fingerprint(json.loads(sent[0].body)) if sent else None
-        ids = list(dict.fromkeys(call.headers["ms-requestid"] for call in sent))
-        epochs = range(len(ids) + 50)  # a release may follow a run that sent nothing
-        known = [order.operation.request_id("cart", mark or "", epoch) for epoch in epochs]
-        places = [known.index(each) if each in known else -1 for each in ids]
-        if -1 in places or places != sorted(places):
-            yield f"{order.key}: MS-RequestIds of the epochs {places}"
         for call in sent:
-            if call.headers["ms-requestid"] != ids[-1] and call.status not in _REFUSED:
+            newest = sent[-1].headers["ms-requestid"]
+            if call.headers["ms-requestid"] != newest and call.status not in _REFUSED:
                 yield f"{order.key}: a new MS-RequestId after a call that ended {call.status}"
 
 
-def wrong_blobs(
-    orders: Iterable[Order], cloud: SoakCloud, blobs: Mapping[str, bytes]
+def wrong_purchases(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
+    """Money spent on what nobody ordered, or twice, or not at all."""
+    wanted = {order.key: order for order in orders}
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    carts: defaultdict[str, set[str]] = defaultdict(set)
+    for bought in cloud.orders.values():
+        key = key_of(cloud.carts[bought.cart_id].document)
+        groups[key].append(bought.order_group)
+        carts[key].add(bought.cart_id)
+    for key in groups.keys() | wanted.keys():
+        order = wanted.get(key)
+        if sorted(groups[key]) != sorted(order.groups if order and order.buys else ()):
+            yield f"{key}: {len(groups[key])} orders, of the groups {groups[key]}"
+        if order and order.buys and carts[key] != {cloud.cart_written_down(order)}:
+            yield f"{key}: bought are {carts[key]}, written down is another cart"
+    for cart_id, kept in cloud.carts.items():
+        if kept.ordered != (cart_id in carts[key_of(kept.document)]):
+            yield f"the cart {cart_id} is {kept.document['status']}"
+
+
+def wrong_order_of_events(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
+    """Calls by somebody who did not hold the key, or under another id than was written down.
+
+    What is bought has to be written down before. A checkout may have another MS-RequestId than
+    its record says only once an answer to that one came, and the record's may change only then.
+    Whoever does not know what became of the last checkout has to read the cart before the next.
+    """
+    runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
+    holders: dict[str, dict[str, Any]] = {}
+    last: dict[str, Arrival] = {}
+    used: set[str] = set()
+    looked: set[str] = set()
+    for event in cloud.ledger.events:
+        if isinstance(event, Commit):
+            holders[event.blob] = event.record
+            continue
+        run_id = event.headers["ms-correlationid"]
+        if purpose(event) == "get_cart":
+            looked.add(run_id)
+            continue
+        run = runs[run_id]
+        key, cart_id = run.delivery.order.key, cart_of(event)
+        blob = blob_of(run.delivery.operation(cart_id))
+        record = holders.get(blob)
+        what = f"{key}: {purpose(event)} ({run_id})"
+        if not record or record["state"] != "in_progress":
+            yield f"{what} by somebody without the key"
+            continue
+        if record["correlationId"] != run_id:
+            yield f"{what} with a key that somebody else held"
+        if purpose(event) == "create_cart":
+            if event.headers["ms-requestid"] != record["steps"][0]["requestId"]:
+                yield f"{what} under another id than was written down"
+            more = {"customerUser": None} if run.delivery.order.buys else {}
+            if record["fingerprint"] != fingerprint(more | json.loads(event.body)):
+                yield f"{what} of another cart than was written down"
+            continue
+        if cart_in(record) != cart_id:
+            yield f"{what} of a cart that was not written down"
+        before = last.get(blob)
+        said = (201,) if run.delivery.order.hitch else ()
+        flaws = _flaws_of_id(event, record, before, used, _ANSWERED + said)
+        yield from (f"{what} {flaw}" for flaw in flaws)
+        own = before and before.headers["ms-correlationid"] == run_id
+        if before and run_id not in looked and not (own and before.status in _REFUSED):
+            yield f"{what} without a look at the cart"
+        looked.discard(run_id)
+        last[blob] = event
+        used.add(event.headers["ms-requestid"])
+
+
+def _flaws_of_id(
+    call: Arrival,
+    record: dict[str, Any],
+    before: Arrival | None,
+    used: Collection[str],
+    answered: Collection[int],
 ) -> Iterator[str]:
-    """Blobs that are no completed record of an order, and orders without one."""
-    wanted = {blob_of(order.operation): order for order in orders}
+    """What is wrong with a checkout's MS-RequestId, given the operation's checkout before.
+
+    `answered` are the statuses after which there may be a new one.
+    """
+    request_id, written = call.headers["ms-requestid"], record["steps"][-1]["requestId"]
+    same_run = before and before.headers["ms-correlationid"] == call.headers["ms-correlationid"]
+    if request_id != written:
+        if not before or not same_run:
+            yield "does not begin with the id that was written down"
+        elif request_id != before.headers["ms-requestid"] and (
+            before.status not in answered or request_id in used
+        ):
+            yield f"has an id of its own after a call that ended {before.status}"
+    elif before and before.headers["ms-requestid"] != request_id:
+        if same_run:
+            yield "goes back to an id that was answered"
+        if request_id not in used and before.status not in answered:
+            yield f"has a new id written down after a call that ended {before.status}"
+
+
+def wrong_blobs(
+    delivered: Iterable[Delivered], cloud: SoakCloud, blobs: Mapping[str, bytes]
+) -> Iterator[str]:
+    """Blobs that are no completed record of an order or a checkout, and either without one."""
+    wanted = {
+        blob_of(each.delivery.operation(each.cart_id)): each.delivery.order for each in delivered
+    }
     yield from (f"{name}: a blob of no order" for name in blobs.keys() - wanted.keys())
     yield from (f"{wanted[name].key}: no blob" for name in wanted.keys() - blobs.keys())
     for name in wanted.keys() & blobs.keys():
+        order = wanted[name]
+        if not re.fullmatch(
+            rf"{'purchases' if order.buys else 'carts'}/[0-9a-f]{{64}}\.json", name
+        ):
+            yield f"{order.key}: the blob's name is {name}"
         try:
             record = Record.from_json(blobs[name])
         except ValueError:
-            yield f"{wanted[name].key}: the blob is no record"
+            yield f"{order.key}: the blob is no record"
             continue
         if record.state != "completed" or not record.answer:
-            yield f"{wanted[name].key}: the record is {record.state}"
-        elif record.answer.body["id"] not in cloud.carts:
-            yield f"{wanted[name].key}: the record names no cart"
+            yield f"{order.key}: the record is {record.state}"
+        elif not order.buys and record.answer.body["id"] not in cloud.carts:
+            yield f"{order.key}: the record names no cart"
+        elif order.buys and record.answer.body["cartId"] != cloud.cart_written_down(order):
+            yield f"{order.key}: the record names two carts"
+        days = (record.expires_at - datetime.now(UTC)).total_seconds() / 86400
+        if not 0 <= (90 if order.buys else 7) - days < 0.1:
+            yield f"{order.key}: the record expires in {days} days"
 
 
 def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
-    """Keys that were kept with two fingerprints, and completed records that were overwritten."""
-    marks: dict[str, str] = {}
-    completed: set[str] = set()
-    for write in cloud.ledger.writes:
-        if write.status != 201:
-            continue
-        record = json.loads(write.body)
-        if marks.setdefault(write.path, record["fingerprint"]) != record["fingerprint"]:
-            yield f"{record['key']}: two fingerprints"
-        if write.path in completed:
-            yield f"{record['key']}: overwritten after it was completed"
-        if record["state"] == "completed":
-            completed.add(write.path)
+    """Keys whose record changed in what stays, after it was completed, or to an unforeseen id."""
+    kept: dict[str, dict[str, Any]] = {}
+    for commit in cloud.ledger.commits:
+        record, before = commit.record, kept.get(commit.blob)
+        if before:
+            if before["fingerprint"] != record["fingerprint"]:
+                yield f"{record['key']}: two fingerprints"
+            if record["epoch"] - before["epoch"] not in (0, 1):
+                yield f"{record['key']}: from epoch {before['epoch']} to {record['epoch']}"
+            if before["state"] == "completed":
+                yield f"{record['key']}: overwritten after it was completed"
+            if before["answer"] and not record["answer"]:
+                yield f"{record['key']}: what was told was forgotten"
+            cart_id = cart_in(before)
+            if cart_id and cart_in(record) != cart_id:
+                yield f"{record['key']}: the cart {cart_id} was forgotten"
+        if record["state"] in ("in_progress", "unknown", "open"):
+            yield from _wrong_id(record)
+        kept[commit.blob] = record
+
+
+def _wrong_id(record: dict[str, Any]) -> Iterator[str]:
+    """A process that lost its memory has to find the id of the open step again."""
+    operation = OperationId(
+        record["operation"], record["customerId"], record["callerId"], record["key"]
+    )
+    step = next((each for each in record["steps"] if not each["done"]), record["steps"][-1])
+    known = operation.request_id(step["name"], record["fingerprint"], record["epoch"])
+    if step["requestId"] != known:
+        yield f"{record['key']}: the step {step['name']} has an id of its own"
 
 
 def defects(logs: Iterable[str]) -> Iterator[str]:
@@ -184,7 +381,7 @@ def surplus(
 ) -> Counter[str]:
     """Why there are carts that no record names: what became of the answer to the call for each."""
     answers = [record.answer for record in map(Record.from_json, blobs)]
-    recorded = {answer.body["id"] for answer in answers if answer}
+    recorded = {answer.body.get("cartId") or answer.body["id"] for answer in answers if answer}
     tries = {answer.correlation_id: answer for each in delivered for answer in each.tries}
     return Counter(
         _cause(cloud.carts.made_by[cart_id], tries) for cart_id in cloud.carts.keys() - recorded
@@ -203,6 +400,6 @@ def _cause(call: Arrival, tries: Mapping[str, Try]) -> str:
         return "the process was killed before it recorded the answer"
     if end.code == "partner_center_timeout":
         return "its answer came after the deadline"
-    if end.unrecorded:
+    if end.unrecorded or end.code in ("store_unavailable", "operation_in_progress"):
         return "its answer came, but the store took no record of it"
     return UNEXPLAINED

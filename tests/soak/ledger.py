@@ -1,44 +1,73 @@
 """The local cloud with a memory for what a soak has to prove."""
 
 import json
+import re
+import time
 from collections import Counter
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from cart_core.idempotency import OperationId
 from emulator.azurite import Azurite
-from emulator.cloud import LocalCloud
+from emulator.cloud import TENANT_ID, LocalCloud
+from emulator.faults import Handler
 from emulator.journal import Arrival, Journal, Service
+from emulator.orders import StoredOrder
 from emulator.partner_center import StoredCart
-from tests.soak.scenario import TOO_LATE
+from emulator.storage import BlobStorage
+from emulator.tokens import Tokens
+from tests.soak.scenario import CHECKOUT_SECONDS, TOO_LATE, Order
 
 _SECRET_FIELDS: Final = ("client_secret", "client_assertion", "refresh_token")
+
+_CART: Final = re.compile(r"/carts/([^/]+)")
+
+T = TypeVar("T")
 
 _arrival: ContextVar[Arrival] = ContextVar("_arrival")
 """The request that the running handler serves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A record that storage took, whatever became of its answer."""
+
+    blob: str
+    record: dict[str, Any]
+
+
 class Ledger(Journal):
-    """Keeps all calls for carts, all writes to storage, and all secrets that went by."""
+    """Keeps all calls of Partner Center, all writes that storage took, and all secrets."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[Arrival] = []
-        self.writes: list[Arrival] = []
+        self.events: list[Arrival | Commit] = []
+        """Calls, as they arrived, and writes, as they were done, in order."""
+        self.latest: dict[str, dict[str, Any]] = {}
+        """The records by their blob's name."""
         self.secrets: set[str] = set()
+
+    @property
+    def calls(self) -> list[Arrival]:
+        """What arrived at Partner Center."""
+        return [event for event in self.events if isinstance(event, Arrival)]
+
+    @property
+    def commits(self) -> list[Commit]:
+        """What storage took."""
+        return [event for event in self.events if isinstance(event, Commit)]
 
     async def add(self, service: Service, request: web.Request) -> Arrival:
         """See Journal."""
         arrival = await super().add(service, request)
         _arrival.set(arrival)
         if service == "partner_center":
-            self.calls.append(arrival)
-        if service == "storage" and arrival.method == "PUT":
-            self.writes.append(arrival)
+            self.events.append(arrival)
         scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
             self.secrets.add(token)
@@ -47,17 +76,49 @@ class Ledger(Journal):
             self.secrets.update(text for name in _SECRET_FIELDS for text in form.get(name, []))
         return arrival
 
+    def commit(self, blob: str, content: bytes) -> None:
+        """Notes a write."""
+        self.latest[blob] = json.loads(content)
+        self.events.append(Commit(blob, self.latest[blob]))
 
-class Carts(dict[str, StoredCart]):
-    """Carts by id, with the call that made each."""
+
+class WatchedStorage(BlobStorage):
+    """Storage that says what it took: an answer that is lost on the way says nothing."""
+
+    def __init__(self, azurite: Azurite, tokens: Tokens, ledger: Ledger) -> None:
+        super().__init__(azurite, tokens, TENANT_ID)
+        self._ledger = ledger
+
+    def routes(self) -> list[web.RouteDef]:
+        """See BlobStorage."""
+        return [
+            web.route(each.method, each.path, self._noting(each.handler))
+            for each in super().routes()
+        ]
+
+    def _noting(self, handler: Any) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse = await handler(request)
+            if request.method == "PUT" and response.status == 201:
+                blob = request.path.split("/", 2)[2]  # the container comes before it
+                self._ledger.commit(blob, await request.read())
+            return response
+
+        return handle
+
+
+class Made(dict[str, T]):
+    """Carts or orders by id, with the call that made each, and when it did, in POSIX seconds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.made_by: dict[str, Arrival] = {}
+        self.made_at: dict[str, float] = {}
 
-    def __setitem__(self, cart_id: str, cart: StoredCart) -> None:
-        self.made_by[cart_id] = _arrival.get()
-        super().__setitem__(cart_id, cart)
+    def __setitem__(self, name: str, thing: T) -> None:
+        self.made_by[name] = _arrival.get()
+        self.made_at[name] = time.time()
+        super().__setitem__(name, thing)
 
 
 class SoakCloud(LocalCloud):
@@ -67,8 +128,11 @@ class SoakCloud(LocalCloud):
         super().__init__(deduplicate=deduplicate, seed=seed, azurite=azurite)
         self.ledger = Ledger()
         self.journal = self.ledger
-        self.carts = Carts()
+        self.storage = WatchedStorage(azurite, self.tokens, self.ledger)
+        self.carts = Made[StoredCart]()
         self.partner_center.carts = self.carts
+        self.orders = Made[StoredOrder]()
+        self.partner_center.orders = self.orders
 
     def secrets(self) -> set[str]:
         """Everything secret that exists here or went by, but for the function's own key."""
@@ -77,26 +141,41 @@ class SoakCloud(LocalCloud):
             secrets |= {version.value for kept in vault.values() for version in kept}
         return secrets | {self.identity.header}
 
-    def calls_by_key(self) -> dict[str, list[Arrival]]:
-        """The calls for carts by the order's key, oldest first."""
+    def creations(self) -> dict[str, list[Arrival]]:
+        """The calls for new carts by the order's key, oldest first."""
         found: dict[str, list[Arrival]] = {}
         for call in self.ledger.calls:
-            found.setdefault(key_of(json.loads(call.body)), []).append(call)
+            if purpose(call) == "create_cart":
+                found.setdefault(key_of(json.loads(call.body)), []).append(call)
         return found
 
+    def cart_written_down(self, order: Order) -> str | None:
+        """The cart that is to be bought for an order, once its record says which one."""
+        record = self.ledger.latest.get(blob_of(order.operation))
+        return cart_in(record) if record else None
+
     def held_up_until(self) -> float:
-        """When the last call that may still be held up has made its cart, in POSIX seconds."""
+        """When the last call that may still be held up has had its effect, in POSIX seconds."""
         open_calls = [call.time for call in self.ledger.calls if call.status is None]
-        return max(open_calls, default=0) + TOO_LATE + 1
+        return max(open_calls, default=0) + TOO_LATE + CHECKOUT_SECONDS + 1
 
-    def blob_names(self) -> set[str]:
-        """Every blob that anybody ever tried to write."""
-        return {_blob(write) for write in self.ledger.writes}
-
-    async def blob(self, name: str) -> bytes:
-        """What is in a blob now."""
+    async def blobs(self) -> dict[str, bytes]:
+        """What is in each blob now."""
         assert self.storage
-        return (await self.storage.get(name))[1]
+        return {name: (await self.storage.get(name))[1] for name in self.ledger.latest}
+
+
+def purpose(call: Arrival) -> str:
+    """What a call wants of Partner Center."""
+    if call.path.endswith("/checkout"):
+        return "check_out"
+    return {"POST": "create_cart", "GET": "get_cart"}[call.method]
+
+
+def cart_of(call: Arrival) -> str | None:
+    """The id of the cart that a call is about."""
+    found = _CART.search(call.path)
+    return found[1] if found else None
 
 
 def key_of(cart: dict[str, Any]) -> str:
@@ -109,36 +188,33 @@ def blob_of(operation: OperationId) -> str:
     return f"{operation.record_name()}.json"
 
 
-def claims(writes: Iterable[Arrival]) -> Counter[str]:
-    """How often a run was seen to claim its key, by what it found there.
+def cart_in(record: dict[str, Any]) -> str | None:
+    """The cart that an operation checks out, as its record says."""
+    if record["operation"] == "checkout_cart":
+        return str(record["key"])
+    result = record["steps"][0]["result"]  # of create_cart there is none
+    return str(result["cartId"]) if result else None
 
-    A claim whose answer was lost is not counted: it may have been refused.
-    """
+
+def claims(commits: Iterable[Commit]) -> Counter[str]:
+    """How often a run claimed its key, by what it found there."""
     counts: Counter[str] = Counter()
-    last: dict[str, str] = {}
-    counted: set[str] = set()
-    for write in writes:
-        record = json.loads(write.body)
-        if write.status in (409, 412) or record["nonce"] in counted:
-            continue
-        name = _blob(write)
-        if record["state"] == "in_progress":
-            if write.status != 201:
-                continue
-            counts[_FOUND[last.get(name)]] += 1
-        counted.add(record["nonce"])
-        last[name] = record["state"]
+    last: dict[str, dict[str, Any]] = {}
+    for commit in commits:
+        before, record = last.get(commit.blob), commit.record
+        if record["state"] == "in_progress" and (
+            before is None or before["correlationId"] != record["correlationId"]
+        ):
+            counts[_FOUND[before["state"] if before else None]] += 1
+        last[commit.blob] = record
     return counts
 
 
-_FOUND: Final = {
+_FOUND: Final[dict[str | None, str]] = {
     None: "nothing",
     "in_progress": "a lease that was over",
-    "completed": "a lease that was over",  # its completion did not reach the store
     "unknown": "an unknown outcome",
     "released": "a release",
+    "open": "an open step",
+    "completed": "a completion",
 }
-
-
-def _blob(write: Arrival) -> str:
-    return write.path.rpartition("/")[2]

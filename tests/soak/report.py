@@ -27,10 +27,16 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "seed", str(result.plan.seed)
     yield "settings", ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
     yield "Partner Center knows a repeated MS-RequestId", _yes(result.plan.deduplicate)
+    yield "Partner Center repeats an ordered cart's checkout", _yes(result.plan.repeat_checkout)
     yield "keys", str(result.plan.keys)
-    changed = sum(each.delivery.changed for each in result.delivered)
+    yield (
+        "  that buy",
+        str(len({each.delivery.order for each in result.delivered if each.delivery.order.buys})),
+    )
+    kinds = Counter(each.delivery.kind for each in result.delivered)
     yield f"deliveries, {LANES} at once", str(len(result.delivered))
-    yield "  of a changed cart", str(changed)
+    yield "  of a changed cart", str(kinds["changed"])
+    yield "  of a checkout beside the order", str(kinds["checkout"])
     yield "tries", str(len(tries))
     yield "  the most for one delivery", str(max(len(each.tries) for each in result.delivered))
     yield from _counted("answer", answers)
@@ -38,6 +44,8 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield from _counted("call to Partner Center,", result.calls)
     yield from _counted("claim after", result.claims)
     yield "processes killed", str(result.kills)
+    yield "orders", str(result.purchases)
+    yield "carts bought", str(result.bought)
     yield "carts", str(result.carts)
     yield "carts too many", str(result.surplus.total())
     yield from ((f"  {name}", str(count)) for name, count in result.surplus.most_common())

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections import Counter
@@ -9,16 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from emulator.azurite import Azurite
+from emulator.partner_center import BUSY
 from tests.soak import judgement, scenario
 from tests.soak.caller import Caller, Delivered
-from tests.soak.fleet import Fleet
-from tests.soak.ledger import SoakCloud, claims
+from tests.soak.fleet import Fleet, over
+from tests.soak.ledger import SoakCloud, claims, purpose
 from tests.soak.scenario import Order
 
 CREDENTIALS: Final = ("secret", "certificate", "federated")
 """How each of the processes shows Entra who it is."""
 
-PATIENCE: Final = 240.0
+PATIENCE: Final = 400.0
 """Seconds after which callers give up."""
 
 FUNCTION_KEY: Final = "soak-function-key-Xw72"
@@ -26,11 +28,17 @@ FUNCTION_KEY: Final = "soak-function-key-Xw72"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A soak. Without `deduplicate`, Partner Center makes a cart for each request it gets."""
+    """A soak. Without `deduplicate`, Partner Center makes a cart for each request it gets.
+
+    Without `repeat_checkout`, it refuses to check out a cart that is ordered. The `trouble` lasts
+    until all is delivered, or so many seconds.
+    """
 
     keys: int
     seed: int
     deduplicate: bool = True
+    repeat_checkout: bool = True
+    trouble: float = math.inf
 
 
 @dataclass(slots=True)
@@ -45,6 +53,8 @@ class Result:
     claims: Counter[str]
     calls: Counter[str]
     carts: int
+    bought: int
+    purchases: int
     surplus: Counter[str]
     failures: list[str]
     logs: list[str]
@@ -55,6 +65,9 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
     dice = random.Random(plan.seed)
     orders = scenario.orders(plan.keys, dice)
     async with SoakCloud(deduplicate=plan.deduplicate, seed=plan.seed, azurite=azurite) as cloud:
+        cloud.partner_center.repeat_checkout = plan.repeat_checkout
+        cloud.partner_center.change_seconds = scenario.CHECKOUT_SECONDS
+        cloud.partner_center.busy_code = dice.choice(list(BUSY))
         fleet = Fleet(
             [
                 cloud.environment(
@@ -66,33 +79,32 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
             ]
         )
         async with fleet:
-            caller = Caller(fleet, FUNCTION_KEY, dice, PATIENCE)
+            caller = Caller(fleet, FUNCTION_KEY, cloud.cart_written_down, dice, PATIENCE)
+            deliveries = scenario.deliveries(orders, dice)
             began = time.monotonic()
-            cloud.faults.inject(*scenario.trouble())
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                group.create_task(fleet.torment(dice, enough))
-                group.create_task(_outages(cloud, dice, enough))
-                delivered = await caller.hand_over(
-                    scenario.deliveries(orders, dice), scenario.LANES
-                )
+                trouble = group.create_task(_trouble(plan.trouble, cloud, fleet, dice, enough))
+                delivered = await caller.hand_over(deliveries, scenario.LANES)
                 enough.set()
-            calm = time.monotonic()
-            cloud.faults.clear()
             kills = fleet.kills
-            in_calm = await caller.hand_over(scenario.once_more(orders, dice), scenario.LANES)
+            in_calm = await caller.hand_over(scenario.once_more(deliveries, dice), scenario.LANES)
             await asyncio.sleep(max(0, cloud.held_up_until() - time.time()))
             ended = time.monotonic()
         return await _judged(
             Result(
                 plan=plan,
-                seconds=(calm - began, ended - calm),
+                seconds=(trouble.result() - began, ended - trouble.result()),
                 delivered=delivered,
                 in_calm=in_calm,
                 kills=kills,
-                claims=claims(cloud.ledger.writes),
-                calls=Counter(str(call.status or "lost") for call in cloud.ledger.calls),
+                claims=claims(cloud.ledger.commits),
+                calls=Counter(
+                    f"{purpose(call)}, {call.status or 'lost'}" for call in cloud.ledger.calls
+                ),
                 carts=len(cloud.carts),
+                bought=sum(cart.ordered for cart in cloud.carts.values()),
+                purchases=len(cloud.orders),
                 surplus=Counter(),
                 failures=[],
                 logs=fleet.logs,
@@ -102,28 +114,44 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         )
 
 
+async def _trouble(
+    seconds: float, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
+) -> float:
+    """Everything that goes wrong, until it is enough, or for so long; when it ended."""
+    cloud.faults.inject(*scenario.trouble())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fleet.torment(dice, enough))
+        group.create_task(_outages(cloud, dice, enough))
+        if not await over(enough, seconds):
+            enough.set()
+    cloud.faults.clear()
+    return time.monotonic()
+
+
 async def _outages(cloud: SoakCloud, dice: random.Random, enough: asyncio.Event) -> None:
     """Now and then the store is gone for some seconds."""
-    while not enough.is_set():
-        await asyncio.sleep(dice.uniform(5, 10))
+    while not await over(enough, dice.uniform(5, 10)):
         outage = scenario.outage(dice)
         cloud.faults.inject(outage)
-        await asyncio.sleep(dice.uniform(1, 8))
+        await over(enough, dice.uniform(1, 8))
         cloud.faults.active.remove(outage)
 
 
 async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Result:
     everything = result.delivered + result.in_calm
-    blobs = {name: await cloud.blob(name) for name in cloud.blob_names()}
+    blobs = await cloud.blobs()
     texts = {f"log {number}": log for number, log in enumerate(result.logs)}
     texts |= {name: content.decode() for name, content in blobs.items()}
     result.failures += itertools.chain(
         judgement.defects(result.logs),
         judgement.wrong_answers(everything, cloud),
         judgement.disagreements(everything, deduplicated=result.plan.deduplicate),
+        judgement.false_comfort(everything, cloud),
         judgement.wrong_carts(orders, cloud),
         judgement.wrong_requests(orders, cloud),
-        judgement.wrong_blobs(orders, cloud, blobs),
+        judgement.wrong_purchases(orders, cloud),
+        judgement.wrong_order_of_events(everything, cloud),
+        judgement.wrong_blobs(everything, cloud, blobs),
         judgement.wrong_writes(cloud),
         judgement.leaks(texts, cloud.secrets() | {FUNCTION_KEY}),
     )

@@ -4,13 +4,14 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cart_core.idempotency import CARTS_PREFIX
 from cart_core.record import Record, Step
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 
 
-def name_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def name_of(text: str, prefix: str = CARTS_PREFIX) -> str:
+    return prefix + hashlib.sha256(text.encode()).hexdigest()
 
 
 def record(nonce: str = "nonce-1", **changes: Any) -> Record:
@@ -19,7 +20,7 @@ def record(nonce: str = "nonce-1", **changes: Any) -> Record:
         "customer_id": "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d",
         "caller_id": None,
         "key": "order-4711",
-        "fingerprint": f"1:{name_of('a cart')}",
+        "fingerprint": f"1:{name_of('a cart', '')}",
         "state": "in_progress",
         "epoch": 0,
         "nonce": nonce,

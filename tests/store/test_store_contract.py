@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from cart_core.idempotency import CARTS_PREFIX, PURCHASES_PREFIX
 from cart_core.memory_store import MemoryStore
 from cart_core.record import Step, StoredAnswer
 from cart_core.store import Store
@@ -96,10 +97,11 @@ async def test_writing_the_same_again_is_a_new_version(store: Store) -> None:
 
 
 async def test_names_do_not_meet(store: Store) -> None:
-    for number in range(3):
-        assert await store.create(name_of(str(number)), record(str(number)))
-    for number in range(3):
-        kept = await store.read(name_of(str(number)))
+    names = [name_of(text, prefix) for text in "012" for prefix in (CARTS_PREFIX, PURCHASES_PREFIX)]
+    for number, name in enumerate(names):
+        assert await store.create(name, record(str(number)))
+    for number, name in enumerate(names):
+        kept = await store.read(name)
         assert kept
         assert kept.record == record(str(number))
 

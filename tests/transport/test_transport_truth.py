@@ -20,7 +20,7 @@ import trustme
 
 from cart_core import partner_center
 from cart_core.partner_center import PartnerCenter, open_transport
-from cart_core.upstream import NoReply, Reply
+from cart_core.upstream import Attempt, NoReply, Reply
 
 from .raw_server import (
     Peer,
@@ -36,6 +36,7 @@ from .raw_server import (
 
 TOKEN = "planted-bearer-token"
 CUSTOMER = "11111111-2222-3333-4444-555555555555"
+CART_ID = "55555555-4444-3333-2222-111111111111"
 CART = b'{"id":"c"}'
 OK = reply(CART)
 CHUNKED = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -95,21 +96,39 @@ async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[Partne
         yield PartnerCenter(transport, base_url=url, application_name="tests")
 
 
-async def post(
-    to: PartnerCenter, *, within: float = 5.0, cart: dict[str, object] | None = None
-) -> Reply | NoReply:
-    result = await to.create_cart(
-        CUSTOMER,
-        {"lineItems": []} if cart is None else cart,
-        token=TOKEN,
+def attempt(within: float = 5.0) -> Attempt:
+    return Attempt(
+        TOKEN,
         request_id="11111111-0000-0000-0000-000000000000",
         correlation_id="22222222-0000-0000-0000-000000000000",
         locale="en-US",
         timeout=within,
     )
+
+
+async def post(
+    to: PartnerCenter, *, within: float = 5.0, cart: dict[str, object] | None = None
+) -> Reply | NoReply:
+    body: dict[str, object] = {"lineItems": []} if cart is None else cart
+    result = await to.create_cart(CUSTOMER, body, attempt(within))
     assert TOKEN not in repr(result)
     assert TOKEN not in repr(to)
     return result
+
+
+async def get(to: PartnerCenter) -> Reply | NoReply:
+    return await to.get_cart(CUSTOMER, CART_ID, attempt())
+
+
+async def put(to: PartnerCenter) -> Reply | NoReply:
+    return await to.update_cart(CUSTOMER, CART_ID, {"lineItems": []}, attempt())
+
+
+async def check_out(to: PartnerCenter, customer_user: str | None = None) -> Reply | NoReply:
+    return await to.checkout_cart(CUSTOMER, CART_ID, customer_user, attempt())
+
+
+Operation = Callable[[PartnerCenter], Awaitable[Reply | NoReply]]
 
 
 async def post_once(url: str, *, within: float = 5.0) -> Reply | NoReply:
@@ -532,24 +551,53 @@ async def test_complete_answer(
         assert server.requests == 1
 
 
-async def test_what_is_sent(certificates: Certificates) -> None:
-    async with RawServer(keeps_answering(OK), certificates.good) as server:
-        await post_once(server.url)
+SENT_ALWAYS = {
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "host",
+    "ms-correlationid",
+    "ms-partnercenter-application",
+    "ms-requestid",
+    "user-agent",
+    "x-locale",
+}
+OF_A_BODY = {"content-length", "content-type"}
+PLACE = f"/v1/customers/{CUSTOMER}/carts"
+
+
+@pytest.mark.parametrize(
+    ("operation", "line", "more"),
+    [
+        pytest.param(post, f"POST {PLACE}", OF_A_BODY, id="create"),
+        pytest.param(get, f"GET {PLACE}/{CART_ID}", set(), id="get"),
+        pytest.param(put, f"PUT {PLACE}/{CART_ID}", OF_A_BODY, id="update"),
+        pytest.param(
+            check_out, f"POST {PLACE}/{CART_ID}/checkout", {"content-length"}, id="checkout"
+        ),
+        pytest.param(
+            lambda to: check_out(to, "a@b"),
+            f"POST {PLACE}/{CART_ID}/checkout",
+            {"content-length", "x-ms-customeruser-upn"},
+            id="checkout for a user",
+        ),
+    ],
+)
+async def test_what_is_sent(
+    certificates: Certificates, operation: Operation, line: str, more: set[str]
+) -> None:
+    async with (
+        RawServer(keeps_answering(OK), certificates.good) as server,
+        center(server.url) as to,
+    ):
+        assert isinstance(await operation(to), Reply)
         request_line, *headers = server.heads[0].decode().split("\r\n")[:-2]
-        assert request_line == f"POST /v1/customers/{CUSTOMER}/carts HTTP/1.1"
-        assert sorted(header.split(":")[0].lower() for header in headers) == [
-            "accept",
-            "accept-encoding",
-            "authorization",
-            "content-length",
-            "content-type",
-            "host",
-            "ms-correlationid",
-            "ms-partnercenter-application",
-            "ms-requestid",
-            "user-agent",
-            "x-locale",
-        ]
+        assert request_line == f"{line} HTTP/1.1"
+        sent = dict(header.lower().split(": ", 1) for header in headers)
+        assert len(sent) == len(headers)
+        assert set(sent) == SENT_ALWAYS | more
+        if "content-type" not in more and "content-length" in more:
+            assert sent["content-length"] == "0"
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Moved", "308"])
@@ -665,6 +713,44 @@ async def test_reused_connection_lost_after_the_second_request(
         assert result.sent
         await asyncio.sleep(0.05)
         assert (server.connections, server.requests) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "operation", [post, get, put, check_out], ids=["create", "get", "update", "checkout"]
+)
+async def test_one_call_is_one_request(certificates: Certificates, operation: Operation) -> None:
+    """Also where a kept connection ends without an answer: aiohttp itself would repeat some."""
+
+    async def script(peer: Peer) -> None:
+        if server.connections == 1:
+            await peer.read_request()
+            await peer.write(OK)
+        await peer.read_request()
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        assert isinstance(await post(to), Reply)
+        result = await operation(to)
+        assert isinstance(result, NoReply)
+        assert result.sent
+        await asyncio.sleep(0.05)
+        assert (server.connections, server.requests) == (1, 2)
+
+
+async def test_put_lost_on_a_kept_connection_may_have_arrived(certificates: Certificates) -> None:
+    """Whatever is tried then to reach the server once more."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(OK)
+        await peer.read_request()
+        server.stop_listening()
+
+    async with RawServer(script, certificates.good) as server, center(server.url) as to:
+        assert isinstance(await put(to), Reply)
+        result = await put(to)
+        assert isinstance(result, NoReply)
+        assert result.sent
+        assert server.requests == 2
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])

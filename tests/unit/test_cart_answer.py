@@ -49,6 +49,7 @@ EMPTY_LINE: dict[str, Any] = {
     "attestationAccepted": None,
     "pricing": None,
     "purchaseCommitment": None,
+    "purchaseSystem": None,
     "error": None,
 }
 

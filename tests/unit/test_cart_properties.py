@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cart_core.cart_answer import NotACart, normalise_cart
+from cart_core.cart_request import CartRequest, CartRules, read_cart
+from cart_core.json_document import read_json
 from cart_core.problem import Problem
 
 from .builders import CART_ID, CUSTOMER, MARKER, normalised, read, refusal, shown
@@ -326,6 +329,106 @@ def test_an_answer_is_normal_already(cart: Any) -> None:
     assert normalised(answer) == answer
 
 
+# --- There and back: read, and put in the cart's place --------------------------------------
+
+_OF_CARTS = ["partnerOnRecordAttestationAccepted", "lineItems", "creationTimestamp", "orderable"]
+_OF_LINES = [
+    "catalogItemId",
+    "catalogId",
+    "quantity",
+    "billingCycle",
+    "pricing",
+    "error",
+    *_OPTIONAL,
+]
+_ASSIGNED = {
+    "creationTimestamp",
+    "lastModifiedTimestamp",
+    "expirationTimestamp",
+    "lastModifiedUser",
+    "status",
+    "orderable",
+    "warnings",
+    "pricing",
+    "error",
+}
+"""What Partner Center says anew of whatever it is sent."""
+
+
+def _future(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Members of a later Partner Center, also such as are called nearly as these."""
+    near = [near for name in names for near in (f"{name}s", name[:-1], f"{name[0]}{name}")]
+    documented = {name.lower() for name in names}
+    new = [name for name in near if len(name) > 1 and name.lower() not in documented]
+    return st.dictionaries(
+        st.sampled_from([*_UNKNOWN_NAMES, "links2", "Attribute"]) | st.sampled_from(new),
+        _JSON,
+        max_size=3,
+    ).filter(_distinct_names)
+
+
+@st.composite
+def _answered_carts(draw: st.DrawFn) -> Any:
+    """A cart as Partner Center may send it one day."""
+    cart = _echoed(read(draw(CARTS)).body)
+    cart |= draw(_future(_OF_CARTS))
+    for line in _lines(cart):
+        if draw(st.booleans()):
+            line["error"] = {"errorCode": 10002, "errorDescription": "The quota is exceeded."}
+        line["id"] = draw(st.sampled_from([line["id"], str(line["id"])]))
+        for pair in line.get("participants", []):
+            pair.update(draw(_future(["key", "value"])))
+        if "renewsTo" in line:
+            renews_to = line["renewsTo"] | draw(_future(["termDuration"]))
+            line["renewsTo"] = draw(st.sampled_from([renews_to, [renews_to]]))
+        if "purchaseCommitment" in line:
+            line["purchaseCommitment"] |= draw(_future(list(line["purchaseCommitment"]) or ["zz"]))
+        line |= {
+            name: value for name, value in draw(_future(_OF_LINES)).items() if name not in line
+        }
+    return cart
+
+
+@settings(max_examples=60)
+@given(_answered_carts())
+def test_an_answer_can_be_put_in_the_place_of_its_cart(cart: Any) -> None:
+    answer = normalised(cart)
+
+    again = _put(answer)
+
+    assert again.body["id"] == CART_ID
+    assert _kept(normalised(_echoed(again.body))) == _kept(answer)
+    assert {warning.code for warning in again.warnings} <= {"unknown_member", "unknown_term"}
+
+
+def _put(answer: Any) -> CartRequest:
+    document, flaws = read_json(json.dumps(answer).encode())
+    return read_cart(document, CUSTOMER, CartRules(), flaws, cart_id=CART_ID)
+
+
+def _kept(answer: Any) -> Any:
+    """An answer without what is assigned anew."""
+    kept = {name: value for name, value in answer.items() if name not in _ASSIGNED}
+    if "lineItems" in kept:
+        kept["lineItems"] = [_kept(line) for line in kept["lineItems"]]
+    if "addonItems" in kept:
+        kept["addonItems"] = [_kept(line) for line in kept["addonItems"]]
+    return kept
+
+
+@given(_answered_carts(), st.data())
+def test_a_broken_rule_is_refused_in_an_answer_too(cart: Any, data: Any) -> None:
+    answer = normalised(cart)
+    line = data.draw(st.sampled_from(list(_lines(answer))))
+    name, value = data.draw(st.sampled_from([*_OF_VALUES]))
+    line[name] = value
+
+    with pytest.raises(Problem) as refused:
+        _put(answer)
+
+    assert any(f"/{name}" in error.pointer for error in refused.value.errors)
+
+
 # --- Anything at all --------------------------------------------------------------------------
 
 _NAMES = st.sampled_from(
@@ -481,6 +584,9 @@ _BREAKS: list[tuple[str, Any]] = [
     ("purchaseCommitment", {"amount": 0}),
     ("zone", 10**400),
 ]
+
+_OF_VALUES = [rule for rule in _BREAKS if rule[0] not in ("catalogId", "customTermEndDte")]
+"""Those that are not about a name."""
 
 
 @given(CARTS, st.sampled_from(_BREAKS), st.data())

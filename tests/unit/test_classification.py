@@ -7,8 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cart_core.classification import LONGEST_RETRY_AFTER, classify, retry_after, unreadable
-from cart_core.problem import Problem
+from cart_core.classification import (
+    LONGEST_RETRY_AFTER,
+    classify,
+    in_doubt,
+    may_retry,
+    retry_after,
+    unreadable,
+    without_effect,
+)
+from cart_core.problem import CATALOGUE, Fault, FieldError, Outcome, Problem
 from cart_core.upstream import NoReply, Reply
 
 from .builders import CUSTOMER
@@ -334,3 +342,82 @@ def test_only_what_certainly_never_left_is_not_sent(sent: bool, timed_out: bool)
 
     assert problem.outcome == ("unknown" if sent else "not_sent")
     assert re.search("a reason", problem.detail)
+
+
+# --- What a failure means beside another try --------------------------------------------------
+
+FAULT = Fault(429, "7", "Words.")
+
+
+def whole(code: str) -> Problem:
+    """A problem of which everything is known."""
+    return Problem(
+        code,
+        "The last one.",
+        errors=[FieldError("", "a", "b")],
+        fault=FAULT,
+        retry_after=57,
+        cart={"id": "1"},
+        order_errors=[{"code": "1"}],
+    )
+
+
+CERTAIN = [code for code, kind in CATALOGUE.items() if kind.outcome is not Outcome.UNKNOWN]
+OPEN = sorted(CATALOGUE.keys() - set(CERTAIN))
+
+
+@pytest.mark.parametrize("code", CERTAIN)
+def test_after_a_doubt_a_failure_leaves_it_open(code: str) -> None:
+    problem = in_doubt(whole(code))
+
+    refused = CATALOGUE[code].status < 500 and code != "partner_center_throttled"
+    assert problem.code == ("partner_center_no_answer" if refused else code)
+    assert problem.outcome is Outcome.UNKNOWN
+    assert problem.detail == "An earlier try may have had its effect. The last one: The last one."
+    assert (problem.fault, problem.retry_after) == (FAULT, 57)
+    assert problem.errors == [FieldError("", "a", "b")]
+    assert problem.order_errors == [{"code": "1"}]
+    told = problem.as_json(request_id=None, correlation_id=CUSTOMER)
+    assert told["retryable"]
+    assert told["status"] >= 500 or told["status"] == 429
+
+
+@pytest.mark.parametrize("code", OPEN)
+def test_what_is_open_by_itself_stays_as_it_is(code: str) -> None:
+    problem = whole(code)
+
+    assert in_doubt(problem) is problem
+
+
+def test_a_doubt_can_be_told_of_any_outcome() -> None:
+    narrowed = Problem("internal_error", "x", outcome=Outcome.NOT_SENT)
+
+    assert in_doubt(narrowed).outcome is Outcome.UNKNOWN
+    assert narrowed.outcome is Outcome.NOT_SENT
+    widened = Problem("partner_center_forbidden", "x", outcome=Outcome.UNKNOWN)
+    assert in_doubt(widened) is widened
+
+
+@pytest.mark.parametrize("code", OPEN)
+def test_a_failure_to_read_changed_nothing(code: str) -> None:
+    problem = without_effect(whole(code))
+
+    assert (problem.code, problem.detail) == (code, "The last one.")
+    assert problem.outcome is Outcome.REJECTED
+    assert (problem.fault, problem.retry_after) == (FAULT, 57)
+    told = problem.as_json(request_id=None, correlation_id=CUSTOMER)
+    assert told["retryable"] == CATALOGUE[code].retryable
+
+
+@pytest.mark.parametrize("code", CERTAIN)
+def test_a_certain_failure_to_read_stays_as_it_is(code: str) -> None:
+    problem = whole(code)
+
+    assert without_effect(problem) is problem
+
+
+def test_a_failure_to_read_can_still_be_tried_again() -> None:
+    for result in (NoReply(sent=True, timed_out=True, reason="x"), reply(503), reply(408)):
+        problem = problem_of(result)
+        assert may_retry(problem)
+        assert may_retry(without_effect(problem))

@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from cart_core.carts import Carts
 from cart_core.create_cart import CreateCart
 from cart_core.exactly_once import ExactlyOnce
 from cart_core.forwarding import Forwarding
@@ -16,7 +18,7 @@ from cart_core.problem import CATALOGUE, Outcome, Problem
 from cart_core.serving import answer
 from cart_core.settings import Settings
 from cart_core.tokens import TokenFailure
-from cart_core.upstream import NoReply, Reply
+from cart_core.upstream import Attempt, NoReply, Reply
 from tests.unit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, cart, line
 from tests.unit.fakes import FakeStore, FakeTokens, WallClock, in_virtual_time, monotonic
 
@@ -65,43 +67,33 @@ class Shop:
                 lease_margin=read.lease_margin_seconds,
                 longest_wait=read.inflight_wait_seconds,
             ),
-            Forwarding(
-                self.tokens,
-                clock=self.clock,
-                sleep=asyncio.sleep,
-                uniform=lambda low, high: low,
-                longest_wait=read.max_wait_seconds,
-                max_concurrent=read.max_concurrent_calls,
+            Carts(
+                Forwarding(
+                    self.tokens,
+                    clock=self.clock,
+                    sleep=asyncio.sleep,
+                    uniform=lambda low, high: low,
+                    longest_wait=read.max_wait_seconds,
+                    max_concurrent=read.max_concurrent_calls,
+                ),
+                self,
+                monotonic=monotonic,
             ),
-            self,
             new_guid=lambda: next(guids),
             monotonic=monotonic,
         )
 
     async def create_cart(
-        self,
-        customer_id: str,
-        cart: Mapping[str, Any],
-        *,
-        token: str,
-        request_id: str,
-        correlation_id: str,
-        locale: str,
-        timeout: float,  # noqa: ASYNC109
+        self, customer_id: str, cart: Mapping[str, Any], attempt: Attempt
     ) -> Reply | NoReply:
-        self.sent.append(
-            {
-                "customer_id": customer_id,
-                "cart": cart,
-                "token": token,
-                "request_id": request_id,
-                "correlation_id": correlation_id,
-                "locale": locale,
-                "timeout": timeout,
-            }
-        )
+        self.sent.append({"customer_id": customer_id, "cart": cart, **asdict(attempt)})
         await asyncio.sleep(self.seconds)
         return self.results.pop(0) if self.results else created(len(self.sent))
+
+    async def get_cart(self, *_: object) -> Reply | NoReply:
+        raise AssertionError("nobody reads a cart here")
+
+    update_cart = checkout_cart = get_cart
 
     async def post(
         self,
@@ -201,6 +193,45 @@ async def test_a_bad_key_is_refused_not_ignored(required: str, value: str) -> No
     assert (problem.code, problem.kind.status) == ("invalid_idempotency_key", 400)
     assert shop.sent == []
     assert shop.store.calls == []
+
+
+@pytest.mark.parametrize(("rule", "sent"), [("", True), ("forward", True), ("reject", False)])
+@in_virtual_time
+async def test_members_that_nobody_documents_are_sent_on_unless_a_setting_says_no(
+    rule: str, sent: bool
+) -> None:
+    shop = Shop(CART_UNKNOWN_MEMBERS=rule)
+    if not sent:
+        problem = await shop.fails(cart(zone=1))
+        assert [error.code for error in problem.errors] == ["unknown_member"]
+        assert shop.sent == []
+        return
+    response = await shop.post(cart(zone=1), KEYED)
+    assert warnings(response) == ["unknown_member"]
+    assert shop.sent[0]["cart"]["zone"] == 1
+
+
+@in_virtual_time
+async def test_a_new_cart_may_be_told_the_id_of_another_and_gets_its_own() -> None:
+    """As in a cart that is pasted from an answer."""
+    shop = Shop(created())
+    response = await shop.post(cart(id="b4c8fdea-0000-0000-0000-000000000000"))
+    assert "id" not in shop.sent[0]["cart"]
+    assert response.body["id"] == f"{CART_ID}-1"
+
+
+@in_virtual_time
+async def test_to_make_a_cart_is_allowed_where_to_buy_is_not() -> None:
+    assert (await Shop(CART_ALLOW_CHECKOUT="false").post()).status == 201
+
+
+@in_virtual_time
+async def test_a_cart_is_remembered_for_as_long_as_it_lives() -> None:
+    shop = Shop(CART_ORDER_RETENTION_DAYS="365")
+    begun = shop.clock()
+    await shop.post(headers=KEYED)
+    assert shop.store.record.expires_at.timestamp() == begun + shop.seconds + 7 * 24 * 3600
+    assert next(iter(shop.store.inner._records)).startswith("carts/")
 
 
 # --- replays ----------------------------------------------------------------------------------

@@ -94,17 +94,15 @@ class Bench:
         return result
 
     async def run(
-        self, customer: str = "customer-1", *, deadline: float = 100, resumed: bool = False
+        self, customer: str = "customer-1", *, deadline: float = 100, **options: Any
     ) -> Reply:
-        return await self.forwarding.run(
-            customer, self._send, _read, within(deadline), resumed=resumed
-        )
+        return await self.forwarding.run(customer, self._send, _read, within(deadline), **options)
 
     async def fails(
-        self, customer: str = "customer-1", *, deadline: float = 100, resumed: bool = False
+        self, customer: str = "customer-1", *, deadline: float = 100, **options: Any
     ) -> Problem:
         with pytest.raises(Problem) as caught:
-            await self.run(customer, deadline=deadline, resumed=resumed)
+            await self.run(customer, deadline=deadline, **options)
         return caught.value
 
 
@@ -519,7 +517,7 @@ KEPT: list[tuple[str, Result]] = [
     ("partner_center_busy", reply(409, "800064")),
     ("partner_center_busy", reply(409, "800064", retry_after=57)),
 ]
-OPEN = "An earlier try may have made the cart. The last one: "
+OPEN = "An earlier try may have had its effect. The last one: "
 
 
 def test_every_certain_failure_at_partner_center_is_in_one_of_the_tables() -> None:
@@ -681,6 +679,58 @@ async def test_the_doubt_of_one_request_is_not_anothers() -> None:
     assert (certain.detail, shared.detail) == ("words", "words")
     assert certain.outcome is Outcome.NOT_SENT
     assert shared.outcome is Outcome.NOT_SENT
+
+
+# --- what has no effect, and what must not be repeated ----------------------------------------
+
+
+@pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
+@pytest.mark.parametrize(("code", "later"), REFUSALS)
+@in_virtual_time
+async def test_what_has_no_effect_leaves_no_doubt(doubt: Result, code: str, later: Result) -> None:
+    alone = await _alone(code, later)
+    problem = await Bench(doubt, *[later] * 10).fails(has_effect=False)
+    assert (problem.code, problem.outcome) == (code, alone.outcome)
+    assert problem.detail == alone.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "end"), [row for row in RETRIED if CATALOGUE[row[0]].outcome is Outcome.UNKNOWN]
+)
+@in_virtual_time
+async def test_what_has_no_effect_is_tried_again_as_anything_else(code: str, end: Result) -> None:
+    bench = Bench(*[end] * 10)
+    problem = await bench.fails(has_effect=False)
+    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
+    assert not problem.detail.startswith(OPEN)
+    assert len(bench.tries) == MAX_TRIES
+
+
+@in_virtual_time
+async def test_whoever_asks_decides_what_is_worth_repeating() -> None:
+    asked: list[str] = []
+
+    def only_when_refused(problem: Problem) -> bool:
+        asked.append(problem.code)
+        return problem.outcome is not Outcome.UNKNOWN
+
+    bench = Bench(NOT_SENT, reply(400), RESET, CREATED)
+    problem = await bench.fails(worth_repeating=only_when_refused)
+    assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
+    assert len(bench.tries) == 3
+    assert asked == [
+        "partner_center_unreachable",
+        "partner_center_invalid_request",
+        "partner_center_no_answer",
+    ]
+
+
+@in_virtual_time
+async def test_a_pause_that_is_too_long_is_the_callers_whatever_is_worth_repeating() -> None:
+    bench = Bench(reply(429, retry_after=57))
+    problem = await bench.fails(worth_repeating=lambda _: True)
+    assert problem.retry_after == 57
+    assert len(bench.tries) == 1
 
 
 # --- a refused token --------------------------------------------------------------------------

@@ -1,9 +1,13 @@
 import pytest
 
 from cart_core.http import (
+    Call,
     Request,
+    body_flaws,
+    cart_flaws,
     correlation_id,
     customer_flaws,
+    customer_user,
     json_body,
     locale,
 )
@@ -143,6 +147,116 @@ def test_anything_else_is_no_customer(customer: str) -> None:
     assert "customerId" in flaw.detail
     assert flaw.pointer == ""
     assert len(customer) < 3 or customer not in flaw.detail
+
+
+@pytest.mark.parametrize("cart_id", [OTHER, OTHER.upper()])
+def test_a_cart_is_a_guid_in_any_case(cart_id: str) -> None:
+    assert cart_flaws(cart_id) == []
+
+
+@pytest.mark.parametrize("cart_id", NO_GUIDS)
+def test_anything_else_is_no_cart(cart_id: str) -> None:
+    (flaw,) = cart_flaws(cart_id)
+
+    assert (flaw.pointer, flaw.code) == ("", "invalid_cart_id")
+    assert flaw.detail == "The cartId in the path must be a GUID."
+
+
+# --- What only a checkout has -----------------------------------------------------------------
+
+USER = "megan@contoso.example"
+
+
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [
+        pytest.param(USER, USER, id="name"),
+        pytest.param(f" \t{USER} ", USER, id="blanks-around"),
+        pytest.param("MeganB@Contoso.example", "MeganB@Contoso.example", id="case-is-kept"),
+        pytest.param("a@b", "a@b", id="shortest"),
+        pytest.param("!~#'*+/=?^_`{|}~.-@[1.2.3.4]", "!~#'*+/=?^_`{|}~.-@[1.2.3.4]", id="odd"),
+        pytest.param("megan_x.de#EXT#@c.example", "megan_x.de#EXT#@c.example", id="guest"),
+        pytest.param("a" * 254 + "@b", "a" * 254 + "@b", id="256-characters"),
+        pytest.param("", None, id="empty"),
+        pytest.param("  ", None, id="blank"),
+    ],
+)
+def test_the_user_who_gets_the_licences(value: str, user: str | None) -> None:
+    assert customer_user({"x-ms-customeruser-upn": value}) == (user, [])
+
+
+def test_no_user_need_be_named() -> None:
+    assert customer_user({}) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("megan", id="no-domain"),
+        pytest.param("@contoso.example", id="no-name"),
+        pytest.param("megan@", id="empty-domain"),
+        pytest.param("@", id="neither"),
+        pytest.param("a@b@c", id="two-domains"),
+        pytest.param("a@@b", id="two-signs"),
+        pytest.param("megan b@contoso.example", id="space"),
+        pytest.param("megan@contoso.example\r\nX-Admin: 1", id="crlf"),
+        pytest.param("megan@contoso.example\n\nx", id="line-feeds"),
+        pytest.param("megan\x00@contoso.example", id="nul"),
+        pytest.param("megan\x7f@contoso.example", id="delete"),
+        pytest.param("m\u00e9gan@contoso.example", id="latin-1"),
+        pytest.param("megan\uff20contoso.example", id="full-width-sign"),
+        pytest.param("megan@contos\u043e.example", id="cyrillic"),
+        pytest.param("a" * 255 + "@b", id="257-characters"),
+        pytest.param("@" * 100_000, id="huge"),
+        pytest.param(f"{USER}, {USER}", id="two-headers"),
+    ],
+)
+def test_what_is_no_user_is_refused_not_ignored(value: str) -> None:
+    user, flaws = customer_user({"x-ms-customeruser-upn": value})
+
+    (flaw,) = flaws
+    assert user is None
+    assert (flaw.pointer, flaw.code) == ("", "invalid_customer_user")
+    assert value not in flaw.detail or value == "@"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b" ", b"\r\n", b" { \n } \t", b"{" + b" " * 100_000 + b"}"]
+)
+def test_a_checkout_may_come_with_nothing_or_an_empty_object(body: bytes) -> None:
+    assert body_flaws(request(body)) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"lineItems": []}',
+        b"[]",
+        b"null",
+        b'""',
+        b"0",
+        b"{",
+        b"{}{}",
+        b"{{}}",
+        b"}{",
+        b"x",
+        b"\x00",
+        b"\xff",
+        b"\x0b{}",
+        b" " * 100_000 + b"x",
+        b"{" * 100_000,
+    ],
+    ids=lambda body: repr(body[:8]),
+)
+def test_a_checkout_with_anything_else_is_refused(body: bytes) -> None:
+    """It would not be looked at, and whoever sent it expects something of it."""
+    (flaw,) = body_flaws(request(body))
+
+    assert (flaw.pointer, flaw.code) == ("", "unexpected_body")
+
+
+def test_a_new_call_has_sent_nothing() -> None:
+    assert not Call(NEW, began=0.0).may_have_effect
 
 
 @pytest.mark.parametrize(

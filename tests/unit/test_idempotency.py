@@ -131,7 +131,8 @@ def test_the_caller_is_believed_only_where_the_platform_signed_it_in() -> None:
 OPERATION = OperationId("create_cart", CUSTOMER, None, KEY)
 MARK = "1:" + "0123456789abcdef" * 4
 OTHERS = [
-    OperationId("check_out", CUSTOMER, None, KEY),
+    OperationId("checkout_cart", CUSTOMER, None, KEY),
+    OperationId("place_order", CUSTOMER, None, KEY),
     OperationId("create_cart", CUSTOMER.replace("d", "e"), None, KEY),
     OperationId("create_cart", CUSTOMER, "someone", KEY),
     OperationId("create_cart", CUSTOMER, "None", KEY),
@@ -147,7 +148,7 @@ def test_names_and_ids_outlive_every_release() -> None:
     """Whoever has to change a literal here makes second carts for orders of the last week."""
     assert (
         OPERATION.record_name()
-        == "ad85435732402bbb34b48a874b3960f3ffce82ef17bef3f83b4e9c3e5676fbd0"
+        == "carts/ad85435732402bbb34b48a874b3960f3ffce82ef17bef3f83b4e9c3e5676fbd0"
     )
     assert OPERATION.request_id("cart", MARK, 0) == "11724aab-b705-549b-b6d8-0143b81fc5f7"
     assert (
@@ -159,8 +160,23 @@ def test_names_and_ids_outlive_every_release() -> None:
 def test_a_record_is_named_by_operation_customer_caller_and_key() -> None:
     names = [operation.record_name() for operation in [OPERATION, *OTHERS]]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch("[0-9a-f]{64}", name) for name in names)
+    assert all(re.fullmatch("(carts|purchases)/[0-9a-f]{64}", name) for name in names)
     assert KEY not in OPERATION.record_name()
+
+
+@pytest.mark.parametrize(
+    ("operation", "prefix"),
+    [
+        ("create_cart", "carts/"),
+        ("checkout_cart", "purchases/"),
+        ("place_order", "purchases/"),
+    ],
+)
+def test_what_spends_money_is_remembered_apart(operation: str, prefix: str) -> None:
+    """The store's lifecycle rule tells by the prefix how long a record is kept."""
+    name = OperationId(operation, CUSTOMER, None, KEY).record_name()
+    assert name.startswith(prefix)
+    assert re.fullmatch("[0-9a-f]{64}", name.removeprefix(prefix))
 
 
 def test_a_request_id_differs_by_everything_that_it_stands_for() -> None:
@@ -296,7 +312,7 @@ def record(**members: Any) -> Record:
             "lease_until": NOW + HOUR,
             "expires_at": NOW + 2 * HOUR,
             "correlation_id": CUSTOMER,
-            "steps": [Step(name="cart", request_id=CUSTOMER)],
+            "steps": STEPS,
         }
         | members
     )
@@ -305,7 +321,12 @@ def record(**members: Any) -> Record:
 COMPLETED = {"state": "completed", "answer": ANSWER}
 ALIVE, OVER = {"lease_until": NOW + TICK}, {"lease_until": NOW}
 FRESH, EXPIRED = {"expires_at": NOW + TICK}, {"expires_at": NOW}
-RESUME, ANEW = Run(epoch=3, resumed=True), Run(epoch=4, resumed=False)
+STEPS = [Step(name="cart", request_id=CUSTOMER)]
+AFTER_THE_CART = [
+    Step(name="cart", request_id="1", done=True, result={"cartId": "c"}),
+    Step(name="checkout", request_id="2"),
+]
+RESUME, ANEW = Run(epoch=3, steps=STEPS, resumed=True), Run(epoch=4)
 
 
 @pytest.mark.parametrize(
@@ -319,15 +340,19 @@ RESUME, ANEW = Run(epoch=3, resumed=True), Run(epoch=4, resumed=False)
         pytest.param(COMPLETED | OVER, Replay(ANSWER), Reused(), id="completed-lease-over"),
         pytest.param(
             {"state": "released"} | ALIVE,
-            Run(epoch=3, resumed=False),
-            Run(epoch=3, resumed=False),
+            Run(epoch=3),
+            Run(epoch=3),
             id="released",
         ),
         pytest.param(
             {"state": "released"} | OVER,
-            Run(epoch=3, resumed=False),
-            Run(epoch=3, resumed=False),
+            Run(epoch=3),
+            Run(epoch=3),
             id="released-lease-over",
+        ),
+        pytest.param({"state": "open"} | ALIVE, Run(epoch=3, steps=STEPS), Reused(), id="open"),
+        pytest.param(
+            {"state": "open"} | OVER, Run(epoch=3, steps=STEPS), Reused(), id="open-lease-over"
         ),
     ],
 )
@@ -339,7 +364,14 @@ def test_the_decision(members: dict[str, Any], same: object, other: object) -> N
 
 @pytest.mark.parametrize("lease", [ALIVE, OVER])
 @pytest.mark.parametrize(
-    "state", [{"state": "in_progress"}, {"state": "unknown"}, {"state": "released"}, COMPLETED]
+    "state",
+    [
+        {"state": "in_progress"},
+        {"state": "unknown"},
+        {"state": "released"},
+        {"state": "open"},
+        COMPLETED,
+    ],
 )
 def test_an_expired_record_counts_for_nothing_but_its_epoch(
     state: dict[str, Any], lease: dict[str, Any]
@@ -352,7 +384,33 @@ def test_an_expired_record_counts_for_nothing_but_its_epoch(
 
 
 def test_what_nobody_remembers_is_run() -> None:
-    assert decide(None, NOW, BODY) == Run(epoch=0, resumed=False)
+    assert decide(None, NOW, BODY) == Run(epoch=0, steps=(), resumed=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "resumed"),
+    [
+        ({"state": "in_progress"} | OVER, True),
+        ({"state": "unknown"}, True),
+        ({"state": "open"}, False),
+    ],
+    ids=str,
+)
+def test_what_is_done_of_an_operation_is_not_done_again(
+    state: dict[str, Any], resumed: bool
+) -> None:
+    kept = record(steps=AFTER_THE_CART, **state)
+    assert decide(kept, NOW, BODY) == Run(epoch=3, steps=AFTER_THE_CART, resumed=resumed)
+    assert decide(kept, NOW, OTHER_BODY) == Reused()
+
+
+@pytest.mark.parametrize(
+    "past", [{"state": "released"}, {"state": "open"} | EXPIRED], ids=["released", "expired"]
+)
+def test_nothing_is_built_upon_what_no_longer_counts(past: dict[str, Any]) -> None:
+    decided = decide(record(steps=AFTER_THE_CART, **past), NOW, BODY)
+    assert isinstance(decided, Run)
+    assert (decided.steps, decided.resumed) == ((), False)
 
 
 def test_an_empty_answer_is_an_answer() -> None:
@@ -372,7 +430,7 @@ def test_a_completed_record_without_its_answer_is_resumed_never_begun_anew() -> 
     ],
 )
 @pytest.mark.parametrize(
-    "state", [{"state": "in_progress"} | OVER, {"state": "unknown"}, COMPLETED]
+    "state", [{"state": "in_progress"} | OVER, {"state": "unknown"}, {"state": "open"}, COMPLETED]
 )
 def test_what_a_newer_release_wrote_is_left_to_it(
     state: dict[str, Any], newer: dict[str, Any]
@@ -399,6 +457,7 @@ def test_the_decision_changes_nothing() -> None:
         COMPLETED,
         {"state": "completed", "answer": StoredAnswer(status=200, headers={}, body={})},
         {"steps": [Step(name="cart", request_id="1", done=True, result={})]},
+        {"state": "open", "epoch": 1, "steps": AFTER_THE_CART},
     ],
 )
 def test_a_record_comes_back_as_it_was(members: dict[str, Any]) -> None:

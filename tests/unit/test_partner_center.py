@@ -5,7 +5,8 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import ModuleType
 
 import aiohttp
@@ -22,11 +23,18 @@ from cart_core.partner_center import (
     no_reply,
     open_transport,
 )
-from cart_core.upstream import NoReply, Reply
+from cart_core.upstream import Attempt, NoReply, Reply
 
 BASE_URL = "https://partner-center.example"
 CUSTOMER = "11111111-2222-3333-4444-555555555555"
 CART = {"lineItems": [{"id": 0, "friendlyName": 'Grüße "€" 🛒\u2028', "quantity": 1}]}
+ATTEMPT = Attempt(
+    "secret-token",
+    request_id="the-request-id",
+    correlation_id="the-correlation-id",
+    locale="de-DE",
+    timeout=60.0,
+)
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -43,11 +51,7 @@ async def post(
         return await to.create_cart(
             customer,
             CART if cart is None else cart,
-            token="secret-token",
-            request_id="the-request-id",
-            correlation_id="the-correlation-id",
-            locale="de-DE",
-            timeout=within,
+            replace(ATTEMPT, timeout=within),
         )
 
 
@@ -81,6 +85,98 @@ async def test_request() -> None:
         "ms-partnercenter-application": "Storefront",
         "user-agent": f"cart-core/{__version__}",
     }
+
+
+Call = Callable[[PartnerCenter], Awaitable[Reply | NoReply]]
+PATH = f"/v1/customers/{CUSTOMER}/carts"
+CART_ID = "66666666-7777-8888-9999-000000000000"
+
+
+async def ask(call: Call) -> httpx.Request:
+    """The request that a call makes."""
+    sent = Recorder()
+    async with httpx.MockTransport(sent) as transport:
+        result = await call(
+            PartnerCenter(transport, base_url=BASE_URL, application_name="Storefront")
+        )
+    assert isinstance(result, Reply)
+    [request] = sent.requests
+    return request
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path", "body", "more"),
+    [
+        pytest.param(
+            lambda to: to.get_cart(CUSTOMER, CART_ID, ATTEMPT),
+            "GET",
+            f"{PATH}/{CART_ID}",
+            b"",
+            {},
+            id="get",
+        ),
+        pytest.param(
+            lambda to: to.update_cart(CUSTOMER, CART_ID, {"a": 1}, ATTEMPT),
+            "PUT",
+            f"{PATH}/{CART_ID}",
+            b'{"a":1}',
+            {"content-type": "application/json", "content-length": "7"},
+            id="update",
+        ),
+        pytest.param(
+            lambda to: to.checkout_cart(CUSTOMER, CART_ID, None, ATTEMPT),
+            "POST",
+            f"{PATH}/{CART_ID}/checkout",
+            b"",
+            {"content-length": "0"},
+            id="checkout",
+        ),
+        pytest.param(
+            lambda to: to.checkout_cart(CUSTOMER, CART_ID, "a@b", ATTEMPT),
+            "POST",
+            f"{PATH}/{CART_ID}/checkout",
+            b"",
+            {"content-length": "0", "x-ms-customeruser-upn": "a@b"},
+            id="checkout for a user",
+        ),
+    ],
+)
+async def test_requests_for_a_cart(
+    call: Call, method: str, path: str, body: bytes, more: dict[str, str]
+) -> None:
+    request = await ask(call)
+    assert (request.method, str(request.url)) == (method, BASE_URL + path)
+    assert request.content == body
+    assert dict(request.headers) == {
+        "host": "partner-center.example",
+        "authorization": "Bearer secret-token",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "ms-requestid": "the-request-id",
+        "ms-correlationid": "the-correlation-id",
+        "x-locale": "de-DE",
+        "ms-partnercenter-application": "Storefront",
+        "user-agent": f"cart-core/{__version__}",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda to: to.get_cart(CUSTOMER, "../x?y#z", ATTEMPT),
+        lambda to: to.update_cart(CUSTOMER, "../x?y#z", {}, ATTEMPT),
+        lambda to: to.checkout_cart(CUSTOMER, "../x?y#z", None, ATTEMPT),
+    ],
+    ids=["get", "update", "checkout"],
+)
+async def test_cart_id_cannot_change_the_path(call: Call) -> None:
+    request = await ask(call)
+    assert request.url.raw_path.startswith(f"{PATH}/..%2Fx%3Fy%23z".encode())
+
+
+def test_an_attempt_does_not_show_its_token() -> None:
+    assert "secret-token" not in repr(ATTEMPT)
 
 
 async def test_body_is_compact_utf8() -> None:
@@ -161,15 +257,7 @@ async def test_end_of_the_try_is_unknown() -> None:
     async with httpx.MockTransport(handler) as transport:
         result = await PartnerCenter(
             transport, base_url=BASE_URL, application_name="Storefront"
-        ).create_cart(
-            CUSTOMER,
-            CART,
-            token="t",
-            request_id="r",
-            correlation_id="c",
-            locale="en-US",
-            timeout=0.01,
-        )
+        ).create_cart(CUSTOMER, CART, replace(ATTEMPT, timeout=0.01))
     assert result == NoReply(sent=True, timed_out=True, reason="no complete answer in time")
 
 

@@ -7,8 +7,8 @@ from cart_core.problem import CATALOGUE, Fault, FieldError, Outcome, Problem, in
 
 from .builders import CUSTOMER
 
-RFC_9457 = {"type", "title", "status", "detail", "instance"}
-OURS = {
+RFC_9457 = ["type", "title", "status", "detail", "instance"]
+OURS = [
     "code",
     "errors",
     "requestId",
@@ -16,7 +16,9 @@ OURS = {
     "retryable",
     "outcome",
     "partnerCenter",
-}
+    "cart",
+    "orderErrors",
+]
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
@@ -25,14 +27,14 @@ def test_every_problem_has_every_member(code: str) -> None:
 
     body = problem.as_json(request_id="r", correlation_id=CUSTOMER)
 
-    assert set(body) == RFC_9457 | OURS
+    assert list(body) == RFC_9457 + OURS
     assert body["code"] == code
     assert body["status"] == CATALOGUE[code].status
     assert body["title"]
     assert body["detail"] == "a detail"
     assert (body["requestId"], body["correlationId"]) == ("r", CUSTOMER)
     assert body["errors"] == []
-    assert body["partnerCenter"] is None
+    assert (body["partnerCenter"], body["cart"], body["orderErrors"]) == (None, None, [])
     assert body["outcome"] in {"not_sent", "rejected", "unknown"}
     assert isinstance(body["retryable"], bool)
     json.dumps(body, allow_nan=False)
@@ -71,6 +73,42 @@ def test_a_fault_without_words_still_has_every_member() -> None:
         "source": None,
         "data": [],
     }
+
+
+CART = {"id": "1", "orderable": False}
+ERRORS = [{"orderGroupId": "1", "code": "800023", "description": "No credit."}]
+
+
+def test_the_cart_and_the_reasons_of_a_checkout_come_last() -> None:
+    body = Problem("cart_not_orderable", "", cart=CART, order_errors=ERRORS).as_json(
+        request_id=None, correlation_id=CUSTOMER
+    )
+
+    assert list(body)[-2:] == ["cart", "orderErrors"]
+    assert (body["cart"], body["orderErrors"]) == (CART, ERRORS)
+    assert list(body["orderErrors"][0]) == ["orderGroupId", "code", "description"]
+
+
+def test_a_problem_shares_no_list_with_its_answer() -> None:
+    problem = Problem("checkout_failed", "", order_errors=(errors := [*ERRORS]))
+    body = problem.as_json(request_id=None, correlation_id=CUSTOMER)
+    errors.clear()
+
+    assert body["orderErrors"] == ERRORS
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "outcome"),
+    [
+        ("checkout_disabled", 403, "not_sent"),
+        ("cart_not_orderable", 422, "rejected"),
+        ("checkout_failed", 422, "rejected"),
+    ],
+)
+def test_what_a_checkout_may_end_in(code: str, status: int, outcome: str) -> None:
+    body = Problem(code, "").as_json(request_id=None, correlation_id=CUSTOMER)
+
+    assert (body["status"], body["outcome"], body["retryable"]) == (status, outcome, False)
 
 
 def test_the_outcome_can_be_narrowed() -> None:

@@ -105,8 +105,7 @@ async def test_an_unexpected_exception_is_a_500_that_tells_nothing(
     error: Exception, sent: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def operation(_: Request, call: Call) -> Response:
-        if sent:
-            call.request_id = OTHER
+        call.request_id, call.may_have_effect = OTHER, sent
         try:
             raise OSError(MARKER)
         except OSError:
@@ -155,8 +154,7 @@ async def test_what_a_caller_does_not_wait_for_is_counted_and_logged_too(
 
     async def operation(_: Request, call: Call) -> Response:
         await gone.wait()
-        call.cart_id = "cart-1"
-        return Response(201, {})
+        raise Problem("invalid_json", "No.")
 
     with collected() as signals, caplog.at_level(logging.INFO):
         caller = asyncio.create_task(answer(operation, request(), NEW))
@@ -169,8 +167,8 @@ async def test_what_a_caller_does_not_wait_for_is_counted_and_logged_too(
         for _ in range(5):
             await asyncio.sleep(0)
 
-    assert signals.metrics() == {"carts.created": {(): 1}}
-    assert "operation=operation status=201" in caplog.text
+    assert signals.metrics() == {"carts.refused": {(("code", "invalid_json"),): 1}}
+    assert "operation=operation status=400" in caplog.text
     assert serving._under_way == set()
 
 
@@ -187,25 +185,18 @@ async def test_a_call_began_when_it_arrived() -> None:
     assert before <= calls[0].began <= time.monotonic()
 
 
-@pytest.mark.parametrize(
-    ("cart_id", "replayed", "counted"),
-    [
-        ("cart-1", False, {"carts.created": {(): 1}}),
-        ("cart-1", True, {"carts.replayed": {(): 1}}),
-        (None, False, {}),
-    ],
-)
-async def test_an_answer_with_a_cart_is_counted(
-    cart_id: str | None, replayed: bool, counted: dict[str, Any]
+@pytest.mark.parametrize("replayed", [True, False])
+async def test_what_a_cart_or_an_order_is_counted_as_is_left_to_the_operation(
+    replayed: bool,
 ) -> None:
     async def operation(_: Request, call: Call) -> Response:
-        call.cart_id, call.replayed = cart_id, replayed
+        call.cart_id, call.replayed = "cart-1", replayed
         return Response(201, {})
 
     with collected() as signals:
         await answer(operation, request(), NEW)
 
-    assert signals.metrics() == counted
+    assert signals.metrics() == {}
 
 
 async def test_a_problem_is_counted_as_one_even_where_a_cart_is_known() -> None:

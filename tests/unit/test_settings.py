@@ -55,7 +55,9 @@ def test_the_least_that_must_be_set() -> None:
     assert least.refresh_token_name == "partner-center-refresh-token"
     assert least.max_body_bytes == 256 * 1024
     assert least.max_quantity is None
-    assert least.unknown_members == "forward"
+    assert least.unknown_members is None
+    assert least.allow_checkout is False
+    assert least.order_retention_days == 90
 
 
 def test_every_setting_of_the_environment_is_read() -> None:
@@ -72,6 +74,8 @@ def test_every_setting_of_the_environment_is_read() -> None:
         "CART_MAX_BODY_BYTES": "65536",
         "CART_MAX_QUANTITY": "300",
         "CART_UNKNOWN_MEMBERS": "reject",
+        "CART_ALLOW_CHECKOUT": "true",
+        "CART_ORDER_RETENTION_DAYS": "365",
     }
 
     read = Settings.read(environment)
@@ -84,6 +88,7 @@ def test_every_setting_of_the_environment_is_read() -> None:
     assert read.refresh_token_name == "refresh-1"
     assert (read.max_body_bytes, read.max_quantity) == (65_536, 300)
     assert read.unknown_members == "reject"
+    assert (read.allow_checkout, read.order_retention_days) == (True, 365)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +296,40 @@ def test_the_store_is_a_container(url: str) -> None:
 @pytest.mark.parametrize("seconds", ["1", "179.9", "180"])
 def test_a_call_may_take_three_minutes(seconds: str) -> None:
     assert settings(CART_DEADLINE_SECONDS=seconds).deadline_seconds == float(seconds)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [("true", True), ("True", True), ("1", True), ("false", False), ("0", False), ("", False)],
+)
+def test_nothing_is_bought_unless_the_operator_says_so(value: str, allowed: bool) -> None:
+    assert settings(CART_ALLOW_CHECKOUT=value).allow_checkout is allowed
+
+
+@pytest.mark.parametrize("value", [MARKER, "2", "enabled", " true"])
+def test_what_is_neither_true_nor_false_is_refused(value: str) -> None:
+    invalid = refused(REQUIRED | {"CART_ALLOW_CHECKOUT": value})
+
+    assert named(invalid) == ["CART_ALLOW_CHECKOUT"]
+    assert MARKER not in str(invalid)
+
+
+@pytest.mark.parametrize("days", ["7", "90", "3650"])
+def test_a_purchase_is_remembered_for_a_cart_s_life_at_least(days: str) -> None:
+    assert settings(CART_ORDER_RETENTION_DAYS=days).order_retention_days == int(days)
+
+
+@pytest.mark.parametrize("days", ["6", "0", "-1", "3651", "7.5", "P90D", MARKER])
+def test_another_retention_is_refused(days: str) -> None:
+    invalid = refused(REQUIRED | {"CART_ORDER_RETENTION_DAYS": days})
+
+    assert named(invalid) == ["CART_ORDER_RETENTION_DAYS"]
+
+
+@pytest.mark.parametrize("rule", ["forward", "reject"])
+def test_unknown_members_follow_the_rule_that_is_set(rule: str) -> None:
+    assert settings(CART_UNKNOWN_MEMBERS=rule).unknown_members == rule
+    assert settings(CART_UNKNOWN_MEMBERS="").unknown_members is None
 
 
 @pytest.mark.parametrize(

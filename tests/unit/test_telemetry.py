@@ -155,6 +155,7 @@ def test_without_an_sdk_it_does_nothing() -> None:
     with telemetry.span("work", attempt=1) as span:
         assert not span.is_recording()
     telemetry.count_cart(replayed=False)
+    telemetry.count_purchase("completed", replayed=False)
     telemetry.count_problem(Problem("internal_error", "x"))
     telemetry.count_try(2, 1.0, None)
     telemetry.count_throttle(3)
@@ -177,6 +178,18 @@ async def test_carts_created_and_replayed() -> None:
     assert metrics["carts.replayed"] == {(): 2}
     assert metrics["partner_center.latency"] == {(("status", 201),): 2}
     assert set(metrics) == {"carts.created", "carts.replayed", "partner_center.latency"}
+
+
+@pytest.mark.parametrize("status", ["completed", "partial", "ordered"])
+def test_purchases_by_status(signals: Signals, status: str) -> None:
+    telemetry.count_purchase(status, replayed=False)
+    telemetry.count_purchase(status, replayed=True)
+    telemetry.count_purchase(status, replayed=True)
+
+    assert signals.metrics() == {
+        "purchases.answered": {(("status", status),): 1},
+        "purchases.replayed": {(("status", status),): 2},
+    }
 
 
 @in_virtual_time
@@ -228,7 +241,7 @@ async def test_throttled_seconds() -> None:
 @pytest.mark.parametrize("sent", [True, False])
 async def test_what_fails_outside_the_use_case_counts_too(signals: Signals, sent: bool) -> None:
     async def create_cart(request: Request, call: Call) -> Response:
-        call.request_id = GUID if sent else None
+        call.request_id, call.may_have_effect = GUID, sent
         raise RuntimeError(MARKER)
 
     async def unconfigured(request: Request, call: Call) -> Response:
@@ -385,7 +398,7 @@ async def test_every_request_leaves_one_line_with_nothing_but_ids_and_figures(
 @pytest.mark.parametrize("sent", [True, False])
 async def test_a_defect_leaves_the_line_too(log: pytest.LogCaptureFixture, sent: bool) -> None:
     async def create_cart(request: Request, call: Call) -> Response:
-        call.request_id = GUID if sent else None
+        call.request_id, call.may_have_effect = GUID, sent
         raise RuntimeError(MARKER)
 
     told = the_line_of(log, await answer(create_cart, Request({}, {}, b""), GUID))

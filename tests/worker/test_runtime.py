@@ -35,6 +35,19 @@ def create(body: str, customer: str = CUSTOMER) -> dict[str, Any]:
     }
 
 
+def of_a_cart(method: str, cart: dict[str, Any] | None = None, more: str = "") -> dict[str, Any]:
+    """A request for the cart that `cart` is; PUT sends it back."""
+    cart_id = cart["id"] if cart else CUSTOMER
+    return {
+        "function": {"GET": "get_cart", "PUT": "update_cart", "POST": "checkout_cart"}[method],
+        "method": method,
+        "url": f"http://localhost:7071/api/customers/{CUSTOMER}/carts/{cart_id}{more}",
+        "headers": {"content-type": "application/json", "x-functions-key": "key"},
+        "route": {"customerId": CUSTOMER, "cartId": cart_id},
+        "body": json.dumps(cart) if method == "PUT" else "",
+    }
+
+
 def run(
     *requests: dict[str, Any], environment: Mapping[str, str] | None = None, app_dir: Path = ROOT
 ) -> dict[str, Any]:
@@ -54,32 +67,27 @@ def run(
     return result
 
 
+def over_http(method: str, route: str, level: str = "FUNCTION") -> list[dict[str, Any]]:
+    """The bindings of a function with a route."""
+    trigger = {"methods": [method], "authLevel": level, "route": route}
+    return [
+        {"type": "httpTrigger", "direction": "IN", "name": "req", **trigger},
+        {"type": "http", "direction": "OUT", "name": "$return"},
+    ]
+
+
 def test_it_indexes_exactly_these_functions() -> None:
     found = {function["name"]: function["bindings"] for function in run()["functions"]}
 
+    carts = "customers/{customerId}/carts"
     assert found == {
-        "create_cart": [
-            {
-                "type": "httpTrigger",
-                "direction": "IN",
-                "name": "req",
-                "methods": ["POST"],
-                "authLevel": "FUNCTION",
-                "route": "customers/{customerId}/carts",
-            },
-            {"type": "http", "direction": "OUT", "name": "$return"},
-        ],
-        "get_health": [
-            {
-                "type": "httpTrigger",
-                "direction": "IN",
-                "name": "req",
-                "methods": ["GET"],
-                "authLevel": "ANONYMOUS",
-                "route": "health",
-            },
-            {"type": "http", "direction": "OUT", "name": "$return"},
-        ],
+        "create_cart": over_http("POST", carts),
+        "get_cart": over_http("GET", f"{carts}/{{cartId}}"),
+        "update_cart": over_http("PUT", f"{carts}/{{cartId}}"),
+        "checkout_cart": over_http("POST", f"{carts}/{{cartId}}/checkout"),
+        "place_order": over_http("POST", "customers/{customerId}/orders"),
+        "get_openapi": over_http("GET", "openapi.json"),
+        "get_health": over_http("GET", "health", level="ANONYMOUS"),
         "rotate_refresh_token": [
             {
                 "type": "timerTrigger",
@@ -118,6 +126,25 @@ def test_it_answers_through_the_local_cloud() -> None:
         assert headers["Location"] == f"/api/customers/{CUSTOMER}/carts/{created['id']}"
         assert headers["content-type"] == "application/json"
         assert cloud.journal.counts["partner_center"] == 2
+
+
+def test_a_cart_is_read_changed_and_bought_through_the_local_cloud() -> None:
+    with LocalCloud.in_thread() as cloud:
+        environment = cloud.environment(CART_ALLOW_CHECKOUT="true")
+        [made] = run(create(SAMPLE_CART), environment=environment)["answers"]
+        cart = json.loads(made["body"])
+        cart["lineItems"][0]["quantity"] = 3
+        answers = run(
+            of_a_cart("PUT", cart),
+            of_a_cart("GET", cart),
+            of_a_cart("POST", cart, "/checkout"),
+            environment=environment,
+        )["answers"]
+
+    assert [answer["status"] for answer in answers] == [200, 200, 201]
+    changed, read, bought = (json.loads(answer["body"]) for answer in answers)
+    assert changed["lineItems"][0]["quantity"] == read["lineItems"][0]["quantity"] == 3
+    assert (bought["cartId"], bought["status"]) == (cart["id"], "completed")
 
 
 def test_an_unexpected_exception_is_a_problem_too(tmp_path: Path) -> None:
