@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 INFRA_VENV = .venv-infra
 
-.PHONY: demo run test check format soak bench package lock clean
+.PHONY: demo run test check format soak bench package describe lock clean
 
 demo: $(VENV)/.installed  ## A cart through the whole chain, then exit
 	@$(RUN) -m emulator demo
@@ -25,7 +25,7 @@ format: $(VENV)/.installed  ## Put format and imports right
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-soak: $(VENV)/.installed  ## Three processes, killed all the time, and one cart for each key; see tests/soak
+soak: $(VENV)/.installed  ## Three processes, killed all the time, and one cart or order for each key; see tests/soak
 	@$(RUN) -m tests.soak $(SOAK)
 
 bench: $(VENV)/.installed  ## Speed beside a direct client and a tutorial function, as ratios
@@ -33,6 +33,9 @@ bench: $(VENV)/.installed  ## Speed beside a direct client and a tutorial functi
 
 package: $(VENV)/.installed  ## What is deployed: build/package and build/package.zip
 	@$(RUN) infra/package.py
+
+describe: $(VENV)/.installed  ## docs/openapi.json and the connector's definition, from the code
+	@$(RUN) -m connector.describe
 
 lock:  ## Renew the pins from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }

@@ -1,0 +1,1 @@
+"""Callers of the function, to start from; the tests run them against the emulator."""

@@ -1,0 +1,1 @@
+"""A storefront's own call, in Python."""

@@ -1,0 +1,1 @@
+"""The samples, run against the local cloud."""

@@ -1,0 +1,128 @@
+"""A storefront's orders, the function that takes them, and what goes wrong on the way."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from emulator import catalogue
+from emulator.faults import Fault
+from tests.end_to_end.chain import Chain, patched_app, started
+
+
+def order(*lines: dict[str, Any]) -> dict[str, Any]:
+    """An order that nobody has placed yet, of a customer who has not ordered yet."""
+    return {
+        "orderId": f"order-{uuid.uuid4()}",
+        "customerId": str(uuid.uuid4()),
+        "lines": list(lines or [software()]),
+    }
+
+
+def software(**members: Any) -> dict[str, Any]:
+    """A line that can be bought."""
+    item = catalogue.SOFTWARE
+    return {"catalogItemId": item, "quantity": 1, "billingCycle": "one_time", **members}
+
+
+def licence(item: str, **members: Any) -> dict[str, Any]:
+    """A line of a licence; whether it can be bought is the item's matter."""
+    paid = {"billingCycle": "monthly", "termDuration": "P1M"}
+    return {"catalogItemId": item, "quantity": 1, **paid, **members}
+
+
+def refused_busy(times: int | None) -> Fault:
+    """The cart is being processed by another request."""
+    words = {"code": "800064", "description": "The cart is being processed by another request."}
+    return Fault("partner_center", times, path="/checkout$", status=409, body=words)
+
+
+def throttled(path: str, times: int | None = 1) -> Fault:
+    """Partner Center asks for a second's pause."""
+    return Fault("partner_center", times, path=path, status=429, headers={"Retry-After": "1"})
+
+
+TROUBLES: dict[str, Callable[[], Fault]] = {
+    "throttled at the cart": lambda: throttled("/carts$"),
+    "throttled at the checkout": lambda: throttled("/checkout$"),
+    "unavailable": lambda: Fault("partner_center", 2, status=503),
+    "cart's answer lost": lambda: Fault(
+        "partner_center", path="/carts$", commit=True, action="drop"
+    ),
+    "checkout's answer lost": lambda: Fault(
+        "partner_center", path="/checkout$", commit=True, action="drop"
+    ),
+    "failed after it bought": lambda: Fault(
+        "partner_center", path="/checkout$", commit=True, status=500
+    ),
+    "cut short": lambda: Fault("partner_center", path="/checkout$", action="truncate"),
+    "busy": lambda: refused_busy(2),
+}
+"""What a caller should get over, by name."""
+
+
+class Shop:
+    """The function in its local cloud, as a storefront sees it."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.cloud = chain.cloud
+        self.url = chain.function.url
+
+    @property
+    def bought(self) -> list[list[str]]:
+        """The items of each order that was ever made."""
+        documents = [stored.document for stored in self.cloud.partner_center.orders.values()]
+        return [[line["offerId"] for line in each["lineItems"]] for each in documents]
+
+    def trouble(self, *faults: Fault) -> None:
+        """What Partner Center does from now on."""
+        self.cloud.faults.inject(*faults)
+
+
+@contextmanager
+def opened(directory: Path, **settings: str | None) -> Iterator[Shop]:
+    """A function that tells its caller of every failure instead of trying again itself."""
+    app = patched_app(
+        directory,
+        "from cart_core import checkout_procedure, forwarding",
+        "assert forwarding.MAX_TRIES",
+        "forwarding.MAX_TRIES = 1",
+        "assert checkout_procedure.PAUSES",
+        "checkout_procedure.PAUSES = (0.01,)",
+    )
+    defaults = {
+        "CART_ALLOW_CHECKOUT": "true",
+        "CART_MAX_WAIT_SECONDS": "0",
+        "CART_INFLIGHT_WAIT_SECONDS": "0.2",
+    }
+    with started(app, **{**defaults, **settings}) as chain:
+        yield Shop(chain)
+
+
+class Between(httpx.HTTPTransport):
+    """A way to the function where the first requests get something else instead of its answer.
+
+    A response: the request never gets through. None: it is carried out, and its answer lost.
+    """
+
+    def __init__(self, *instead: httpx.Response | None) -> None:
+        super().__init__()
+        self._instead = list(instead)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not self._instead:
+            return super().handle_request(request)
+        instead = self._instead.pop(0)
+        if instead is None:
+            super().handle_request(request).read()
+            raise httpx.ReadTimeout("lost", request=request)
+        return instead
+
+
+def a_moment(seconds: float) -> None:
+    """Waits for some of the second that Partner Center asks for here, instead of for `seconds`."""
+    time.sleep(0.25)
