@@ -131,6 +131,9 @@ class LinksAnswer(BaseModel):
     self: str
 
 
+_NOWHERE = LinksAnswer(self="")
+
+
 class CartAnswer(Answer):
     """Cart. `customerId`, `orderable`, `links` and `warnings` are ours, never Partner Center's."""
 
@@ -146,5 +149,5 @@ class CartAnswer(Answer):
     partner_on_record_attestation_accepted: Flag = None
     orderable: bool = True
     line_items: list[LineItemAnswer]
-    links: LinksAnswer = LinksAnswer(self="")
+    links: LinksAnswer = Field(default_factory=lambda: _NOWHERE)  # a default would be copied
     warnings: list[FieldError] = Field(default_factory=list)

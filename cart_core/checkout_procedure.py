@@ -123,7 +123,7 @@ class CheckoutProcedure:
         nothing was bought.
         """
         known = _Known(doubt=todo.resumed)
-        errand.call.may_have_effect = todo.resumed
+        errand.call.may_have_effect = errand.call.may_have_effect or todo.resumed
         try:
             result = await self._buy(errand, cart_id, customer_user, todo, warnings, known)
         except Problem as problem:

@@ -137,8 +137,11 @@ class Forwarding:
         """A place among the calls under way, at a moment when the throttle is off."""
         while True:
             await self._pass_throttle(customer_id, deadline)
-            async with _until(deadline):
-                await self._places.acquire()
+            if self._places.locked():
+                async with _until(deadline):
+                    await self._places.acquire()
+            else:
+                await self._places.acquire()  # at once; a time-out would cost more than it
             if not self._throttle.wait(customer_id, deadline.clock()):
                 break
             self._places.release()  # it went on while we stood in line

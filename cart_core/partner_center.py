@@ -213,9 +213,9 @@ def no_reply(error: BaseException) -> NoReply:
     return failures().get(type(truth or error), _UNKNOWN)
 
 
-def _path(customer_id: str, *cart_id: str) -> str:
-    parts = ("customers", customer_id, "carts", *cart_id)
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+def _path(customer_id: str, cart_id: str | None = None) -> str:
+    carts = f"/v1/customers/{quote(customer_id, safe='')}/carts"
+    return carts if cart_id is None else f"{carts}/{quote(cart_id, safe='')}"
 
 
 @lru_cache(maxsize=256)
