@@ -116,7 +116,9 @@ def _flaws(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
 
 def _surely_sound(value: Any) -> bool:
     """A quick look that spares most values their pointer."""
-    return value is None or isinstance(value, bool) or (isinstance(value, str) and value.isascii())
+    if isinstance(value, str):
+        return value.isascii()
+    return value is None or (isinstance(value, int) and value.bit_length() < 64)
 
 
 def _encodable(text: str) -> bool:
