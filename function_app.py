@@ -22,7 +22,7 @@ async def get_cart(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("customers/{customerId}/carts/{cartId}", methods=["PUT"])
 async def update_cart(req: func.HttpRequest) -> func.HttpResponse:
-    """Replace the lines of a cart."""
+    """Replace a whole cart."""
     return await serve(req, composition.update_cart)
 
 

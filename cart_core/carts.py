@@ -139,7 +139,10 @@ class Carts:
         has_effect: bool = True,
         worth_repeating: Callable[[Problem], bool] = may_retry,
     ) -> T:
-        """What `read` makes of the answer; its exceptions mean that the answer is unreadable."""
+        """What `read` makes of the answer.
+
+        Its ValueError, NotACart or NotACheckout mean an unreadable answer; its Problem passes.
+        """
         call = errand.call
 
         async def attempt(token: AccessToken, seconds: float) -> Reply | NoReply:
@@ -152,7 +155,7 @@ class Carts:
                 )
             status = result.status if isinstance(result, Reply) else None
             telemetry.count_try(call.tries, self._monotonic() - began, status)
-            if request_id == call.request_id:  # both are the answer's, or neither is
+            if request_id == call.request_id:  # what is quoted belongs to one request
                 call.partner_center_headers = _trace_headers(result)
             return result
 

@@ -20,7 +20,7 @@ from cart_core.problem import FieldError, Outcome, Problem
 from cart_core.record import StoredAnswer
 
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 8.0)
-"""Seconds to wait, half of them to all, before the checkout of a cart that may be ordered soon."""
+"""Seconds: a random time between half of it and all of it, before each repeated checkout."""
 
 
 _ABOUT_THE_CART: Final = frozenset(
@@ -120,7 +120,7 @@ class CheckoutProcedure:
 
         What an earlier, partial answer told is not forgotten: its orders are in this one too, and a
         refusal of the rest is a warning in it. Raises Problem; unless its outcome is `unknown`,
-        nothing was bought.
+        this run bought nothing.
         """
         known = _Known(doubt=todo.resumed)
         errand.call.may_have_effect = errand.call.may_have_effect or todo.resumed
@@ -150,7 +150,7 @@ class CheckoutProcedure:
                 if known.doubt and known.refusal:  # what is in doubt may still be under way
                     await self._pause(longest_pause, errand)
                 reading, ordered_before = self._new_guid(), known.ordered
-                if failure is None:
+                if failure is None:  # else the checkout is what support will ask for
                     call.request_id = reading
                 known.learn(await self._carts.get(errand, cart_id, reading))
                 if ordered_before or (known.doubt and not known.ordered):

@@ -195,8 +195,8 @@ class ExactlyOnce:
                 case Run() as run:
                     ours = draft(run.epoch)
                     if run.steps:  # what may have been sent goes under the same ids again
-                        kept = {name: getattr(stored.record, name) for name in _KEPT}
-                        ours = ours.model_copy(update=kept)
+                        inherited = {each: getattr(stored.record, each) for each in _KEPT}
+                        ours = ours.model_copy(update=inherited)
                     version = await self._store.replace(name, ours, stored.version)
                 case Wait():
                     if not patience.remaining():

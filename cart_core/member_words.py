@@ -21,7 +21,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "MS-CorrelationId": (
         "Correlation ID",
         "A GUID that identifies the call in the logs of everyone concerned. A caller's own is "
-        "passed on and comes back; anything else is replaced by a new one.",
+        "passed on and comes back; without one, that of Logic Apps in x-ms-client-tracking-id "
+        "is, and else a new one.",
     ),
     "X-Locale": (
         "Locale",

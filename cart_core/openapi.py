@@ -536,7 +536,10 @@ def _header_refs(names: Iterable[str]) -> Json:
 
 
 def _examples(values: Mapping[str, Any]) -> Json:
-    return {name: {"value": value} for name, value in values.items()}
+    return {
+        name: {"summary": examples.SUMMARIES[name], "value": value}
+        for name, value in values.items()
+    }
 
 
 def _outcome(operation: _Operation, code: str) -> Outcome:
@@ -553,7 +556,11 @@ def _example_name(operation: _Operation, code: str) -> str:
 
 def _problem_examples(operations: Iterable[_Operation]) -> Json:
     return {
-        _example_name(operation, code): {"value": examples.problem(code, _outcome(operation, code))}
+        _example_name(operation, code): {
+            "summary": CATALOGUE[code].title,
+            "description": CODES[code],
+            "value": examples.problem(code, _outcome(operation, code)),
+        }
         for operation in operations
         for code in operation.codes
     }

@@ -42,6 +42,22 @@ LICENCES = {
 }
 CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "quantity": 3}]}
 
+SUMMARIES = {
+    "reservation": "An Azure reservation",
+    "licences": "Licences sold through an indirect reseller",
+    "changed": "The same cart with another quantity",
+    "answer": "A cart as it was answered, sent back as it is",
+    "nothing": "An empty object, the same as no body",
+    "orderable": "A cart that can be ordered",
+    "not_orderable": "A cart with a line that cannot be ordered",
+    "completed": "Everything is ordered",
+    "partial": "One order is made, another one failed",
+    "ordered": "The cart was ordered before, and nobody says into what",
+    "abridged": "The beginning of this document",
+    "ok": "The function runs",
+}
+"""What each named example shows."""
+
 _BAD_LINE = {
     "errorCode": 10002,
     "errorDescription": "There is not enough quota.",

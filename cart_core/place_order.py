@@ -77,7 +77,7 @@ class PlaceOrder:
                 key,
             ),
             self._plan,
-            {"customerUser": user, **cart.body},
+            {"customerUser": user, "cart": cart.body},
             call.correlation_id,
             errand.deadline,
             work,

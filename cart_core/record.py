@@ -50,7 +50,8 @@ class StoredAnswer(_Remembered):
 class Record(_Remembered):
     """One operation. Times are UTC; `nonce` is new in every write and tells whose write it was.
 
-    `fingerprint` is `<version>:<SHA-256>` of the request. `epoch` counts the releases.
+    `fingerprint` is `<version>:<SHA-256>` of the request. `epoch` counts how
+    often the request ids were renewed.
     """
 
     version: int = RECORD_VERSION

@@ -60,6 +60,16 @@ def examples(operation: str) -> Iterator[tuple[str, Any, Any]]:
             yield f"{place} {name}", content["schema"], (shared or example)["value"]
 
 
+def test_every_example_says_what_it_shows() -> None:
+    named = [*COMPONENTS["examples"].values()]
+    for operation in OPERATIONS.values():
+        for _, content in media_types(operation):
+            named += [each for each in content.get("examples", {}).values() if "$ref" not in each]
+
+    assert len(named) > 40
+    assert [each for each in named if not each.get("summary")] == []
+
+
 # --- The document as a whole ------------------------------------------------------------------
 
 

@@ -674,3 +674,12 @@ async def test_a_resumed_checkout_is_never_refused_for_certain_without_a_look(
 
 def _killed(_: Reply) -> Reply:
     raise Killed
+
+
+@in_virtual_time
+async def test_no_member_of_the_cart_stands_in_for_the_customer_user() -> None:
+    here = Shop(CART_UNKNOWN_MEMBERS="forward")
+    document = cart() | {"customerUser": USER}
+    await here.order(document, KEYED)
+    problem = await problem_of(here.order(document, KEYED | FOR_USER))
+    assert problem.code == "idempotency_key_reused"
