@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import sys
-import time
+import threading
 from collections.abc import Mapping
 
 import httpx
@@ -39,6 +39,8 @@ SAMPLE_CART = """\
 
 BUYING = {"CART_ALLOW_CHECKOUT": "true"}
 """Nothing that is bought here costs anything."""
+
+_told_to_stop = threading.Event()
 
 _SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
 
@@ -106,7 +108,8 @@ def run(port: int) -> int:
             print("Ctrl-C ends both. Try:\n")
             print(curl_line(function.url, function.key), flush=True)
             while function.process.poll() is None:
-                time.sleep(0.5)
+                if _told_to_stop.wait(0.5):
+                    return 0
             print("The function ended by itself.", file=sys.stderr)
             return 1
 
@@ -116,8 +119,9 @@ def cloud_alone() -> int:
     with LocalCloud.in_thread() as cloud:
         where = {"control": cloud.control_url, "environment": cloud.environment()}
         print(json.dumps(where), flush=True)
-        while True:
-            time.sleep(3600)
+        while not _told_to_stop.wait(0.5):
+            pass
+        return 0
 
 
 def _show(title: str, headers: Mapping[str, str], body: str) -> None:
@@ -137,6 +141,12 @@ def _show_arrival(arrival: Arrival) -> None:
     _show(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
 
 
+def _stop(number: int, frame: object) -> None:
+    """Ends what the main thread does; an exception alone can get lost, in a finaliser for one."""
+    _told_to_stop.set()
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     """The command line. Ctrl-C and SIGTERM end it in order."""
     parser = argparse.ArgumentParser(prog="python -m emulator")
@@ -146,7 +156,8 @@ def main() -> int:
     serving.add_argument("--port", type=int, default=7071)
     commands.add_parser("cloud", help="the local cloud alone, kept serving")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
     try:
         match options.command:
             case "demo":
