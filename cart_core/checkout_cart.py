@@ -5,12 +5,11 @@ partial one, or one that failed, the same call goes on.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from cart_core import telemetry
 from cart_core.checkout_procedure import CheckoutProcedure
 from cart_core.errand import Errand
-from cart_core.exactly_once import ExactlyOnce, Plan, Work
+from cart_core.exactly_once import ExactlyOnce, Work
 from cart_core.http import (
     Call,
     Request,
@@ -21,24 +20,11 @@ from cart_core.http import (
     customer_user,
 )
 from cart_core.idempotency import OperationId
-from cart_core.problem import Problem, invalid_request
+from cart_core.problem import invalid_request
+from cart_core.purchase import purchase_plan, require_allowed
 from cart_core.record import StoredAnswer
 from cart_core.responses import to_response, to_store
 from cart_core.settings import Settings
-
-
-def all_is_ordered(answer: StoredAnswer) -> bool:
-    """Whether an answer ends a purchase: after a partial one there is something left to buy."""
-    return bool(answer.body["status"] != "partial")
-
-
-def require_allowed(settings: Settings) -> None:
-    """Raises Problem `checkout_disabled` where this function may not spend money."""
-    if not settings.allow_checkout:
-        raise Problem(
-            "checkout_disabled",
-            "This function may not buy. Its operator can allow it with CART_ALLOW_CHECKOUT.",
-        )
 
 
 class CheckoutCart:
@@ -53,9 +39,7 @@ class CheckoutCart:
         monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._plan = Plan(
-            ["checkout"], timedelta(days=settings.order_retention_days), all_is_ordered
-        )
+        self._plan = purchase_plan(settings, "checkout")
         self._once = once
         self._procedure = procedure
         self._monotonic = monotonic

@@ -93,6 +93,11 @@ class _Operation:
     """Where in the answer the id of the cart is, with which other operations can go on."""
     open_to_all: bool = False
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it asks Partner Center."""
+        return "customerId" in self.parameters
+
 
 def _ref(model: type[Any]) -> Json:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
@@ -456,13 +461,16 @@ def _described(operation: _Operation) -> Json:
     return described
 
 
+def _traced(operation: _Operation) -> list[str]:
+    """The headers that identify a call, here and where it went on to Partner Center."""
+    sent_on = ["MS-RequestId", "MS-CV", "MS-ServerId"] if operation.goes_on else []
+    return ["MS-CorrelationId", *sent_on]
+
+
 def _success(operation: _Operation) -> Json:
-    names = ["MS-CorrelationId"]
-    if "customerId" in operation.parameters:
-        names += ["MS-RequestId", "MS-CV", "MS-ServerId"]
     response: Json = {
         "description": operation.answered,
-        "headers": _header_refs([*operation.headers, *names]),
+        "headers": _header_refs([*operation.headers, *_traced(operation)]),
         "content": {
             "application/json": {
                 "schema": operation.answer,
@@ -495,11 +503,9 @@ def _failures(operation: _Operation) -> Json:
 
 
 def _failure(operation: _Operation, status: int, codes: list[str]) -> Json:
-    names = ["MS-CorrelationId"]
-    if "customerId" in operation.parameters:
-        names += ["MS-RequestId", "MS-CV", "MS-ServerId"]
-        if any(CATALOGUE[code].retryable for code in codes):
-            names.append("Retry-After")
+    names = _traced(operation)
+    if operation.goes_on and any(CATALOGUE[code].retryable for code in codes):
+        names.append("Retry-After")
     problem = "#/components/schemas/ProblemAnswer"
     narrowed = {"status": {"const": status}, "code": {"enum": codes}}
     return {

@@ -5,19 +5,18 @@ one cart is ever bought under a key, even where Partner Center makes two carts o
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from cart_core import telemetry
 from cart_core.cart_request import CartRequest, CartRules, read_cart
 from cart_core.carts import Carts
-from cart_core.checkout_cart import all_is_ordered, require_allowed
 from cart_core.checkout_procedure import CheckoutProcedure, not_orderable
 from cart_core.errand import Errand
-from cart_core.exactly_once import ExactlyOnce, Plan, Work
+from cart_core.exactly_once import ExactlyOnce, Work
 from cart_core.http import Call, Request, Response, customer_flaws, customer_user, json_body
 from cart_core.idempotency import OperationId, caller_id, idempotency_key
 from cart_core.json_document import read_json
 from cart_core.problem import Problem
+from cart_core.purchase import purchase_plan, require_allowed
 from cart_core.record import StoredAnswer
 from cart_core.responses import to_response, to_store
 from cart_core.settings import Settings
@@ -38,9 +37,7 @@ class PlaceOrder:
         self._settings = settings
         # What nobody has documented must not be bought by accident.
         self._rules = CartRules(settings.max_quantity, settings.unknown_members or "reject")
-        self._plan = Plan(
-            ["cart", "checkout"], timedelta(days=settings.order_retention_days), all_is_ordered
-        )
+        self._plan = purchase_plan(settings, "cart", "checkout")
         self._once = once
         self._carts = carts
         self._procedure = procedure
