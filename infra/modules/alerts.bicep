@@ -329,9 +329,11 @@ resource availabilityTest 'Microsoft.Insights/webtests@2022-06-15' = {
     Frequency: 300
     Timeout: 30
     RetryEnabled: true
-    Locations: [for place in testLocations: {
-      Id: place
-    }]
+    Locations: [
+      for place in testLocations: {
+        Id: place
+      }
+    ]
     Request: {
       RequestUrl: '${functionAppUrl}/api/health'
       HttpVerb: 'GET'

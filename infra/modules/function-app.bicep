@@ -174,10 +174,12 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       healthCheckPath: '/api/health'
       remoteDebuggingEnabled: false
       webSocketsEnabled: false
-      appSettings: [for setting in items(settings): {
-        name: setting.key
-        value: setting.value
-      }]
+      appSettings: [
+        for setting in items(settings): {
+          name: setting.key
+          value: setting.value
+        }
+      ]
     }
     functionAppConfig: {
       deployment: {

@@ -19,7 +19,10 @@ resource writeRefreshToken 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   name: guid(keyVault.id, principalId, roleIds['Key Vault Secrets Officer'])
   scope: keyVault
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds['Key Vault Secrets Officer'])
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roleIds['Key Vault Secrets Officer']
+    )
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The app writes each renewed refresh token back as a new version and disables old ones. The vault holds nothing else.'

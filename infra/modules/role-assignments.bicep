@@ -35,7 +35,10 @@ resource ownBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storageAccount.id, principalId, roleIds['Storage Blob Data Owner'])
   scope: storageAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds['Storage Blob Data Owner'])
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roleIds['Storage Blob Data Owner']
+    )
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The Functions host keeps its function keys and leases in containers that it makes itself, and reads the deployment package; the app writes idempotency records. This is the role that Microsoft names for AzureWebJobsStorage.'
@@ -46,7 +49,10 @@ resource readSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(keyVault.id, principalId, roleIds['Key Vault Secrets User'])
   scope: keyVault
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds['Key Vault Secrets User'])
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roleIds['Key Vault Secrets User']
+    )
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The app reads its client secret, or its certificate with the private key, to ask Entra for tokens. It never writes here.'
@@ -57,7 +63,10 @@ resource sendTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(applicationInsights.id, principalId, roleIds['Monitoring Metrics Publisher'])
   scope: applicationInsights
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds['Monitoring Metrics Publisher'])
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roleIds['Monitoring Metrics Publisher']
+    )
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'Host and app send their telemetry as this identity, because the component takes none by instrumentation key.'

@@ -4,7 +4,6 @@ Objects become dicts and arrays lists, texts become str with their `${...}` as t
 would have to be computed becomes an Expression.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,28 +60,6 @@ def one(path: Path, name: str) -> Declaration:
     """The declaration of this name. Raises ValueError unless there is exactly one."""
     (found,) = (each for each in read(path) if each.name == name)
     return found
-
-
-def names_used(path: Path) -> set[str]:
-    """Everything that an expression of the file refers to, functions included."""
-    return set(_names_used(syntax(path)))
-
-
-def outputs_used(path: Path) -> set[tuple[str, str]]:
-    """The outputs of modules that the file uses: module and output."""
-    return set(re.findall(r"\b(\w+)!?\.outputs\.(\w+)", path.read_text()))
-
-
-def _names_used(node: Node) -> Iterator[str]:
-    declares = node.type.endswith(("_declaration", "object_property", "for_statement"))
-    children = node.named_children
-    if declares and children and children[0].type == "identifier":
-        children = children[1:]
-    for child in children:
-        if child.type == "identifier":
-            yield _text(child)
-        elif child.type != "decorators":
-            yield from _names_used(child)
 
 
 def _declarations(root: Node) -> Iterator[Declaration]:
