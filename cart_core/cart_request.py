@@ -220,15 +220,28 @@ def _printable(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("invalid_text", "Must not be blank.")
+    return text
+
+
 def _accepts(**keywords: Any) -> Any:
     """What a validator of ours accepts, told in JSON Schema's words; see openapi.py."""
     return Field(json_schema_extra=keywords)
 
 
 _PRINTABLE = r"^[^\u0000-\u001f\u007f]*$"
+_NOT_BLANK = r"^[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f\s][^\u0000-\u001f\u007f]*$"
 
 Text = Annotated[str, Strict(), AfterValidator(_printable), _accepts(pattern=_PRINTABLE)]
-Word = Annotated[Text, Field(min_length=1)]
+Word = Annotated[
+    Text,
+    Field(min_length=1),
+    AfterValidator(_not_blank),
+    _accepts(pattern=_NOT_BLANK),
+]
+"""A text that says something: at least one character of it is no white space."""
 Flag = Annotated[bool, Strict()]
 
 
@@ -350,7 +363,7 @@ Participants = Annotated[
         participant_pairs,
         json_schema_input_type=list[Participant]
         | Annotated[
-            dict[str, Word], _accepts(propertyNames={"minLength": 1, "pattern": _PRINTABLE})
+            dict[str, Word], _accepts(propertyNames={"minLength": 1, "pattern": _NOT_BLANK})
         ],
     ),
 ]

@@ -65,9 +65,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "near misses of documented names are always refused.",
     ),
     "LineItem": ("Line Item to Order", "One product to buy."),
-    "Participant": ("Participant", "One participant in the purchase; keys may repeat."),
-    "RenewsTo": ("Renewal", "What a trial turns into when it ends."),
-    "PurchaseCommitment": ("Purchase Commitment", "The commitment of an Azure savings plan."),
+    "Participant": ("Participant to Order", "One participant in the purchase; keys may repeat."),
+    "RenewsTo": ("Renewal to Order", "What a trial turns into when it ends."),
+    "PurchaseCommitment": (
+        "Purchase Commitment to Order",
+        "The commitment of an Azure savings plan.",
+    ),
     "CartAnswer": (
         "Cart",
         "A cart as Partner Center has it, with every member present. Members that Partner Center "

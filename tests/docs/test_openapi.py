@@ -176,6 +176,13 @@ def described(schema: Any) -> bool:
     return bool(schema["title"]) and in_words(schema["description"])
 
 
+def test_no_two_schemas_share_a_title() -> None:
+    # openapi-python-client names classes after titles, and drops both of two equal ones.
+    titles = [schema["title"] for schema in SCHEMAS.values()]
+
+    assert len(set(titles)) == len(titles)
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_member_is_described(name: str) -> None:
     assert described(SCHEMAS[name])

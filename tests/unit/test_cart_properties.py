@@ -23,7 +23,7 @@ _PRINTABLE = st.characters(exclude_categories=["Cs"], exclude_characters=[
     *map(chr, range(32)), "\x7f"
 ])  # fmt: skip
 _TEXT = st.text(_PRINTABLE, max_size=6)
-_WORD = st.text(_PRINTABLE, min_size=1, max_size=6)
+_WORD = _TEXT.filter(str.strip)
 _TERM = st.sampled_from(["P1M", "P1Y", "P3Y", "P2Y", "P14D", "PT36H"])
 _DATE = (
     st.datetimes()

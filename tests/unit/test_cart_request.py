@@ -618,6 +618,28 @@ def test_a_member_of_the_wrong_type_is_refused(name: str, value: Any) -> None:
             {("participants/0/key", "too_short"), ("participants/0/value", "too_short")},
             id="participant-empty",
         ),
+        pytest.param({"catalogItemId": "  "}, {("catalogItemId", "invalid_text")}, id="item-blank"),
+        pytest.param(
+            {"catalogItemId": "\u00a0\u2003"}, {("catalogItemId", "invalid_text")}, id="item-nbsp"
+        ),
+        pytest.param(
+            {"participants": [{"key": " ", "value": "\u3000"}]},
+            {("participants/0/key", "invalid_text"), ("participants/0/value", "invalid_text")},
+            id="participant-blank",
+        ),
+        pytest.param(
+            {"participants": {" ": "5139005"}},
+            {("participants/ ", "invalid_text")},
+            id="participant-short-form-blank",
+        ),
+        pytest.param(
+            {"purchaseCommitment": {"currency": " ", "grain": " "}},
+            {
+                ("purchaseCommitment/currency", "invalid_text"),
+                ("purchaseCommitment/grain", "invalid_text"),
+            },
+            id="commitment-blank",
+        ),
         pytest.param(
             {"participants": {"a/b": 5, "c~d": None}},
             {("participants/a~1b", "wrong_type"), ("participants/c~0d", "required")},
