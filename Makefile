@@ -8,10 +8,10 @@ INFRA_VENV = .venv-infra
 .PHONY: demo run test check format soak bench package describe lock clean
 
 demo: $(VENV)/.installed  ## A cart through the whole chain, then exit
-	@$(RUN) -m emulator demo
+	@$(RUN) -m local demo
 
 run: $(VENV)/.installed  ## The same chain, kept serving on http://127.0.0.1:7071
-	@$(RUN) -m emulator run
+	@$(RUN) -m local run
 
 test: $(VENV)/.installed $(INFRA_VENV)/.installed  ## All tests
 	@$(RUN) -m pytest
@@ -34,8 +34,8 @@ bench: $(VENV)/.installed  ## Speed beside a direct client and a tutorial functi
 package: $(VENV)/.installed  ## What is deployed: build/package and build/package.zip
 	@$(RUN) infra/package.py
 
-describe: $(VENV)/.installed  ## docs/openapi.json and the connector's definition, from the code
-	@$(RUN) -m connector.describe
+describe: $(VENV)/.installed  ## cart_core/api/openapi.json and the connector's definition, from the code
+	@$(RUN) -m description
 
 lock:  ## Renew the pins from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
@@ -49,7 +49,7 @@ lock:  ## Renew the pins from pyproject.toml; needs uv
 clean:
 	@rm -rf $(VENV) $(INFRA_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt
+$(VENV)/.installed: requirements.txt requirements-dev.txt emulator/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "Python 3.11 or later is needed, and '$(PYTHON)' is not there."; \
 		echo "Install it, or name another: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
@@ -59,7 +59,8 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo "The venv module is needed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) ..."
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt || { \
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt && \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e emulator || { \
 		echo "A package index is needed to install the requirements."; exit 1; }
 	@touch $@
 

@@ -1,9 +1,14 @@
-"""The routes of the function app."""
+"""The routes of the function app, and the only module that knows Azure Functions."""
+
+import json
+import uuid
 
 import azure.functions as func
 
-from cart_core import composition, health
-from cart_core.azure_functions import serve
+from cart_core import composition
+from cart_core.api import about
+from cart_core.api.invocation import Operation, answer
+from cart_core.api.messages import Request, Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -41,16 +46,32 @@ async def place_order(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("openapi.json", methods=["GET"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API."""
-    return await serve(req, composition.get_openapi)
+    return await serve(req, about.get_openapi)
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the app runs, and which version of it."""
-    return await serve(req, health.get_health)
+    return await serve(req, about.get_health)
 
 
 @app.timer_trigger("timer", schedule="0 0 3 * * *")
 async def rotate_refresh_token(timer: func.TimerRequest) -> None:
     """Exchange the refresh token of app+user mode, daily at 03:00 UTC."""
     await composition.rotate_refresh_token()
+
+
+async def serve(request: func.HttpRequest, operation: Operation) -> func.HttpResponse:
+    """Answer an HTTP-triggered invocation with an operation of the core."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    inner = Request(headers, dict(request.route_params), request.get_body())
+    return to_http_response(await answer(operation, inner, str(uuid.uuid4())))
+
+
+def to_http_response(response: Response) -> func.HttpResponse:
+    """The response as JSON; lone surrogates that Partner Center might send stay escaped."""
+    headers = dict(response.headers)
+    media_type = headers.pop("Content-Type", "application/json")
+    return func.HttpResponse(
+        json.dumps(response.body), status_code=response.status, headers=headers, mimetype=media_type
+    )

@@ -27,13 +27,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import HOST, Azurite
+from partner_center_emulator.watch.faults import Fault
+
 from bench.load import ROOT, Figures, Round
 from bench.measured import Subject, import_seconds, machine
 from bench.report import Row, markdown
 from bench.worker import has_runtime
-from emulator.azurite import HOST, Azurite
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
 
 UPSTREAM_SECONDS = (0.0, 0.15)
 LANES = (1, 50, 200)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import Invoke, open_function
-from emulator.__main__ import CUSTOMER, SAMPLE_CART
+from local.__main__ import CUSTOMER, SAMPLE_CART
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROUTE = {"customerId": CUSTOMER}
@@ -93,7 +93,7 @@ async def open_direct() -> Post:
     """The client that the function uses, without the function."""
     import httpx
 
-    from cart_core.partner_center import open_transport
+    from cart_core.adapters.partner_center_http import open_transport
 
     token = access_token()
     client = httpx.AsyncClient(transport=open_transport(_PARTNER_CENTER), trust_env=False)

@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from emulator.functions_host import load
+from local.functions_host import load
 from tests.worker.runtime import Request, Worker
 
 _FUNCTION = "create_cart"

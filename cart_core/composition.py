@@ -14,19 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cart_core.http import Call, Request, Response
+from cart_core.api.messages import Call, Request, Response
 from cart_core.problem import Problem
 
 if TYPE_CHECKING:
-    from cart_core.checkout_cart import CheckoutCart
-    from cart_core.create_cart import CreateCart
-    from cart_core.get_cart import GetCart
-    from cart_core.managed_identity import ManagedIdentity
-    from cart_core.place_order import PlaceOrder
-    from cart_core.rotate_refresh_token import RotateRefreshToken
+    from cart_core.adapters.managed_identity import ManagedIdentity
+    from cart_core.idempotency.store import Store
     from cart_core.settings import Settings
-    from cart_core.store import Store
-    from cart_core.update_cart import UpdateCart
+    from cart_core.use_cases.check_out_cart import CheckoutCart
+    from cart_core.use_cases.create_cart import CreateCart
+    from cart_core.use_cases.get_cart import GetCart
+    from cart_core.use_cases.place_order import PlaceOrder
+    from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
+    from cart_core.use_cases.update_cart import UpdateCart
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,6 @@ async def place_order(request: Request, call: Call) -> Response:
     return await _app().place_order(request, call)
 
 
-async def get_openapi(request: Request, call: Call) -> Response:
-    """`GET /openapi.json`, whatever the settings are."""
-    from cart_core.openapi import describe
-
-    return Response(200, describe(), call.headers())
-
-
 async def rotate_refresh_token() -> None:
     """The daily timer; nothing to do in app-only mode. Raises Problem."""
     if rotate := _app().rotate_refresh_token:
@@ -103,22 +96,22 @@ def build(environment: Mapping[str, str]) -> App:
 
     Raises Problem `configuration_invalid` that names each setting that is missing or wrong.
     """
-    from cart_core.carts import Carts
-    from cart_core.checkout_cart import CheckoutCart
-    from cart_core.checkout_procedure import CheckoutProcedure
-    from cart_core.create_cart import CreateCart
-    from cart_core.entra import EntraTokens
-    from cart_core.exactly_once import ExactlyOnce
-    from cart_core.forwarding import Forwarding
-    from cart_core.get_cart import GetCart
-    from cart_core.key_vault import KeyVault
-    from cart_core.managed_identity import ManagedIdentity
-    from cart_core.partner_center import PartnerCenter, open_transport
-    from cart_core.place_order import PlaceOrder
-    from cart_core.rotate_refresh_token import RotateRefreshToken
+    from cart_core.adapters.entra import EntraTokens
+    from cart_core.adapters.key_vault import KeyVault
+    from cart_core.adapters.managed_identity import ManagedIdentity
+    from cart_core.adapters.partner_center_http import PartnerCenter, open_transport
+    from cart_core.idempotency.runner import ExactlyOnce
+    from cart_core.partner_center.carts import Carts
+    from cart_core.partner_center.retry import Forwarding
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
-    from cart_core.update_cart import UpdateCart
+    from cart_core.use_cases.buying import CheckoutProcedure
+    from cart_core.use_cases.check_out_cart import CheckoutCart
+    from cart_core.use_cases.create_cart import CreateCart
+    from cart_core.use_cases.get_cart import GetCart
+    from cart_core.use_cases.place_order import PlaceOrder
+    from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
+    from cart_core.use_cases.update_cart import UpdateCart
 
     try:
         settings = Settings.read(environment)
@@ -182,10 +175,10 @@ def build(environment: Mapping[str, str]) -> App:
 
 def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
     if settings.store_url == "memory":
-        from cart_core.memory_store import MemoryStore
+        from cart_core.idempotency.memory_store import MemoryStore
 
         return MemoryStore()
-    from cart_core.blob_store import RESOURCE, BlobStore
+    from cart_core.adapters.blob_store import RESOURCE, BlobStore
     from cart_core.tokens import TokenCache
 
     return BlobStore(settings.store_url, TokenCache(lambda: identity.fetch(RESOURCE)))

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-
-from emulator.azurite import Azurite
+from partner_center_emulator.services.azurite import Azurite
 
 
 @pytest.fixture(scope="session")

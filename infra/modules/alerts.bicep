@@ -35,14 +35,14 @@ param forUser bool
 param refreshTokenAgeDays int
 
 // The warning of TokenCache in cart_core/tokens.py, and the error of the daily renewal in
-// cart_core/rotate_refresh_token.py; the failure's code comes next.
+// cart_core/use_cases/rotate_refresh_token.py; the failure's code comes next.
 var tokenFailureText = 'No new token: '
 var rotationFailureText = 'refresh token rotation failed: '
 
-// The warning of cart_core/rotate_refresh_token.py where it fails; the token's age in days comes next.
+// The warning of cart_core/use_cases/rotate_refresh_token.py where it fails; the token's age in days comes next.
 var refreshTokenAgeText = 'refresh token age '
 
-// The last line of cart_core/rotate_refresh_token.py where it succeeds.
+// The last line of cart_core/use_cases/rotate_refresh_token.py where it succeeds.
 var rotatedText = 'refresh token rotated'
 
 // At least three, so that one failed order in a quiet hour wakes nobody. The availability test's own
@@ -68,7 +68,7 @@ var refreshTokenAgeQuery = 'AppTraces | where Message contains "${refreshTokenAg
 var notRotatedQueryStart = 'let Since = toscalar(AppRequests | summarize min(TimeGenerated)); AppTraces | where Message startswith "${rotatedText}"'
 var notRotatedQuery = '${notRotatedQueryStart} | summarize Lines = count() | where Lines == 0 and Since < ago(47h)'
 
-// The line of cart_core/serving.py for each request. One without a cart bought nothing. The last of a
+// The line of cart_core/api/invocation.py for each request. One without a cart bought nothing. The last of a
 // cart counts: callers repeat, and mostly settle it themselves.
 var purchaseUnknownQuery = '''
 AppTraces

@@ -7,6 +7,8 @@ param principalId string
 @description('Required. Name of the vault with the refresh token.')
 param keyVaultName string
 
+var roleDefinitions = 'Microsoft.Authorization/roleDefinitions'
+
 var roleIds = {
   'Key Vault Secrets Officer': 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 }
@@ -19,10 +21,7 @@ resource writeRefreshToken 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   name: guid(keyVault.id, principalId, roleIds['Key Vault Secrets Officer'])
   scope: keyVault
   properties: {
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roleIds['Key Vault Secrets Officer']
-    )
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Key Vault Secrets Officer'])
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The app writes each renewed refresh token back as a new version and disables old ones. The vault holds nothing else.'

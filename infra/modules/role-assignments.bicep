@@ -13,6 +13,8 @@ param keyVaultName string
 @description('Required. Name of the Application Insights component.')
 param applicationInsightsName string
 
+var roleDefinitions = 'Microsoft.Authorization/roleDefinitions'
+
 var roleIds = {
   'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
@@ -35,10 +37,7 @@ resource ownBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(storageAccount.id, principalId, roleIds['Storage Blob Data Owner'])
   scope: storageAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roleIds['Storage Blob Data Owner']
-    )
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Storage Blob Data Owner'])
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The Functions host keeps its function keys and leases in containers that it makes itself, and reads the deployment package; the app writes idempotency records. This is the role that Microsoft names for AzureWebJobsStorage.'
@@ -49,10 +48,7 @@ resource readSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(keyVault.id, principalId, roleIds['Key Vault Secrets User'])
   scope: keyVault
   properties: {
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roleIds['Key Vault Secrets User']
-    )
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Key Vault Secrets User'])
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The app reads its client secret, or its certificate with the private key, to ask Entra for tokens. It never writes here.'
@@ -63,10 +59,7 @@ resource sendTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(applicationInsights.id, principalId, roleIds['Monitoring Metrics Publisher'])
   scope: applicationInsights
   properties: {
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roleIds['Monitoring Metrics Publisher']
-    )
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Monitoring Metrics Publisher'])
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'Host and app send their telemetry as this identity, because the component takes none by instrumentation key.'

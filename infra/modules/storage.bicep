@@ -22,7 +22,7 @@ param logAnalyticsId string
 @description('Required. Days for which records of checkouts and orders are kept.')
 param orderRetentionDays int
 
-// As long as cart_core.exactly_once.RETENTION. Days count from a record's last change, here as there:
+// As long as cart_core.idempotency.runner.RETENTION. Days count from a record's last change, here as there:
 // what the app still counts on is never deleted.
 var cartRetentionDays = 7
 

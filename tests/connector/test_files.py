@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from connector.describe import ROOT
 from connector.swagger import BASE_PATH, HOST, KEY_EXPRESSION, SECURITY
+from description.__main__ import ROOT
 from tests.connector import rules
 
 FOLDER = ROOT / "connector"

@@ -8,13 +8,13 @@ from typing import get_args
 import pytest
 from azure.functions.decorators.http import HttpTrigger
 
-from cart_core.cart_answer import CartAnswer, LineItemAnswer
-from cart_core.cart_request import _DETAILS, Cart, LineItem
-from cart_core.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLineAnswer
+from cart_core.cart.answer import CartAnswer, LineItemAnswer
+from cart_core.cart.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLineAnswer
+from cart_core.cart.request import _DETAILS, Cart, LineItem
+from cart_core.cart.spelling import wire_names
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
-from cart_core.spelling import wire_names
-from tests.declared import functions
+from tests.kit.declared import functions
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
@@ -161,7 +161,7 @@ def test_the_error_is_shown_as_it_is() -> None:
 def test_every_warning_is_there() -> None:
     told = {names(row[0])[0] for row in table("warning")}
 
-    sources = "".join(path.read_text() for path in (ROOT / "cart_core").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "cart_core").rglob("*.py"))
     made = set(re.findall(r'FieldError\(\s*(?:[\w.()*, ]+|""),\s*"([a-z_]+)"', sources))
     errors = {name for row in table("error") for name in names(row[0])}
     assert told - errors <= made
@@ -173,7 +173,7 @@ def test_every_code_of_a_field_error_is_there() -> None:
 
     sources = [
         (ROOT / "cart_core" / name).read_text()
-        for name in ("cart_request.py", "json_document.py", "http.py")
+        for name in ("cart/request.py", "api/body.py", "api/messages.py")
     ]
     made = set(
         re.findall(

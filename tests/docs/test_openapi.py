@@ -11,17 +11,17 @@ import pytest
 from pydantic import BaseModel
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from cart_core.cart_answer import CartAnswer
-from cart_core.cart_request import CartRules, read_cart
-from cart_core.checkout_answer import CheckoutAnswer
-from cart_core.http import cart_flaws, customer_flaws, customer_user
-from cart_core.idempotency import idempotency_key
-from cart_core.json_document import read_json
-from cart_core.member_words import CODES, STATUSES, WORDS
-from cart_core.openapi import describe
-from cart_core.openapi_examples import CART_ID, CUSTOMER_ID
+from cart_core.api.body import read_json
+from cart_core.api.messages import cart_flaws, customer_flaws, customer_user
+from cart_core.cart.answer import CartAnswer
+from cart_core.cart.checkout_answer import CheckoutAnswer
+from cart_core.cart.request import CartRules, read_cart
+from cart_core.idempotency.decision import idempotency_key
 from cart_core.problem import CATALOGUE, Fault, FieldError, Problem
-from tests.declared import functions
+from description.document import describe
+from description.examples import CART_ID, CUSTOMER_ID
+from description.words import CODES, STATUSES, WORDS
+from tests.kit.declared import functions
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = describe()
@@ -74,7 +74,7 @@ def test_every_example_says_what_it_shows() -> None:
 
 
 def test_the_copy_in_docs_is_the_same() -> None:
-    copy = (ROOT / "docs" / "openapi.json").read_text("utf-8")
+    copy = (ROOT / "cart_core" / "api" / "openapi.json").read_text("utf-8")
 
     assert copy == json.dumps(DOCUMENT, indent=2, ensure_ascii=False) + "\n"
 

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from cart_core.cart_answer import CartAnswer
-from cart_core.cart_request import CartRules, read_cart
-from emulator.__main__ import CUSTOMER, curl_line
+from cart_core.cart.answer import CartAnswer
+from cart_core.cart.request import CartRules, read_cart
+from local.__main__ import CUSTOMER, curl_line
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

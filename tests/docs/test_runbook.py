@@ -8,14 +8,16 @@ from typing import get_args
 
 import pytest
 
-from cart_core import entra, serving, telemetry
-from cart_core.idempotency import PURCHASES, OperationId
+from cart_core import telemetry
+from cart_core.adapters import entra
+from cart_core.api import invocation
+from cart_core.idempotency.decision import PURCHASES, OperationId
+from cart_core.idempotency.record import Record
 from cart_core.problem import CATALOGUE, Outcome
-from cart_core.record import Record
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "cart_core").glob("*.py"))
+SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "cart_core").rglob("*.py"))
 
 
 def column(header: str) -> list[str]:
@@ -82,7 +84,7 @@ def test_what_the_log_is_searched_for_is_what_it_says() -> None:
 
 
 def test_the_line_of_a_request_is_parsed_whole() -> None:
-    fields = re.findall(r'^        "(\w+)": ', inspect.getsource(serving._log), re.MULTILINE)
+    fields = re.findall(r'^        "(\w+)": ', inspect.getsource(invocation._log), re.MULTILINE)
     (query,) = blocks("CORRELATION-ID")
     (counts,) = blocks("P95")
 

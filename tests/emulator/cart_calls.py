@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import httpx
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.partner_center import catalogue
 
-from emulator import catalogue
-from emulator.cloud import LocalCloud
 from tests.emulator.requests_to_cloud import CARTS, bearer, line
 
 

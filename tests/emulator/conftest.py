@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-
-from emulator.cloud import LocalCloud
+from partner_center_emulator.cloud import LocalCloud
 
 
 @pytest.fixture

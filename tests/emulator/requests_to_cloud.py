@@ -3,9 +3,8 @@
 from typing import Any
 
 import httpx
-
-from emulator import cloud as local
-from emulator.cloud import LocalCloud
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
 
 PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
 VAULT = f"https://{local.VAULT}.vault.azure.net"

@@ -1,4 +1,4 @@
-"""`python -m emulator`, as a person or a Makefile starts it."""
+"""`python -m local`, as a person or a Makefile starts it."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from contextlib import contextmanager
 
 import httpx
 
-from emulator.function_process import ROOT
+from local.function_process import ROOT
 
 
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command in a process of its own, ended at the end."""
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "emulator", *arguments],
+        [sys.executable, "-u", "-m", "local", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
 
-from emulator import loopback_guard
-from emulator.cloud import LocalCloud
-from emulator.function_process import FunctionProcess
+from local import loopback_guard
+from local.function_process import FunctionProcess
 
 APP = """
 import asyncio, json, logging, socket, threading, urllib.request

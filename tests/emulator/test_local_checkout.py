@@ -8,10 +8,10 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
 
-from emulator import catalogue
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
 from tests.emulator.cart_calls import check_out, content_of, get, licence, post, put, refusal
 from tests.emulator.requests_to_cloud import CUSTOMER, line
 

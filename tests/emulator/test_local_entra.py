@@ -9,10 +9,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.network.certificates import (
+    ApplicationCertificate,
+    application_certificate,
+)
 
-from emulator import cloud as local
-from emulator.certificates import ApplicationCertificate, application_certificate
-from emulator.cloud import LocalCloud
 from tests.emulator.requests_to_cloud import (
     PARTNER_CENTER,
     TOKEN_ENDPOINT,

@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.watch.faults import Fault
 
-from emulator import cloud as local
-from emulator.__main__ import SAMPLE_CART
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
+from local.__main__ import SAMPLE_CART
 from tests.emulator.requests_to_cloud import CARTS, ask_entra, bearer, identity_token
 
 

@@ -3,9 +3,9 @@
 import httpx
 import jwt
 import pytest
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
 
-from emulator import cloud as local
-from emulator.cloud import LocalCloud
 from tests.emulator.requests_to_cloud import VAULT, identity_token
 
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import httpx
 import pytest
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.partner_center.api import (
+    NO_AGREEMENT,
+    NO_RELATIONSHIP,
+    UNKNOWN_CUSTOMER,
+)
 
-from emulator import catalogue
-from emulator import cloud as local
-from emulator.__main__ import SAMPLE_CART
-from emulator.cloud import LocalCloud
-from emulator.partner_center import NO_AGREEMENT, NO_RELATIONSHIP, UNKNOWN_CUSTOMER
+from local.__main__ import SAMPLE_CART
 from tests.emulator.cart_calls import content_of, get, licence, post, put, refusal
 from tests.emulator.requests_to_cloud import CARTS, CUSTOMER, PARTNER_CENTER, bearer, line
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emulator.cloud import LocalCloud
+from partner_center_emulator.cloud import LocalCloud
 
 
 def test_microsofts_libraries_run_unchanged() -> None:

@@ -5,10 +5,10 @@ import ssl
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.network.certificates import SERVER_NAMES
+from partner_center_emulator.network.proxy import Connection
 
-from emulator.certificates import SERVER_NAMES
-from emulator.cloud import LocalCloud
-from emulator.proxy import Connection
 from tests.emulator.requests_to_cloud import CARTS
 
 

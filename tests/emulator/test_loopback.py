@@ -4,11 +4,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
 
-from emulator import loopback_guard
-from emulator.__main__ import CUSTOMER, SAMPLE_CART
-from emulator.cloud import LocalCloud
-from emulator.function_process import FunctionProcess
+from local import loopback_guard
+from local.__main__ import CUSTOMER, SAMPLE_CART
+from local.function_process import FunctionProcess
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.network.certificates import application_certificate
+from partner_center_emulator.watch.journal import Arrival
 
-from emulator.certificates import application_certificate
-from emulator.cloud import LocalCloud
-from emulator.function_process import ROOT, FunctionProcess
-from emulator.journal import Arrival
+from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 ITEM = "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
@@ -218,9 +218,10 @@ def hasty_app(directory: Path, try_timeout: float = 60.0) -> Path:
     }
     return patched_app(
         directory,
-        "from cart_core import forwarding, tokens",
-        f"assert {set(changes)} <= set(vars(forwarding))",
-        f"vars(forwarding).update({changes})",
+        "from cart_core import tokens",
+        "from cart_core.partner_center import retry",
+        f"assert {set(changes)} <= set(vars(retry))",
+        f"vars(retry).update({changes})",
         "assert tokens.BRIEF",
         "tokens.BRIEF = 0.0",
     )
@@ -230,11 +231,12 @@ def brisk_app(directory: Path) -> Path:
     """The real app with hardly a pause between its tries, and before it checks out again."""
     return patched_app(
         directory,
-        "from cart_core import checkout_procedure, forwarding",
-        "assert len(checkout_procedure.PAUSES) == 5",
-        "checkout_procedure.PAUSES = (0.01,) * 5",
-        "assert forwarding.BACKOFF_FIRST",
-        "forwarding.BACKOFF_FIRST = 0.01",
+        "from cart_core.partner_center import retry",
+        "from cart_core.use_cases import buying",
+        "assert len(buying.PAUSES) == 5",
+        "buying.PAUSES = (0.01,) * 5",
+        "assert retry.BACKOFF_FIRST",
+        "retry.BACKOFF_FIRST = 0.01",
     )
 
 

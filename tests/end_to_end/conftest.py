@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from .chain import Chain, brisk_app, started
+from tests.end_to_end.chain import Chain, brisk_app, started
 
 
 @pytest.fixture(scope="session")

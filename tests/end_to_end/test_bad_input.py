@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, line, problem
+from tests.end_to_end.chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, line, problem
 
 CARTS = f"/api/customers/{CUSTOMER}/carts"
 KEY = {"x-functions-key": FUNCTION_KEY}

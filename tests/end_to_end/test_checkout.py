@@ -8,12 +8,21 @@ from typing import Any
 
 import httpx
 import pytest
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Action, Fault
 
 from cart_core import __version__
-from emulator import catalogue
-from emulator.faults import Action, Fault
-
-from .chain import CUSTOMER, FOR_USER, FUNCTION_KEY, NOTHING, USER, Chain, cart, line, problem
+from tests.end_to_end.chain import (
+    CUSTOMER,
+    FOR_USER,
+    FUNCTION_KEY,
+    NOTHING,
+    USER,
+    Chain,
+    cart,
+    line,
+    problem,
+)
 
 UNKNOWN_CART = "11111111-1111-4111-8111-111111111111"
 ANOTHER_CUSTOMER = "e6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
+from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.journal import Arrival
 
-from cart_core.idempotency import OperationId
-from cart_core.record import Record
-from emulator.azurite import Azurite
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
-from emulator.function_process import FunctionProcess
-from emulator.journal import Arrival
-
-from .chain import CUSTOMER, cart, problem
+from cart_core.idempotency.decision import OperationId
+from cart_core.idempotency.record import Record
+from local.function_process import FunctionProcess
+from tests.end_to_end.chain import CUSTOMER, cart, problem
 
 SETTINGS = {
     "CART_DEADLINE_SECONDS": "2",

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from partner_center_emulator.cloud import CLIENT_ID
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
 
 from cart_core import __version__
-from emulator import catalogue
-from emulator.__main__ import SAMPLE_CART
-from emulator.cloud import CLIENT_ID
-from emulator.faults import Fault
-
-from .chain import CUSTOMER, GUID, ITEM, Chain, cart, line
+from local.__main__ import SAMPLE_CART
+from tests.end_to_end.chain import CUSTOMER, GUID, ITEM, Chain, cart, line
 
 CALLERS_OWN = {
     "Cookie": "session=a-cookie-of-the-caller",

@@ -9,11 +9,18 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from partner_center_emulator.watch.faults import Fault
 
-from cart_core.openapi import describe
-from emulator.faults import Fault
-
-from .chain import CUSTOMER, FUNCTION_KEY, Chain, hasty_app, line, patched_app, started
+from description.document import describe
+from tests.end_to_end.chain import (
+    CUSTOMER,
+    FUNCTION_KEY,
+    Chain,
+    hasty_app,
+    line,
+    patched_app,
+    started,
+)
 
 DOCUMENT = describe()
 OPERATIONS = {
@@ -23,7 +30,7 @@ OPERATIONS = {
 }
 NOT_FOR_SALE = "NOTHING:0001:NOTHING"
 SOME_CART = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
-BROKEN = ("create_cart", "get_cart", "update_cart", "checkout_cart", "place_order", "get_openapi")
+BROKEN = ("create_cart", "get_cart", "update_cart", "checkout_cart", "place_order")
 
 Start = Callable[[str], Chain]
 
@@ -117,12 +124,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 def _broken_app(directory: Path) -> Path:
     return patched_app(
         directory,
-        "from cart_core import composition, health",
+        "from cart_core import composition",
+        "from cart_core.api import about",
         "async def fail(request, call):",
         "    raise RuntimeError",
         f"assert set({BROKEN}) <= set(vars(composition))",
         f"vars(composition).update(dict.fromkeys({BROKEN}, fail))",
-        "health.get_health = fail",
+        "about.get_health = about.get_openapi = fail",
     )
 
 

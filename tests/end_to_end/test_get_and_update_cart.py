@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Action, Fault
 
 from cart_core import __version__
-from emulator import catalogue
-from emulator.faults import Action, Fault
-
-from .chain import (
+from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,
     FUNCTION_KEY,

@@ -5,11 +5,10 @@ import uuid
 from typing import Any
 
 import pytest
+from partner_center_emulator.watch.faults import Fault
 
-from emulator.faults import Fault
-
-from .chain import CUSTOMER, FOR_USER, GUID, MARKER, USER, Chain, cart
-from .chain import line as item
+from tests.end_to_end.chain import CUSTOMER, FOR_USER, GUID, MARKER, USER, Chain, cart
+from tests.end_to_end.chain import line as item
 
 LINE = re.compile(r"^INFO:cart_core:(operation=.*)$", re.MULTILINE)
 FIGURES = {

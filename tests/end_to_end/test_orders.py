@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Action, Fault
 
-from emulator import catalogue
-from emulator.faults import Action, Fault
-
-from .chain import (
+from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,
     FUNCTION_KEY,

@@ -15,16 +15,15 @@ from typing import Any, Literal, NamedTuple, Self
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
+from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.journal import Arrival
 
-from cart_core.idempotency import OperationId
-from cart_core.record import Record
-from emulator.azurite import Azurite
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
-from emulator.function_process import FunctionProcess
-from emulator.journal import Arrival
-
-from .chain import FOR_USER, USER, cart, problem
+from cart_core.idempotency.decision import OperationId
+from cart_core.idempotency.record import Record
+from local.function_process import FunctionProcess
+from tests.end_to_end.chain import FOR_USER, USER, cart, problem
 
 LONG = 9.0
 """Seconds for which something is held: the process is killed long before."""

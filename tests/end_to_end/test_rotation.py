@@ -9,13 +9,12 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import REFRESH_TOKEN_NAME, VAULT
+from partner_center_emulator.services.key_vault import SecretVersion
+from partner_center_emulator.watch.faults import Fault
 
-from emulator.cloud import REFRESH_TOKEN_NAME, VAULT
-from emulator.faults import Fault
-from emulator.function_process import FunctionProcess
-from emulator.key_vault import SecretVersion
-
-from .chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, problem
+from local.function_process import FunctionProcess
+from tests.end_to_end.chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, problem
 
 Start = Callable[..., Chain]
 
@@ -59,7 +58,7 @@ def enabled(chain: Chain, vault: str = VAULT) -> list[bool]:
 
 def told(chain: Chain) -> list[str]:
     """The rotation's lines."""
-    mark = ":cart_core.rotate_refresh_token:"
+    mark = ":cart_core.use_cases.rotate_refresh_token:"
     return [line.partition(mark)[2] for line in chain.output().splitlines() if mark in line]
 
 

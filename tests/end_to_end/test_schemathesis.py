@@ -18,12 +18,11 @@ from click.testing import CliRunner
 from schemathesis.cli import schemathesis as command_line
 from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
 
-from cart_core.http import GUID
-from cart_core.openapi import KEY, describe
-from cart_core.openapi_examples import CART_ID
-from emulator.function_process import ROOT
-
-from .chain import FUNCTION_KEY, Chain, started
+from cart_core.api.messages import GUID
+from description.document import KEY, describe
+from description.examples import CART_ID
+from local.function_process import ROOT
+from tests.end_to_end.chain import FUNCTION_KEY, Chain, started
 
 Case = schemathesis.Case[Any]
 EXAMPLES = {each["example"] for each in describe()["components"]["parameters"].values()}
@@ -141,7 +140,10 @@ def test_the_document_holds(rehearsal: Rehearsal, phase: str, tmp_path: Path) ->
         command_line,
         [
             *(f"--config-file={settings}", "run"),
-            *(str(ROOT / "docs" / "openapi.json"), f"--url={rehearsal.chain.function.url}"),
+            *(
+                str(ROOT / "cart_core" / "api" / "openapi.json"),
+                f"--url={rehearsal.chain.function.url}",
+            ),
             *(f"--header=x-functions-key: {FUNCTION_KEY}", f"--phases={phase}"),
             *("--checks=all", f"--exclude-checks={','.join(NOT_HERE)}", "--continue-on-failure"),
             *("--generation-deterministic", "--max-examples=10", "--no-shrink", "--no-color"),

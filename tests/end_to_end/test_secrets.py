@@ -9,11 +9,18 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from partner_center_emulator.cloud import CERTIFICATE_NAME, REFRESH_TOKEN_NAME, VAULT
+from partner_center_emulator.watch.faults import Fault
 
-from emulator.cloud import CERTIFICATE_NAME, REFRESH_TOKEN_NAME, VAULT
-from emulator.faults import Fault
-
-from .chain import FUNCTION_KEY, MARKER, Chain, cart, hasty_app, patched_app, started
+from tests.end_to_end.chain import (
+    FUNCTION_KEY,
+    MARKER,
+    Chain,
+    cart,
+    hasty_app,
+    patched_app,
+    started,
+)
 
 
 def test_nothing_secret_comes_out(start: Callable[..., Chain], tmp_path: Path) -> None:
@@ -86,12 +93,12 @@ def test_the_search_finds_a_secret_in_the_log_and_in_an_answer(tmp_path: Path) -
     app = patched_app(
         tmp_path,
         "import os, sys",
-        "from cart_core import health",
-        "from cart_core.http import Response",
+        "from cart_core.api import about",
+        "from cart_core.api.messages import Response",
         "async def tell(request, call):",
         "    print(os.environ['FUNCTIONS_KEY'], file=sys.stderr)",
         "    return Response(200, {'key': os.environ['IDENTITY_HEADER']})",
-        "health.get_health = tell",
+        "about.get_health = tell",
     )
 
     with pytest.raises(AssertionError, match=r"log: plante.*local-identi"):
@@ -102,10 +109,10 @@ def test_the_guard_stops_a_connection_off_loopback(tmp_path: Path) -> None:
     app = patched_app(
         tmp_path,
         "import socket",
-        "from cart_core import health",
+        "from cart_core.api import about",
         "async def stray(request, call):",
         "    socket.create_connection(('192.0.2.1', 443), timeout=1)",
-        "health.get_health = stray",
+        "about.get_health = stray",
     )
 
     with pytest.raises(AssertionError, match=r"refused \('192\.0\.2\.1', 443\)"):

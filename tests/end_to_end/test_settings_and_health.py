@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from cart_core import __version__
-from emulator.function_process import ROOT
-
-from .chain import NOTHING, Chain, cart, problem
+from local.function_process import ROOT
+from tests.end_to_end.chain import NOTHING, Chain, cart, problem
 
 Start = Callable[..., Chain]
 

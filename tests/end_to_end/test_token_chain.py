@@ -10,14 +10,18 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import (
+    CERTIFICATE_NAME,
+    CLIENT_SECRET_NAME,
+    REFRESH_TOKEN_NAME,
+    VAULT,
+)
+from partner_center_emulator.network.certificates import application_certificate
+from partner_center_emulator.services.key_vault import SecretVersion
+from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.journal import Arrival
 
-from emulator.certificates import application_certificate
-from emulator.cloud import CERTIFICATE_NAME, CLIENT_SECRET_NAME, REFRESH_TOKEN_NAME, VAULT
-from emulator.faults import Fault
-from emulator.journal import Arrival
-from emulator.key_vault import SecretVersion
-
-from .chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, hasty_app, problem
+from tests.end_to_end.chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, hasty_app, problem
 
 Start = Callable[..., Chain]
 

@@ -15,19 +15,19 @@ import pytest
 import yaml
 from annotated_types import Ge, Le
 
-from cart_core import composition, health, serving
-from cart_core.azure_functions import serve
-from cart_core.blob_store import _blob
-from cart_core.exactly_once import RETENTION
-from cart_core.http import Call, Request, Response
-from cart_core.idempotency import CARTS_PREFIX, PURCHASES, PURCHASES_PREFIX, OperationId
+from cart_core import composition
+from cart_core.adapters.blob_store import _blob
+from cart_core.api import about, invocation
+from cart_core.api.messages import Call, Request, Response
+from cart_core.idempotency.decision import CARTS_PREFIX, PURCHASES, PURCHASES_PREFIX, OperationId
+from cart_core.idempotency.runner import RETENTION
 from cart_core.problem import CATALOGUE, Problem
-from cart_core.rotate_refresh_token import LIFETIME, RotateRefreshToken
 from cart_core.settings import CLOUDS, InvalidSettings, Settings
 from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
+from cart_core.use_cases.rotate_refresh_token import LIFETIME, RotateRefreshToken
+from function_app import serve
 from infra import package
-
-from .bicep import INFRA, Expression, one, read
+from tests.infra.bicep import INFRA, Expression, one, read
 
 ROOT = INFRA.parent
 MAIN = INFRA / "main.bicep"
@@ -302,7 +302,7 @@ def test_app_and_storage_keep_purchases_for_the_same_time() -> None:
 
 def test_health_is_asked_where_it_is_and_for_what_it_answers() -> None:
     request = func.HttpRequest(method="GET", url="/api/health", body=b"")
-    body = asyncio.run(serve(request, health.get_health)).get_body().decode()
+    body = asyncio.run(serve(request, about.get_health)).get_body().decode()
 
     prefix = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]["routePrefix"]
     route = f"/{prefix}/health"
@@ -441,7 +441,7 @@ async def line_of(
     run.__name__ = operation
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        await serving.answer(run, Request({}, {}, b""), VALUES["partnerClientId"])
+        await invocation.answer(run, Request({}, {}, b""), VALUES["partnerClientId"])
     (record,) = caplog.records
     return record.getMessage()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .bicep import FILES, INFRA
+from tests.infra.bicep import FILES, INFRA
 
 COMPILER = os.environ.get("BICEP") or shutil.which("bicep")
 PARAMETERS = INFRA / "main.bicepparam"

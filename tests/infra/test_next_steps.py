@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from .bicep import INFRA
+from tests.infra.bicep import INFRA
 
 HOOK = INFRA / "hooks" / "next-steps.sh"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .bicep import FILES, INFRA, read, syntax
+from tests.infra.bicep import FILES, INFRA, read, syntax
 
 ROOT = INFRA.parent
 CHECKOV = ROOT / ".venv-infra" / "bin" / "checkov"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .bicep import (
+from tests.infra.bicep import (
     FILES,
     INFRA,
     Declaration,

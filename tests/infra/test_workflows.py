@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .bicep import INFRA
+from tests.infra.bicep import INFRA
 
 ROOT = INFRA.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

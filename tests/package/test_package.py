@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
 
-from emulator.azurite import Azurite
-from emulator.cloud import LocalCloud
-from emulator.function_process import ROOT, FunctionProcess
 from infra import package
+from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 LINE = {
@@ -54,7 +54,8 @@ def test_it_holds_the_app_and_its_requirements_and_nothing_else(built: Path) -> 
         "function_app.py",
         "host.json",
         "requirements.txt",
-        *(f"cart_core/{path.name}" for path in (ROOT / "cart_core").glob("*.py")),
+        "cart_core/api/openapi.json",
+        *(path.relative_to(ROOT).as_posix() for path in (ROOT / "cart_core").rglob("*.py")),
     }
     assert all(PurePosixPath(name).is_relative_to(package.SITE_PACKAGES) for name in requirements)
 
@@ -117,7 +118,14 @@ def test_funcignore_decides_what_is_in_it(tmp_path: Path) -> None:
     for name in (
         *("function_app.py", "cart_core/tokens.py", "cart_core/__pycache__/tokens.pyc"),
         *(".env", ".git/config", ".venv/bin/python", "local.settings.json", ".azure/config.json"),
-        *("emulator/cloud.py", "tests/unit/test.py", "infra/main.bicep", "bench/load.py"),
+        *(
+            "emulator/cloud.py",
+            "local/__main__.py",
+            "description/words.py",
+            "tests/unit/test.py",
+            "infra/main.bicep",
+            "bench/load.py",
+        ),
         *("docs/deploy.md", "build/package.zip", "azure.yaml", "Makefile", "pyproject.toml"),
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -158,15 +166,15 @@ def python_of_the_platform() -> str:
 def serving(
     built: Path, azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[httpx.Client]:
-    """The package in the emulator's host, which finds nothing but the package to import.
+    """The package in the local Functions host, which finds nothing but the package to import.
 
     -S keeps the interpreter's own packages out, -P the project's folder. The host comes as a copy
     of its two modules, because beside them in the project there is another cart_core.
     """
-    host = tmp_path / "host" / "emulator"
+    host = tmp_path / "host" / "local"
     host.mkdir(parents=True)
     for module in ("__init__", "functions_host", "loopback_guard"):
-        shutil.copy(ROOT / "emulator" / f"{module}.py", host)
+        shutil.copy(ROOT / "local" / f"{module}.py", host)
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec "{python_of_the_platform()}" -S -P "$@"\n')
     interpreter.chmod(0o755)

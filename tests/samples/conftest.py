@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .shop import Shop, opened
+from tests.samples.shop import Shop, opened
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
 
-from emulator import catalogue
-from emulator.faults import Fault
 from tests.end_to_end.chain import Chain, patched_app, started
 
 
@@ -88,11 +88,12 @@ def opened(directory: Path, **settings: str | None) -> Iterator[Shop]:
     """A function that tells its caller of every failure instead of trying again itself."""
     app = patched_app(
         directory,
-        "from cart_core import checkout_procedure, forwarding",
-        "assert forwarding.MAX_TRIES",
-        "forwarding.MAX_TRIES = 1",
-        "assert checkout_procedure.PAUSES",
-        "checkout_procedure.PAUSES = (0.01,)",
+        "from cart_core.partner_center import retry",
+        "from cart_core.use_cases import buying",
+        "assert retry.MAX_TRIES",
+        "retry.MAX_TRIES = 1",
+        "assert buying.PAUSES",
+        "buying.PAUSES = (0.01,)",
     )
     defaults = {
         "CART_ALLOW_CHECKOUT": "true",

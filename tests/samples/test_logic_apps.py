@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .logic_apps import (
+from tests.samples.logic_apps import (
     BadContent,
     BadExpression,
     LogicApp,

@@ -7,14 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emulator.function_process import ROOT
-from emulator.functions_host import DEFAULT_KEY
+from local.function_process import ROOT
+from local.functions_host import DEFAULT_KEY
 from samples.storefront.place_order import place_order
 from tests.end_to_end.chain import FUNCTION_KEY
 from tests.infra import bicep
-
-from .logic_apps import check
-from .shop import Shop
+from tests.samples.logic_apps import check
+from tests.samples.shop import Shop
 
 SAMPLES = ROOT / "samples"
 READMES = [SAMPLES / "readme.md", SAMPLES / "logic-app" / "readme.md"]

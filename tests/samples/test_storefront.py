@@ -9,17 +9,16 @@ from typing import Any, get_args
 
 import httpx
 import pytest
+from partner_center_emulator.partner_center import catalogue
 
-from cart_core.checkout_answer import CheckoutAnswer
+from cart_core.cart.checkout_answer import CheckoutAnswer
 from cart_core.problem import CATALOGUE
 from cart_core.settings import Settings
-from emulator import catalogue
-from emulator.function_process import ROOT
+from local.function_process import ROOT
 from samples.storefront import place_order as sample
 from samples.storefront.place_order import Pending, Refused, place_order
 from tests.end_to_end.chain import FUNCTION_KEY
-
-from .shop import (
+from tests.samples.shop import (
     TROUBLES,
     Between,
     Shop,

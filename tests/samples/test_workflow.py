@@ -7,15 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
 
 from cart_core.settings import Settings
-from emulator import catalogue
-from emulator.faults import Fault
-from emulator.function_process import ROOT
+from local.function_process import ROOT
 from tests.end_to_end.chain import FUNCTION_KEY
-
-from .logic_apps import BadContent, LogicApp, Run, intervals
-from .shop import (
+from tests.samples.logic_apps import BadContent, LogicApp, Run, intervals
+from tests.samples.shop import (
     TROUBLES,
     Between,
     Shop,

@@ -11,7 +11,8 @@ import random
 import sys
 from pathlib import Path
 
-from emulator.azurite import Azurite
+from partner_center_emulator.services.azurite import Azurite
+
 from tests.soak.report import table
 from tests.soak.soak import Plan, soak
 

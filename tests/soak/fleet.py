@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.function_process import FunctionProcess
+from local.function_process import FunctionProcess
 
 _LIVES: Final = (0.5, 3.0)
 """Seconds between a start and the next kill, at least and at most."""

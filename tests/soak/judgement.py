@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cart_core.idempotency import OperationId, fingerprint
-from cart_core.record import Record
-from emulator.journal import Arrival
+from partner_center_emulator.watch.journal import Arrival
+
+from cart_core.idempotency.decision import OperationId, fingerprint
+from cart_core.idempotency.record import Record
 from tests.soak.caller import Delivered, Try
 from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
 from tests.soak.scenario import Order

@@ -11,16 +11,16 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from partner_center_emulator.cloud import TENANT_ID, LocalCloud
+from partner_center_emulator.partner_center.api import StoredCart
+from partner_center_emulator.partner_center.orders import StoredOrder
+from partner_center_emulator.services.azurite import Azurite
+from partner_center_emulator.services.blob_storage import BlobStorage
+from partner_center_emulator.services.tokens import Tokens
+from partner_center_emulator.watch.faults import Handler
+from partner_center_emulator.watch.journal import Arrival, Journal, Service
 
-from cart_core.idempotency import OperationId
-from emulator.azurite import Azurite
-from emulator.cloud import TENANT_ID, LocalCloud
-from emulator.faults import Handler
-from emulator.journal import Arrival, Journal, Service
-from emulator.orders import StoredOrder
-from emulator.partner_center import StoredCart
-from emulator.storage import BlobStorage
-from emulator.tokens import Tokens
+from cart_core.idempotency.decision import OperationId
 from tests.soak.scenario import CHECKOUT_SECONDS, TOO_LATE, Order
 
 _SECRET_FIELDS: Final = ("client_secret", "client_assertion", "refresh_token")

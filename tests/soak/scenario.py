@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from cart_core.idempotency import OperationId
-from emulator.catalogue import RESERVATION, UNSTEADY
-from emulator.faults import Fault
+from partner_center_emulator.partner_center.catalogue import RESERVATION, UNSTEADY
+from partner_center_emulator.watch.faults import Fault
+
+from cart_core.idempotency.decision import OperationId
 
 LANES: Final = 100
 CUSTOMERS: Final = 20

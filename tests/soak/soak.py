@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.azurite import Azurite
-from emulator.partner_center import BUSY
+from partner_center_emulator.partner_center.api import BUSY
+from partner_center_emulator.services.azurite import Azurite
+
 from tests.soak import judgement, scenario
 from tests.soak.caller import Caller, Delivered
 from tests.soak.fleet import Fleet, over

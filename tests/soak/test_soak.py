@@ -3,7 +3,8 @@
 import asyncio
 import random
 
-from emulator.azurite import Azurite
+from partner_center_emulator.services.azurite import Azurite
+
 from tests.soak.report import table
 from tests.soak.soak import Plan, soak
 

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
+from partner_center_emulator.services.blob_storage import BlobStorage
 
-from cart_core.blob_store import BlobStore
-from emulator.azurite import Azurite
-from emulator.cloud import LocalCloud
-from emulator.storage import BlobStorage
-
-from .identity import storage_tokens
+from cart_core.adapters.blob_store import BlobStore
+from tests.store.identity import storage_tokens
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Tokens for storage, as the composition root gets them."""
 
-from cart_core.blob_store import RESOURCE
-from cart_core.managed_identity import ManagedIdentity
+from cart_core.adapters.blob_store import RESOURCE
+from cart_core.adapters.managed_identity import ManagedIdentity
 from cart_core.tokens import TokenCache
 
 

@@ -4,8 +4,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cart_core.idempotency import CARTS_PREFIX
-from cart_core.record import Record, Step
+from cart_core.idempotency.decision import CARTS_PREFIX
+from cart_core.idempotency.record import Record, Step
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 

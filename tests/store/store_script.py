@@ -5,11 +5,11 @@ import json
 import os
 import sys
 
-from emulator import loopback_guard
+from local import loopback_guard
 
 loopback_guard.install()
 
-from cart_core.blob_store import BlobStore  # noqa: E402 - after the guard
+from cart_core.adapters.blob_store import BlobStore  # noqa: E402 - after the guard
 from tests.store.identity import storage_tokens  # noqa: E402 - after the guard
 from tests.store.records import name_of, record  # noqa: E402 - after the guard
 

@@ -1,14 +1,13 @@
 """The spans of the store, with the SDK's own tries counted."""
 
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.watch.faults import Fault
 
-from cart_core.blob_store import BlobStore
-from cart_core.store import StoreUnavailable
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
-
-from ..signals import collected
-from .records import name_of, record
+from cart_core.adapters.blob_store import BlobStore
+from cart_core.idempotency.store import StoreUnavailable
+from tests.kit.signals import collected
+from tests.store.records import name_of, record
 
 NAME = name_of("one")
 

@@ -4,10 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from emulator import azurite as module
-from emulator.azurite import Azurite, Node, find_node, install
-from emulator.cloud import LocalCloud
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services import azurite as module
+from partner_center_emulator.services.azurite import Azurite, Node, find_node, install
 
 
 def script(directory: Path, name: str, *lines: str) -> str:

@@ -15,18 +15,17 @@ from urllib.parse import parse_qs
 
 import pytest
 import trustme
+from partner_center_emulator.cloud import IDENTITY, LocalCloud
+from partner_center_emulator.services.blob_storage import BlobStorage
+from partner_center_emulator.watch.faults import Fault
 
-from cart_core import blob_store as module
-from cart_core.blob_store import BlobStore
-from cart_core.store import StoreUnavailable
-from emulator import loopback_guard
-from emulator.cloud import IDENTITY, LocalCloud
-from emulator.faults import Fault
-from emulator.storage import BlobStorage
-
-from .conftest import open_store
-from .identity import storage_tokens
-from .records import name_of, record
+from cart_core.adapters import blob_store as module
+from cart_core.adapters.blob_store import BlobStore
+from cart_core.idempotency.store import StoreUnavailable
+from local import loopback_guard
+from tests.store.conftest import open_store
+from tests.store.identity import storage_tokens
+from tests.store.records import name_of, record
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = name_of("one")

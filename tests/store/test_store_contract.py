@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from partner_center_emulator.services.azurite import Azurite
 
-from cart_core.idempotency import CARTS_PREFIX, PURCHASES_PREFIX
-from cart_core.memory_store import MemoryStore
-from cart_core.record import Step, StoredAnswer
-from cart_core.store import Store
-from emulator.azurite import Azurite
-
-from .conftest import leading_to_cloud, open_store
-from .records import name_of, record
+from cart_core.idempotency.decision import CARTS_PREFIX, PURCHASES_PREFIX
+from cart_core.idempotency.memory_store import MemoryStore
+from cart_core.idempotency.record import Step, StoredAnswer
+from cart_core.idempotency.store import Store
+from tests.store.conftest import leading_to_cloud, open_store
+from tests.store.records import name_of, record
 
 NAME = name_of("one")
 

@@ -18,11 +18,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from cart_core import partner_center
-from cart_core.partner_center import PartnerCenter, open_transport
-from cart_core.upstream import Attempt, NoReply, Reply
-
-from .raw_server import (
+from cart_core.adapters import partner_center_http as partner_center
+from cart_core.adapters.partner_center_http import PartnerCenter, open_transport
+from cart_core.partner_center.exchange import Attempt, NoReply, Reply
+from tests.transport.raw_server import (
     Peer,
     RawServer,
     Script,

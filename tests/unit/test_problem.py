@@ -4,8 +4,7 @@ import re
 import pytest
 
 from cart_core.problem import CATALOGUE, Fault, FieldError, Outcome, Problem, invalid_request
-
-from .builders import CUSTOMER
+from tests.kit.builders import CUSTOMER
 
 RFC_9457 = ["type", "title", "status", "detail", "instance"]
 OURS = [

@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from cart_core.settings import InvalidSettings, Settings
-
-from .builders import MARKER
+from tests.kit.builders import MARKER
 
 TENANT = "00000000-0000-0000-0000-000000000001"
 CLIENT = "00000000-0000-0000-0000-000000000002"

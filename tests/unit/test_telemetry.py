@@ -10,18 +10,17 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from cart_core import telemetry
-from cart_core.health import get_health
-from cart_core.http import Call, Request, Response
+from cart_core.api.about import get_health
+from cart_core.api.invocation import answer
+from cart_core.api.messages import Call, Request, Response
+from cart_core.partner_center.exchange import NoReply, Reply
 from cart_core.problem import CATALOGUE, Problem
-from cart_core.serving import answer
 from cart_core.tokens import BRIEF, AccessToken, TokenCache, TokenFailure
-from cart_core.upstream import NoReply, Reply
-from tests.signals import Signals, collected
-
-from .builders import CUSTOMER, MARKER, cart, line
-from .fakes import EPOCH_SECONDS, in_virtual_time
-from .test_create_cart import KEYED, NOT_SENT, TIMED_OUT, Shop, created, refused
-from .test_rotate_refresh_token import World
+from tests.kit.builders import CUSTOMER, MARKER, cart, line
+from tests.kit.fakes import EPOCH_SECONDS, in_virtual_time
+from tests.kit.signals import Signals, collected
+from tests.unit.use_cases.test_create_cart import KEYED, NOT_SENT, TIMED_OUT, Shop, created, refused
+from tests.unit.use_cases.test_rotate_refresh_token import World
 
 NO_ANSWER = NoReply(sent=True, timed_out=False, reason=f"{MARKER} is down")
 GUID = "0a0a0a0a-0000-4000-8000-000000000000"

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-from emulator import loopback_guard
+from local import loopback_guard
 
 
 class Message(SimpleNamespace):

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from partner_center_emulator.cloud import LocalCloud
 
 from cart_core import __version__
-from emulator.__main__ import SAMPLE_CART
-from emulator.cloud import LocalCloud
-from emulator.function_process import ROOT
-
-from ..end_to_end.chain import CUSTOMER, patched_app
+from local.__main__ import SAMPLE_CART
+from local.function_process import ROOT
+from tests.end_to_end.chain import CUSTOMER, patched_app
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 13),

@@ -12,12 +12,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.watch.faults import Fault
 
-from emulator.__main__ import SAMPLE_CART
-from emulator.cloud import LocalCloud
-from emulator.faults import Fault
-
-from .test_runtime import HEALTH, create, run
+from local.__main__ import SAMPLE_CART
+from tests.worker.test_runtime import HEALTH, create, run
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 13),

@@ -1,0 +1,344 @@
+"""Partner Center tokens from Microsoft Entra ID: the one module that knows msal.
+
+msal is imported when the first token is fetched. Every call is bounded in time, and none is
+repeated once it was sent: repeating belongs to the caller, who has a deadline.
+"""
+
+import base64
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from cart_core.adapters.http_sessions import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    OpenSession,
+    open_session,
+)
+from cart_core.settings import Settings
+from cart_core.tokens import PAUSE, AccessToken, TokenFailure
+
+if TYPE_CHECKING:
+    import requests
+
+_SIGN_IN_AGAIN: Final = frozenset(
+    {"invalid_grant", "interaction_required", "consent_required", "login_required"}
+)
+
+_ADVICE: Final[Mapping[int, str]] = {
+    90002: "no such tenant; check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLOUD",
+    500011: "the tenant does not know Partner Center; check PARTNER_CENTER_TENANT_ID and "
+    "PARTNER_CENTER_CLOUD",
+    700016: "no such application in the tenant; check PARTNER_CENTER_CLIENT_ID and "
+    "PARTNER_CENTER_TENANT_ID",
+    7000112: "the application is disabled in the tenant",
+    7000215: "the client secret is wrong (it must be the secret's value, not its id)",
+    7000222: "the client secret has expired",
+}
+"""What to do about an AADSTS number (Entra's error code reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret as the vault held it and as it is used: a refresh token gets rotated in between."""
+
+    stored: str = field(repr=False)
+    current: str = field(repr=False)
+
+
+class _Refusal(Exception):
+    """Entra refuses a token request: OAuth's word for it, and the AADSTS number if there is one."""
+
+    def __init__(self, error: str, number: int | None) -> None:
+        super().__init__(error, number)
+        self.error: Final = error
+        self.number: Final = number
+
+    def __str__(self) -> str:
+        return f"AADSTS{self.number}" if self.number else self.error
+
+
+class Vault(Protocol):
+    """Where the application's secrets are kept."""
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        """The current versions of secrets. Raises TokenFailure."""
+
+
+class Identity(Protocol):
+    """Who may stand in for a client secret."""
+
+    def fetch(self, resource: str) -> AccessToken:
+        """A new token for a resource. Raises TokenFailure."""
+
+
+class EntraTokens:
+    """Fetches Partner Center tokens for the application that `settings` describes.
+
+    Secrets are read once and kept. Where Entra refuses one that was read for an earlier token they
+    are read again, at most once in PAUSE seconds, and a changed one is tried at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        refresh_token_vault: Vault,
+        identity: Identity,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_session: OpenSession = open_session,
+    ) -> None:
+        self._settings = settings
+        self._vault = vault
+        self._refresh_token_vault = refresh_token_vault
+        self._identity = identity
+        self._clock = clock
+        self._new_session = new_session
+        self._secrets: dict[str, _Secret] = {}
+        self._reread_at = -math.inf
+        self._discovered: dict[str, Any] = {}  # msal's own memory of Entra's metadata
+        self._alone = threading.Lock()
+
+    @property
+    def rotated_refresh_token(self) -> str | None:
+        """The refresh token that Entra issued last, where the vault is not known to hold it."""
+        secret = self._secrets.get(self._settings.refresh_token_name)
+        return secret.current if secret and secret.current != secret.stored else None
+
+    def fetch(self) -> AccessToken:
+        """A new access token from Entra. Blocks, for seconds at worst; one call at a time.
+
+        Raises TokenFailure.
+        """
+        if not self._alone.acquire(blocking=False):
+            raise TokenFailure(
+                "token_unavailable", "An earlier request for a token still hangs; try again later."
+            )
+        try:
+            with self._new_session() as session:
+                return self._fetch(session)
+        finally:
+            self._alone.release()
+
+    def _fetch(self, session: "requests.Session") -> AccessToken:
+        may_reread = bool(self._secrets)
+        if not may_reread:
+            self._read_vault()
+        while True:
+            try:
+                return self._exchange(session)
+            except _Refusal as refusal:
+                if not (may_reread and self._reread(refusal)):
+                    raise self._explained(refusal) from None
+                may_reread = False
+
+    def _exchange(self, session: "requests.Session") -> AccessToken:
+        """One token request, with the secrets at hand."""
+        import msal  # type: ignore[import-untyped]
+
+        settings = self._settings
+        asked_at = self._clock()
+        try:
+            app = msal.ConfidentialClientApplication(
+                settings.client_id,
+                client_credential=self._client_credential(),
+                authority=f"{settings.authority}/{settings.tenant_id}",
+                http_client=_EntraHttp(session),
+                http_cache=self._discovered,
+                exclude_scopes=["profile"],  # nobody here needs the user's name
+            )
+            scopes = [settings.token_scope]
+            if settings.auth == "app_only":
+                result = app.acquire_token_for_client(scopes)
+            else:
+                name = settings.refresh_token_name
+                result = app.acquire_token_by_refresh_token(self._secrets[name].current, scopes)
+                self._keep_refresh_token(result.get("refresh_token"))
+            return AccessToken(str(result["access_token"]), asked_at + float(result["expires_in"]))
+        except (TokenFailure, _Refusal):
+            raise
+        except Exception as error:
+            self._discovered.clear()  # bad metadata would be trusted for a day
+            raise TokenFailure(
+                "token_unavailable",
+                f"Microsoft Entra ID gave no usable answer ({type(error).__name__}).",
+            ) from None
+
+    def _client_credential(self) -> str | dict[str, Any]:
+        """How the application proves itself, in msal's form."""
+        settings = self._settings
+        if settings.credential == "secret":
+            return self._secrets[settings.client_secret_name].current
+        if settings.credential == "certificate":
+            name = settings.certificate_name
+            return _certificate(name, self._secrets[name].current)
+        audience = settings.federation_audience
+        return {"client_assertion": lambda: self._identity.fetch(audience).value}
+
+    def _keep_refresh_token(self, newest: str | None) -> None:
+        name = self._settings.refresh_token_name
+        if newest:
+            self._secrets[name] = _Secret(self._secrets[name].stored, newest)
+
+    def _reread(self, refusal: _Refusal) -> bool:
+        """Whether the vault has something new to say on a refused secret."""
+        settings = self._settings
+        rotates = (refusal.error == "invalid_client" and settings.credential != "federated") or (
+            refusal.error in _SIGN_IN_AGAIN and settings.auth == "app_user"
+        )
+        if not rotates or 0 <= self._clock() - self._reread_at < PAUSE:
+            return False
+        self._reread_at = self._clock()
+        return self._read_vault()
+
+    def _read_vault(self) -> bool:
+        """Reads all secrets. Returns whether one of them is now another than was in use.
+
+        What the vault holds counts only where it has changed there: a refresh token that Entra has
+        rotated since is newer than the one it came from.
+        """
+        settings = self._settings
+        values: dict[str, str] = {}
+        if settings.credential == "secret":
+            values |= self._vault.read([settings.client_secret_name])
+        elif settings.credential == "certificate":
+            values |= self._vault.read([settings.certificate_name])
+            _certificate(settings.certificate_name, values[settings.certificate_name])  # usable?
+        if settings.auth == "app_user":
+            values |= self._refresh_token_vault.read([settings.refresh_token_name])
+        changed = False
+        for name, value in values.items():
+            known = self._secrets.get(name)
+            if known is None or known.stored != value:
+                changed |= known is None or known.current != value
+                self._secrets[name] = _Secret(value, value)
+        return changed
+
+    def _explained(self, refusal: _Refusal) -> TokenFailure:
+        settings = self._settings
+        if settings.auth == "app_user" and refusal.error in _SIGN_IN_AGAIN:
+            return TokenFailure(
+                "consent_required",
+                f"Microsoft Entra ID wants the user to sign in again ({refusal}): sign in as an "
+                "agent with MFA, consent, and store the new refresh token as the secret "
+                f"{settings.refresh_token_name}.",
+            )
+        known = _ADVICE.get(refusal.number or 0)
+        advice = [known] if known else []
+        if refusal.error == "invalid_client":
+            credential = {
+                "secret": f"the secret {settings.client_secret_name}",
+                "certificate": f"the certificate {settings.certificate_name} and that it is "
+                "registered with the application",
+                "federated": "the application's federated credential: issuer, audience, and the "
+                "managed identity's object id as subject",
+            }[settings.credential]
+            advice.append(f"check {credential}")
+        return TokenFailure(
+            "token_rejected",
+            f"Microsoft Entra ID refuses a token ({refusal}): "
+            f"{'; '.join(advice) or 'check the application registration'}.",
+        )
+
+
+class _EntraHttp:
+    """The HTTP client that msal calls (msal.oauth2cli.http).
+
+    Only success gets through to it. msal would log a garbled token reply word by word, remember a
+    refusal for a minute, and ask for metadata again after each.
+    """
+
+    def __init__(self, session: "requests.Session") -> None:
+        self._session = session
+
+    def get(self, url: str, **request: Any) -> "requests.Response":
+        return self._send("GET", url, request)
+
+    def post(self, url: str, **request: Any) -> "requests.Response":
+        return self._send("POST", url, request)
+
+    def close(self) -> None:
+        """The session's owner closes it."""
+
+    def _send(self, method: str, url: str, request: dict[str, Any]) -> "requests.Response":
+        import requests
+
+        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        try:
+            response = self._session.request(
+                method, url, timeout=timeout, allow_redirects=False, **request
+            )
+            response.encoding = "utf-8"
+            status, document = response.status_code, response.json()
+        except requests.JSONDecodeError:
+            status, document = response.status_code, None
+        except requests.RequestException as error:
+            raise TokenFailure(
+                "token_unavailable",
+                f"Microsoft Entra ID did not answer ({type(error).__name__}); try again.",
+            ) from None
+        if status == 200 and isinstance(document, dict) and "error" not in document:
+            return response
+        if 400 <= status < 500 and status not in (408, 429) and isinstance(document, dict):
+            refusal = _refusal(document)
+            if refusal.error not in ("temporarily_unavailable", "server_error"):
+                raise refusal
+        raise TokenFailure(
+            "token_unavailable",
+            f"Microsoft Entra ID gave no usable answer (HTTP {status}); try again later.",
+        )
+
+
+def _certificate(name: str, content: str) -> dict[str, Any]:
+    """A vault certificate, read as the secret of its name, in msal's form.
+
+    `content` is what Key Vault keeps: PEM (key and chain), or an unprotected PKCS #12 in Base64.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import pkcs12
+
+    try:
+        if "-----BEGIN" in content:
+            pem = content.encode()
+            key = serialization.load_pem_private_key(pem, None)
+            of_key = key.public_key()
+            leaves = (c for c in x509.load_pem_x509_certificates(pem) if c.public_key() == of_key)
+            leaf = next(leaves)
+        else:
+            bundle = pkcs12.load_pkcs12(base64.b64decode(content), None)
+            if bundle.key is None or bundle.cert is None:
+                raise ValueError
+            key, leaf = bundle.key, bundle.cert.certificate
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError
+    except Exception:
+        raise TokenFailure(
+            "secret_missing",
+            f"The secret {name} in the vault holds no certificate with its RSA private key.",
+        ) from None
+    return {
+        "private_key": key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode(),
+        "public_certificate": leaf.public_bytes(serialization.Encoding.PEM).decode(),
+    }
+
+
+def _refusal(document: Mapping[str, Any]) -> _Refusal:
+    """An OAuth error reply (RFC 6749 section 5.2, and Entra's `error_codes`) without its prose."""
+    error = document.get("error")
+    error = error if isinstance(error, str) and re.fullmatch("[a-z_]{1,64}", error) else "unknown"
+    match document.get("error_codes"):
+        case [int(number), *_] if number > 0:
+            return _Refusal(error, number)
+    found = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
+    return _Refusal(error, int(found[1]) if found else None)

@@ -1,0 +1,1 @@
+"""HTTP: a request is read, and an answer is written."""

@@ -1,0 +1,1 @@
+"""The documents: which carts are accepted, and what answers look like. No I/O."""

@@ -1,0 +1,36 @@
+"""Records in this process's memory: for one local process, and for tests."""
+
+import itertools
+
+from cart_core.idempotency.record import Record
+from cart_core.idempotency.store import Versioned
+
+MAX_RECORDS = 10_000
+
+
+class MemoryStore:
+    """A Store that forgets when the process ends, and its oldest record beyond MAX_RECORDS."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Versioned] = {}
+        self._versions = itertools.count(1)
+
+    async def create(self, name: str, record: Record) -> str | None:
+        """See Store."""
+        return None if name in self._records else self._write(name, record)
+
+    async def read(self, name: str) -> Versioned | None:
+        """See Store."""
+        return self._records.get(name)
+
+    async def replace(self, name: str, record: Record, version: str) -> str | None:
+        """See Store."""
+        kept = self._records.get(name)
+        return self._write(name, record) if kept and kept.version == version else None
+
+    def _write(self, name: str, record: Record) -> str:
+        version = str(next(self._versions))
+        self._records[name] = Versioned(record, version)
+        if len(self._records) > MAX_RECORDS:
+            del self._records[next(iter(self._records))]
+        return version

@@ -1,0 +1,35 @@
+"""The port to whatever keeps records: three operations, each atomic for one name."""
+
+from typing import NamedTuple, Protocol
+
+from cart_core.idempotency.record import Record
+
+
+class StoreUnavailable(Exception):
+    """The store could not be asked, or gave no usable answer; a write may have happened or not."""
+
+
+class Versioned(NamedTuple):
+    """A record and the opaque version (ETag) that a replacement must name."""
+
+    record: Record
+    version: str
+
+
+class Store(Protocol):
+    """Records by name (a prefix and 64 hex digits).
+
+    Every operation raises StoreUnavailable when in doubt.
+
+    A write that says "no" may still have happened: its answer got lost and the driver's own retry
+    met its own record. Whoever writes tells by the record's nonce.
+    """
+
+    async def create(self, name: str, record: Record) -> str | None:
+        """Write a record that must not exist yet: its version, or None where one exists."""
+
+    async def read(self, name: str) -> Versioned | None:
+        """The record as it is now, or None where there is none."""
+
+    async def replace(self, name: str, record: Record, version: str) -> str | None:
+        """Overwrite exactly `version`: the new version, or None where it is no longer that."""

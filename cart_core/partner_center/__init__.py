@@ -1,0 +1,1 @@
+"""Partner Center is asked with care: retries, pauses, and what its answers mean."""

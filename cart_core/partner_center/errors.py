@@ -1,0 +1,200 @@
+"""What one try at Partner Center came to, decided once for every caller of the code.
+
+Statuses and codes are from Partner Center's error codes and throttling pages. The line that
+matters: a 4xx is Partner Center saying that it did nothing; after a time-out, a 408, any 5xx, or an
+answer that was cut or makes no sense, it may have done what it was asked to.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from cart_core.partner_center.error_bodies import read_fault
+from cart_core.partner_center.exchange import NoReply, Reply
+from cart_core.problem import Fault, Outcome, Problem
+
+LONGEST_RETRY_AFTER = 3600
+"""Seconds; nobody means a longer pause, and it would close this process for good."""
+
+DEFAULT_RETRY_AFTER = 5
+"""Seconds to wait when Partner Center asks for patience without saying how much."""
+
+CART_IN_USE = "800064"
+"""409: another request is processing this cart."""
+
+MAY_BE_ORDERED = frozenset({"800060", "800065"})
+"""409: an order of this cart is in progress; 400: the cart was submitted already."""
+
+LINE_ERRORS = "800009"
+"""400: something is wrong with lines of the cart; the cart says what."""
+
+TRY_AGAIN = frozenset({"800003", "900192"})
+"""500: unexpected error, try again later."""
+
+_RETRIED = frozenset(
+    {
+        "managed_identity_unavailable",
+        "vault_unavailable",
+        "token_unavailable",
+        "partner_center_unreachable",
+        "partner_center_throttled",
+        "partner_center_busy",
+        "partner_center_timeout",
+        "partner_center_no_answer",
+        "partner_center_unreadable",
+    }
+)
+
+_REFUSED = {
+    400: "partner_center_invalid_request",
+    403: "partner_center_forbidden",
+    404: "partner_center_not_found",
+    409: "partner_center_conflict",
+    412: "partner_center_precondition_failed",
+    417: "partner_center_expectation_failed",
+}
+
+_UNAUTHORIZED = {
+    "900420": "The token was issued for another audience (900420). Check PARTNER_CENTER_CLOUD.",
+    "900421": "The token carries no MFA claim (900421). A person has to sign in with MFA and"
+    " consent again; store the new refresh token in Key Vault.",
+}
+
+
+def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
+    """The reply if it is a 2xx, else the problem that it is. `now` is POSIX seconds, for dates."""
+    if isinstance(result, NoReply):
+        return _no_reply(result)
+    if 200 <= result.status < 300:
+        return result
+    fault = read_fault(result.status, result.body)
+    if result.status == 401:
+        return Problem(
+            "partner_center_unauthorized",
+            _UNAUTHORIZED.get(
+                fault.code or "",
+                "Partner Center refused the token. Is the app registered in Partner Center,"
+                " App management?",
+            ),
+            fault=fault,
+        )
+    if result.status == 408:
+        return Problem("partner_center_timeout", _quote(fault), fault=fault)
+    if result.status == 429:
+        return Problem(
+            "partner_center_throttled",
+            _quote(fault),
+            fault=fault,
+            retry_after=retry_after(result.headers, now)
+            or _asked_for(fault)
+            or DEFAULT_RETRY_AFTER,
+        )
+    if result.status == 409 and fault.code == CART_IN_USE:
+        return Problem(
+            "partner_center_busy",
+            _quote(fault),
+            fault=fault,
+            retry_after=retry_after(result.headers, now) or DEFAULT_RETRY_AFTER,
+        )
+    if result.status in _REFUSED:
+        return Problem(_REFUSED[result.status], _quote(fault), fault=fault)
+    if 400 <= result.status < 500:
+        return Problem("partner_center_unexpected", _quote(fault), fault=fault)
+    if result.status >= 500:
+        return Problem(
+            "partner_center_failed",
+            _quote(fault),
+            fault=fault,
+            retry_after=retry_after(result.headers, now),
+        )
+    return unreadable(result.status)
+
+
+def may_retry(problem: Problem) -> bool:
+    """Whether the same request, under the same MS-RequestId, may be sent again right away."""
+    if problem.code == "partner_center_failed" and problem.fault:
+        return problem.fault.status in {502, 503, 504} or problem.fault.code in TRY_AGAIN
+    return problem.code in _RETRIED
+
+
+def unreadable(status: int) -> Problem:
+    """The problem of an answer that is neither an error nor what was asked for."""
+    return Problem(
+        "partner_center_unreadable",
+        f"Partner Center answered {status}, but the answer cannot be read.",
+        fault=Fault(status),
+    )
+
+
+def in_doubt(problem: Problem) -> Problem:
+    """What a failure means once an earlier try has left it open whether it had its effect.
+
+    A refusal becomes a 502: under its own status, callers such as Logic Apps would not repeat the
+    request.
+    """
+    if problem.outcome is Outcome.UNKNOWN:
+        return problem
+    refused = problem.kind.status < 500 and problem.code != "partner_center_throttled"
+    return Problem(
+        "partner_center_no_answer" if refused else problem.code,
+        f"An earlier try may have had its effect. The last one: {problem.detail}",
+        errors=problem.errors,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=Outcome.UNKNOWN,
+        order_errors=problem.order_errors,
+    )
+
+
+def without_effect(problem: Problem) -> Problem:
+    """A failure to read: whatever became of the request, it changed nothing."""
+    if problem.outcome is not Outcome.UNKNOWN:
+        return problem
+    return Problem(
+        problem.code,
+        problem.detail,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=Outcome.REJECTED,
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> int | None:
+    """Whole seconds (at least 1) that a Retry-After header asks for; None if there is none."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        return _seconds(float(value))
+    try:
+        moment = parsedate_to_datetime(value)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        wait = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return _seconds(wait)
+
+
+def _seconds(wait: float) -> int:
+    return min(max(1, math.ceil(wait)), LONGEST_RETRY_AFTER)
+
+
+def _no_reply(failure: NoReply) -> Problem:
+    if not failure.sent:
+        return Problem(
+            "partner_center_unreachable", f"Nothing was sent to Partner Center: {failure.reason}."
+        )
+    code = "partner_center_timeout" if failure.timed_out else "partner_center_no_answer"
+    return Problem(code, f"Partner Center gave no answer: {failure.reason}.")
+
+
+def _asked_for(fault: Fault) -> int | None:
+    """Seconds in the gateway's sentence "Try again in N seconds"."""
+    found = re.search(r"in (\d{1,6}) seconds", fault.description or "")
+    return _seconds(int(found[1])) if found else None
+
+
+def _quote(fault: Fault) -> str:
+    code = f" with code {fault.code}" if fault.code else ""
+    words = f": {fault.description}" if fault.description else "."
+    return f"Partner Center answered {fault.status}{code}{words}"

@@ -1,0 +1,1 @@
+"""The description of the API, made from the code: a build tool that is not deployed."""

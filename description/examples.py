@@ -1,0 +1,169 @@
+"""What requests and answers look like; the answers come out of the functions that make them."""
+
+from typing import Any
+
+from cart_core.cart.answer import normalise_cart
+from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
+from cart_core.problem import Fault, FieldError, Outcome, Problem
+from description.words import CODES
+
+CUSTOMER_ID = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+CART_ID = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
+CORRELATION_ID = "0e93c70c-977a-4a88-9580-7cf084c73286"
+REQUEST_ID = "8c1c2a4e-63b5-5b6f-9d5e-2b7a3f1d9c40"
+
+_LICENCES = {
+    "catalogItemId": "CFQ7TTC0LH18:0001:CFQ7TTC0K971",
+    "quantity": 5,
+    "billingCycle": "monthly",
+    "termDuration": "P1Y",
+}
+CART = {
+    "lineItems": [
+        {
+            "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "friendlyName": "A_sample_Azure_RI",
+            "quantity": 2,
+            "billingCycle": "one_time",
+            "provisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year",
+            },
+        }
+    ]
+}
+LICENCES = {
+    "partnerOnRecordAttestationAccepted": True,
+    "lineItems": [
+        {**_LICENCES, "id": 0, "participants": {"transaction_reseller": "5139005"}},
+        {**_LICENCES, "id": 1, "customTermEndDate": "2027-01-31T00:00:00Z"},
+    ],
+}
+CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "quantity": 3}]}
+
+SUMMARIES = {
+    "reservation": "An Azure reservation",
+    "licences": "Licences sold through an indirect reseller",
+    "changed": "The same cart with another quantity",
+    "answer": "A cart as it was answered, sent back as it is",
+    "nothing": "An empty object, the same as no body",
+    "orderable": "A cart that can be ordered",
+    "not_orderable": "A cart with a line that cannot be ordered",
+    "completed": "Everything is ordered",
+    "partial": "One order is made, another one failed",
+    "ordered": "The cart was ordered before, and nobody says into what",
+    "abridged": "The beginning of this document",
+    "ok": "The function runs",
+}
+"""What each named example shows."""
+
+_BAD_LINE = {
+    "errorCode": 10002,
+    "errorDescription": "There is not enough quota.",
+    "additionalInformation": {"availableQuantity": 1},
+}
+_ORDER_ERROR = {"orderGroupId": "1", "code": 800005, "description": "The order failed."}
+
+
+def _cart(request: dict[str, Any] = CART, **of_each_line: Any) -> dict[str, Any]:
+    """The answer for a cart of which Partner Center says this about each line."""
+    lines = [
+        {"id": number, "currencyCode": "USD", "orderGroup": str(number), **line, **of_each_line}
+        for number, line in enumerate(request["lineItems"])
+    ]
+    document = {
+        "id": CART_ID,
+        "status": "Active",
+        "creationTimestamp": "2026-03-15T17:15:02.3840528Z",
+        "lastModifiedTimestamp": "2026-03-15T17:15:02.3840528Z",
+        "expirationTimestamp": "2026-03-22T17:15:02.3840528Z",
+        "lastModifiedUser": "2713ccd7-ea3b-470a-9cfb-451d5d0482cc",
+        "lineItems": lines,
+    }
+    return normalise_cart(document, CUSTOMER_ID)
+
+
+def carts() -> dict[str, Any]:
+    """Carts that can be ordered, and one that cannot."""
+    return {
+        "orderable": _cart(),
+        "licences": _cart(LICENCES),
+        "not_orderable": _cart(error=_BAD_LINE),
+    }
+
+
+def changed_carts() -> dict[str, Any]:
+    """A cart after its change."""
+    return {"changed": _cart(CHANGED_CART)}
+
+
+def checkouts() -> dict[str, Any]:
+    """All three ends that a checkout may have."""
+    line = CART["lineItems"][0]
+    order = {
+        "id": "f76c6b7f449d",
+        "alternateId": "f76c6b7f449d",
+        "referenceCustomerId": CUSTOMER_ID,
+        "status": "completed",
+        "transactionType": "UserPurchase",
+        "billingCycle": "one_time",
+        "currencyCode": "USD",
+        "currencySymbol": "$",
+        "creationDate": "2026-03-15T17:20:45.7091248Z",
+        "totalPrice": 497.4,
+        "lineItems": [
+            {
+                "lineItemNumber": 0,
+                "offerId": line["catalogItemId"],
+                "subscriptionId": "6a8bd9d6-91f9-4d2e-8c2a-0f1c5b7f2e11",
+                "transactionType": "New",
+                "friendlyName": line["friendlyName"],
+                "quantity": line["quantity"],
+                "provisioningContext": line["provisioningContext"],
+            }
+        ],
+    }
+    partial = {"orders": [order], "orderErrors": [_ORDER_ERROR]}
+    return {
+        "completed": normalise_checkout({"orders": [order]}, CUSTOMER_ID, CART_ID),
+        "partial": normalise_checkout(partial, CUSTOMER_ID, CART_ID),
+        "ordered": ordered_already(CUSTOMER_ID, CART_ID),
+    }
+
+
+def problem(code: str, outcome: Outcome) -> dict[str, Any]:
+    """The error answer for a code."""
+    sent = outcome is not Outcome.NOT_SENT
+    return Problem(code, CODES[code], outcome=outcome, **_MORE.get(code, {})).as_json(
+        request_id=REQUEST_ID if sent else None, correlation_id=CORRELATION_ID
+    )
+
+
+def _fault(status: int, code: str, description: str) -> dict[str, Any]:
+    return {"fault": Fault(status, code, description, "PartnerFD")}
+
+
+def _order_errors() -> list[dict[str, Any]]:
+    try:
+        normalise_checkout({"orderErrors": [_ORDER_ERROR]}, CUSTOMER_ID, CART_ID)
+    except NothingOrdered as nothing:
+        return nothing.order_errors
+    raise AssertionError("there was no order")
+
+
+_MORE: dict[str, dict[str, Any]] = {
+    "invalid_request": {
+        "errors": [FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")]
+    },
+    "cart_not_orderable": {"cart": _cart(error=_BAD_LINE)},
+    "checkout_failed": {"order_errors": _order_errors()},
+    "partner_center_invalid_request": _fault(400, "800002", "The request is invalid."),
+    "partner_center_forbidden": _fault(403, "20002", "No relationship with this customer."),
+    "partner_center_not_found": _fault(404, "800008", "The cart cannot be found."),
+    "partner_center_conflict": _fault(409, "900112", "An upgrade is pending."),
+    "partner_center_expectation_failed": _fault(417, "800036", "A precondition failed."),
+    "partner_center_unauthorized": _fault(401, "900421", "The token has no MFA claim."),
+    "partner_center_failed": _fault(500, "800003", "An unexpected error occurred."),
+    "partner_center_busy": _fault(409, "800064", "The cart is being processed."),
+}

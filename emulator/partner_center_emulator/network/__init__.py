@@ -1,0 +1,1 @@
+"""How a client gets to the local cloud: a proxy and certificates."""

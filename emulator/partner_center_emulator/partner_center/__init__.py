@@ -1,0 +1,1 @@
+"""The emulated Partner Center: its carts, orders, catalogue and refusals."""

@@ -1,0 +1,141 @@
+"""What a checkout makes of a cart: one order for each order group, or the reason why not."""
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.partner_center.documents import every_line
+
+_TAKEN_OVER = (
+    *("termDuration", "quantity", "customTermEndDate", "promotionId", "pricing"),
+    *("provisioningContext", "renewsTo", "attestationAccepted", "purchaseCommitment"),
+)
+"""What a line of an order has in common with the line of the cart."""
+
+Lines = list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class StoredOrder:
+    """An order as it is kept, with the ids of the checkouts that it answered.
+
+    `customer_user` is the x-ms-customeruser-upn of the checkout that made it.
+    """
+
+    customer_id: str
+    cart_id: str
+    order_group: str
+    customer_user: str | None
+    document: dict[str, Any]
+    request_ids: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return {
+            "customerId": self.customer_id,
+            "cartId": self.cart_id,
+            "orderGroup": self.order_group,
+            "customerUser": self.customer_user,
+            "requestIds": self.request_ids,
+            "order": self.document,
+        }
+
+
+def order_groups(cart: Mapping[str, Any]) -> dict[str, Lines]:
+    """The lines by order group; add-ons go with the line that they are nested in."""
+    groups: dict[str, Lines] = {}
+    for line in cart["lineItems"]:
+        groups.setdefault(str(line["orderGroup"]), []).extend(every_line([line]))
+    return groups
+
+
+def order_error(group: str, lines: Lines, *, again: bool) -> dict[str, Any] | None:
+    """The OrderError that these lines end in, if they do; `again` after one failure."""
+    for line in lines:
+        failure = catalogue.order_failure(line, again=again)
+        if failure is not None:
+            return {
+                "orderGroupId": group,
+                "code": failure[0],
+                "description": failure[1],
+                "attributes": {"objectType": "OrderError"},
+            }
+    return None
+
+
+def new_order(
+    customer_id: str, cart: Mapping[str, Any], lines: Lines, created: str
+) -> dict[str, Any]:
+    """The Order of these lines of the cart."""
+    order_id = secrets.token_hex(6)
+    uri = f"/customers/{customer_id}/orders/{order_id}"
+    first = lines[0]
+    order = {
+        "id": order_id,
+        "alternateId": order_id,
+        "referenceCustomerId": customer_id,
+        "billingCycle": first["billingCycle"],
+        "currencyCode": first["currencyCode"],
+        "currencySymbol": catalogue.CURRENCIES[first["currencyCode"]],
+        "lineItems": [_order_line(number, line) for number, line in enumerate(lines)],
+        "creationDate": created,
+        "status": "pending",
+        "transactionType": "UserPurchase",
+        "links": {
+            "self": _link(uri),
+            "provisioningStatus": _link(f"{uri}/provisioningstatus"),
+            "patchOperation": _link(uri, "PATCH"),
+        },
+        "client": {},
+        "attributes": {"objectType": "Order"},
+    }
+    if "partnerOnRecordAttestationAccepted" in cart:
+        order["partnerOnRecordAttestationAccepted"] = cart["partnerOnRecordAttestationAccepted"]
+    if all("pricing" in line for line in lines):
+        order["totalPrice"] = round(sum(line["pricing"]["extendedPrice"] for line in lines), 2)
+    return order
+
+
+def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of an order. Only licences are provisioned at once and have their subscription."""
+    item = catalogue.ITEMS[line["catalogItemId"]]
+    product, sku, availability = line["catalogItemId"].split(":")
+    sku_uri = f"/products/{product}/skus/{sku}"
+    ordered = {
+        "lineItemNumber": number,
+        "offerId": line["catalogItemId"],
+        "transactionType": "New",
+        "friendlyName": line.get("friendlyName", item.title),
+        **{name: line[name] for name in _TAKEN_OVER if name in line},
+        "links": {
+            "product": _link(f"/products/{product}?country=US"),
+            "sku": _link(f"{sku_uri}?country=US"),
+            "availability": _link(f"{sku_uri}/availabilities/{availability}?country=US"),
+        },
+    }
+    if item.term_required:
+        ordered["subscriptionId"] = str(uuid.uuid4())
+    if "parentSubscriptionId" in line["provisioningContext"]:
+        ordered["parentSubscriptionId"] = line["provisioningContext"]["parentSubscriptionId"]
+    return ordered | _resellers(line.get("participants", []))
+
+
+def _resellers(participants: list[Any]) -> dict[str, Any]:
+    """The resellers of record among the key and value pairs."""
+    named: dict[str, list[Any]] = {}
+    for participant in participants:
+        if isinstance(participant, dict):
+            named.setdefault(str(participant.get("key")), []).append(participant.get("value"))
+    found: dict[str, Any] = {}
+    if "transaction_reseller" in named:
+        found["partnerIdOnRecord"] = named["transaction_reseller"][0]
+    if "additional_transaction_reseller" in named:
+        found["additionalPartnerIdsOnRecord"] = named["additional_transaction_reseller"]
+    return found
+
+
+def _link(uri: str, method: str = "GET") -> dict[str, Any]:
+    return {"uri": uri, "method": method, "headers": []}

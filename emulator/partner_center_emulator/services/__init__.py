@@ -1,0 +1,1 @@
+"""The emulated services around Partner Center: identity, vault, directory and storage."""

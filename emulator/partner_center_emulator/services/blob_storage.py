@@ -1,0 +1,106 @@
+"""Blob Storage as the local cloud has it: Azurite behind a relay that can be watched and disturbed.
+
+The relay passes every request on as it came, host name and token included. What the emulator's
+faults do to a request therefore happens between the caller and a storage account that is real
+enough: an answer can be dropped after Azurite has committed the write.
+"""
+
+import ssl
+import uuid
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from partner_center_emulator.services.azurite import HOST, Azurite
+from partner_center_emulator.services.tokens import Tokens
+
+_AUDIENCE = "https://storage.azure.com"
+_API_VERSION = "2025-11-05"
+_OF_ONE_CONNECTION = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length")
+
+
+class BlobStorage:
+    """One storage account with one new container, for one local cloud."""
+
+    host: Final = HOST
+
+    def __init__(self, azurite: Azurite, tokens: Tokens, tenant_id: str) -> None:
+        self._azurite = azurite
+        self._tokens = tokens
+        self._tenant_id = tenant_id
+        self._container = f"carts-{uuid.uuid4().hex}"
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def container_url(self) -> str:
+        """What CART_STORE_URL has to be."""
+        return f"https://{self.host}/{self._container}"
+
+    def routes(self) -> list[web.RouteDef]:
+        """Everything that is asked of the host."""
+        return [web.route("*", "/{path:.*}", self._pass_on)]
+
+    async def start(self) -> None:
+        """Opens the line to Azurite and makes the container."""
+        trust = ssl.create_default_context(cafile=self._azurite.ca_file)
+        # Shorter than Azurite's own keep-alive: no line is reused while it is being closed.
+        connector = aiohttp.TCPConnector(ssl=trust, limit=0, keepalive_timeout=30)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        await self._ask("PUT", "?restype=container")
+
+    async def stop(self) -> None:
+        """Closes the line."""
+        if self._session:
+            await self._session.close()
+
+    async def put(self, blob: str, content: bytes) -> None:
+        """Writes a blob past the relay, whatever is there."""
+        await self._ask("PUT", f"/{blob}", content, **{"x-ms-blob-type": "BlockBlob"})
+
+    async def get(self, blob: str) -> tuple[CIMultiDict[str], bytes]:
+        """Reads a blob past the relay: its headers and its content."""
+        response = await self._ask("GET", f"/{blob}")
+        assert isinstance(response.body, bytes)
+        return response.headers, response.body
+
+    async def delete_container(self) -> None:
+        """Removes the container with everything in it, past the relay."""
+        await self._ask("DELETE", "?restype=container")
+
+    async def _ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> web.Response:
+        """A request of the container's owner. Raises RuntimeError where it is refused."""
+        token = self._tokens.issue(
+            600, aud=_AUDIENCE, iss=f"https://sts.windows.net/{self._tenant_id}/", sub="owner"
+        )
+        own = {"Host": self.host, "Authorization": f"Bearer {token}", "x-ms-version": _API_VERSION}
+        response = await self._send(method, f"/{self._container}{path}", own | headers, body)
+        if response.status >= 300:
+            raise RuntimeError(f"Azurite: {response.status}\n{self._azurite.output()}")
+        return response
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        headers = CIMultiDict(request.headers)
+        for name in _OF_ONE_CONNECTION:
+            headers.popall(name, None)
+        return await self._send(request.method, request.raw_path, headers, await request.read())
+
+    async def _send(
+        self, method: str, path: str, headers: "CIMultiDict[str] | dict[str, str]", body: bytes
+    ) -> web.Response:
+        assert self._session
+        async with self._session.request(
+            method,
+            URL(f"https://127.0.0.1:{self._azurite.port}{path}", encoded=True),
+            headers=headers,
+            data=body,
+            server_hostname=self.host,
+            allow_redirects=False,
+        ) as answer:
+            content = await answer.read()
+        back = CIMultiDict(answer.headers)
+        for name in _OF_ONE_CONNECTION:
+            back.popall(name, None)
+        return web.Response(status=answer.status, reason=answer.reason, headers=back, body=content)

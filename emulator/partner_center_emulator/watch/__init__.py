@@ -1,0 +1,1 @@
+"""What arrived at the local cloud, and how its answers are disturbed."""

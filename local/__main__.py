@@ -1,0 +1,174 @@
+"""`python -m local demo | run | cloud`: the local cloud from the command line."""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+
+import httpx
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.watch.journal import Arrival
+
+from local.function_process import FunctionProcess
+
+CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+SAMPLE_CART = """\
+{
+   "LineItems": [
+        {
+            "Id":0,
+            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "FriendlyName": "A_sample_Azure_RI",
+            "Quantity": 2,
+            "BillingCycle": "one_time",
+            "ProvisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year"
+            }
+        }
+    ],
+    "Attributes": {
+        "ObjectType": "Cart"
+    }
+}"""
+"""The sample of Microsoft's page "Create a cart", in its own spelling."""
+
+BUYING = {"CART_ALLOW_CHECKOUT": "true"}
+"""Nothing that is bought here costs anything."""
+
+_told_to_stop = threading.Event()
+
+_SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
+
+
+def curl_line(url: str, key: str) -> str:
+    """A cart to try, as a command."""
+    return (
+        f"curl -i {url}/api/customers/{CUSTOMER}/carts \\\n"
+        f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"lineItems": [{"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",'
+        ' "quantity": 2, "billingCycle": "one_time"}]}\'\n'
+    )
+
+
+def demo() -> int:
+    """The documented sample cart through the whole chain: create, read, change, check out."""
+    with (
+        LocalCloud.in_thread() as cloud,
+        FunctionProcess(cloud.environment(**BUYING)) as function,
+        httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
+    ):
+        client.headers["x-functions-key"] = function.key
+
+        def call(title: str, method: str, path: str, body: str = "") -> httpx.Response:
+            own = {"Content-Type": "application/json"} if body else {}
+            request = client.build_request(method, path, headers=own, content=body)
+            _show(f"{title}: {method} {request.url}", request.headers, body)
+            seen = len(cloud.journal.requests("partner_center"))
+            answer = client.send(request)
+            for arrival in cloud.journal.requests("partner_center")[seen:]:
+                _show_arrival(arrival)
+            status = f"{answer.status_code} {answer.reason_phrase}"
+            _show(f"Answer: {status}", answer.headers, answer.text)
+            return answer.raise_for_status()
+
+        try:
+            created = call("Create", "POST", f"/api/customers/{CUSTOMER}/carts", SAMPLE_CART)
+            path = created.headers["Location"]
+            cart = call("Read", "GET", path).json()
+            cart["lineItems"][0]["quantity"] = 3
+            call("Change", "PUT", path, json.dumps(cart))
+            bought = call("Check out", "POST", f"{path}/checkout").json()
+        except httpx.HTTPError as error:
+            print(f"{error}. The function's log:", function.output(), sep="\n")
+            return 1
+        counts = ", ".join(f"{service} {n}" for service, n in cloud.journal.counts.items())
+        print(f"Calls that the function made: {counts}.")
+        for order in bought["orders"]:
+            lines = [f"{line['quantity']} x {line['friendlyName']}" for line in order["lineItems"]]
+            print(f"Order {order['id']}: {', '.join(lines)}.")
+        return 0
+
+
+def run(port: int) -> int:
+    """Keeps the local cloud and the function going until a signal comes."""
+    with LocalCloud.in_thread() as cloud:
+        try:
+            function = FunctionProcess(cloud.environment(**BUYING), port=port, inherit_log=True)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return 2
+        with function:
+            print(f"The function is {function.url}, the cloud's control {cloud.control_url}.")
+            print("Ctrl-C ends both. Try:\n")
+            print(curl_line(function.url, function.key), flush=True)
+            while function.process.poll() is None:
+                if _told_to_stop.wait(0.5):
+                    return 0
+            print("The function ended by itself.", file=sys.stderr)
+            return 1
+
+
+def cloud_alone() -> int:
+    """Keeps the local cloud alone going; prints where it is as one JSON line."""
+    with LocalCloud.in_thread() as cloud:
+        where = {"control": cloud.control_url, "environment": cloud.environment()}
+        print(json.dumps(where), flush=True)
+        while not _told_to_stop.wait(0.5):
+            pass
+        return 0
+
+
+def _show(title: str, headers: Mapping[str, str], body: str) -> None:
+    print(f"== {title}")
+    for name, value in headers.items():
+        if name.lower() in _SHOWN or name.lower().startswith(("ms-", "x-")):
+            print(f"{name}: {value}")
+    with contextlib.suppress(ValueError):
+        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    print(f"\n{body}\n" if body else "")
+
+
+def _show_arrival(arrival: Arrival) -> None:
+    scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
+    masked = f"{scheme} {token[:6]}... ({len(token)} characters)"
+    title = f"Partner Center received: {arrival.method} https://{arrival.host}{arrival.path}"
+    _show(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
+
+
+def _stop(number: int, frame: object) -> None:
+    """Ends what the main thread does; an exception alone can get lost, in a finaliser for one."""
+    _told_to_stop.set()
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """The command line. Ctrl-C and SIGTERM end it in order."""
+    parser = argparse.ArgumentParser(prog="python -m local")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="one cart through the whole chain, until it is bought")
+    serving = commands.add_parser("run", help="the local cloud and the function, kept serving")
+    serving.add_argument("--port", type=int, default=7071)
+    commands.add_parser("cloud", help="the local cloud alone, kept serving")
+    options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    try:
+        match options.command:
+            case "demo":
+                return demo()
+            case "run":
+                return run(options.port)
+            case _:
+                return cloud_alone()
+    except KeyboardInterrupt:
+        return 130 if options.command == "demo" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Runs the functions host as a process of its own, with exactly the environment it is given."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from local.functions_host import DEFAULT_KEY
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 30
+_STOP_SECONDS = 10
+
+
+class FunctionProcess:
+    """A functions host that listens. Leaving it as a context manager stops it.
+
+    Raises RuntimeError, with what the process said, where it does not come up.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        app_dir: Path = ROOT,
+        port: int = 0,
+        log_level: str = "INFO",
+        inherit_log: bool = False,
+    ) -> None:
+        """Starts it; with `inherit_log` its log goes where this process's errors go."""
+        self.key = environment.get("FUNCTIONS_KEY") or DEFAULT_KEY
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        command = [sys.executable, "-m", "local.functions_host", "--log-level", log_level]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port), "--app-dir", str(app_dir)],
+            env=dict(environment),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=None if inherit_log else subprocess.STDOUT,
+        )
+        try:
+            self.url = self._wait_for_url()
+        except BaseException:
+            self.kill()
+            self._output.close()
+            raise
+
+    def output(self) -> str:
+        """Everything that the process has written so far."""
+        # pread, because the process writes at the position that reading would move.
+        file = self._output.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode("utf-8", "replace")
+
+    def stop(self) -> int:
+        """Ends the process the polite way and returns its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """Ends the process at once and returns its exit code."""
+        self.process.kill()
+        return self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+        self._output.close()
+
+    def _wait_for_url(self) -> str:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            for line in self.output().splitlines(keepends=True):
+                if line.startswith('{"url": ') and line.endswith("\n"):
+                    return str(json.loads(line)["url"])
+            if ended:
+                break
+            time.sleep(0.01)
+        raise RuntimeError(f"The functions host did not start.\n{self.output()}".rstrip())

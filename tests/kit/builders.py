@@ -1,0 +1,138 @@
+"""Carts, lines and calls that the unit tests share."""
+
+import json
+from typing import Any
+
+from cart_core.api.body import read_json
+from cart_core.cart.answer import normalise_cart
+from cart_core.cart.request import CartRequest, CartRules, read_cart
+from cart_core.problem import FieldError, Problem
+
+CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+CART_ID = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
+MARKER = "planted-marker"
+
+SEED_REQUEST: dict[str, Any] = {
+    "LineItems": [
+        {
+            "Id": 0,
+            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "FriendlyName": "A_sample_Azure_RI",
+            "Quantity": 2,
+            "BillingCycle": "one_time",
+            "ProvisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year",
+            },
+        }
+    ],
+    "Attributes": {"ObjectType": "Cart"},
+}
+"""The request example of Microsoft's "Create a cart"."""
+
+SEED_RESPONSE: dict[str, Any] = {
+    "id": CART_ID,
+    "creationTimestamp": "2018-03-15T17:15:02.3840528Z",
+    "lastModifiedTimestamp": "2018-03-15T17:15:02.3840528Z",
+    "lastModifiedUser": "2713ccd7-ea3b-470a-9cfb-451d5d0482cc",
+    "lineItems": [
+        {
+            "id": 0,
+            "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "friendlyName": "My offer purchase",
+            "quantity": 2,
+            "currencyCode": "USD",
+            "billingCycle": "one_time",
+            "provisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year",
+            },
+            "orderGroup": "0",
+        }
+    ],
+    "links": {
+        "self": {
+            "uri": f"/customers/{CUSTOMER}/carts/{CART_ID}",
+            "method": "GET",
+            "headers": [],
+        }
+    },
+    "attributes": {"objectType": "Cart"},
+}
+"""The response example of the same page."""
+
+
+def line(**members: Any) -> dict[str, Any]:
+    """A minimal valid line item, with these members changed or added."""
+    return {"catalogItemId": "A:1:B", "quantity": 1, "billingCycle": "monthly"} | members
+
+
+def line_without(name: str, **members: Any) -> dict[str, Any]:
+    """The same without one member."""
+    return {key: value for key, value in line(**members).items() if key != name}
+
+
+def cart(*lines: Any, **members: Any) -> dict[str, Any]:
+    """A cart of these lines; of one minimal line when none is given."""
+    return {"lineItems": list(lines) or [line()]} | members
+
+
+def read(document: Any, **rules: Any) -> CartRequest:
+    """Send a document through the same two steps as a request."""
+    return read_bytes(json.dumps(document).encode(), **rules)
+
+
+def read_bytes(body: bytes, **rules: Any) -> CartRequest:
+    """Send a body through the same two steps as a request."""
+    value, flaws = read_json(body)
+    return read_cart(value, CUSTOMER, CartRules(**rules), flaws)
+
+
+def first_line(document: Any, **rules: Any) -> dict[str, Any]:
+    """The first line item as Partner Center would get it."""
+    item: dict[str, Any] = read(document, **rules).body["lineItems"][0]
+    return item
+
+
+def refusal(document: Any, **rules: Any) -> Problem:
+    """The problem for a document that must be refused."""
+    try:
+        read(document, **rules)
+    except Problem as problem:
+        return problem
+    raise AssertionError("a wrong request was accepted")
+
+
+def places(problem: Problem) -> set[tuple[str, str]]:
+    """Pointer and code of every error."""
+    return {(error.pointer, error.code) for error in problem.errors}
+
+
+def shown(problem: Problem) -> str:
+    """All that a caller could see of a problem."""
+    return json.dumps(problem.as_json(request_id=None, correlation_id=CUSTOMER)) + str(problem)
+
+
+def normalised(document: Any, *warnings: FieldError) -> dict[str, Any]:
+    """The normalised answer, once it is known to be JSON."""
+    answer = normalise_cart(document, CUSTOMER, warnings)
+    json.dumps(answer, allow_nan=False)
+    return answer
+
+
+def normalised_line(**members: Any) -> dict[str, Any]:
+    """A Partner Center line item with these members, normalised."""
+    answer = normalised({"id": CART_ID, "lineItems": [{"id": 0} | members]})
+    item: dict[str, Any] = answer["lineItems"][0]
+    return item
+
+
+def unreadable(answer: dict[str, Any]) -> list[str]:
+    """The codes and details of an answer's warnings about members it could not read."""
+    return [
+        warning["detail"]
+        for warning in answer["warnings"]
+        if warning["code"] == "unreadable_member"
+    ]

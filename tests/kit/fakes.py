@@ -1,0 +1,162 @@
+"""Time that passes only while everybody waits, and stand-ins for the world around an operation."""
+
+import asyncio
+import functools
+import itertools
+import selectors
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, ParamSpec
+
+from cart_core.deadline import Deadline
+from cart_core.idempotency.memory_store import MemoryStore
+from cart_core.idempotency.record import Record
+from cart_core.idempotency.store import StoreUnavailable, Versioned
+from cart_core.tokens import AccessToken
+
+EPOCH_SECONDS = 1_795_348_800.0
+"""2026-11-22T12:00:00Z, when every test begins."""
+
+P = ParamSpec("P")
+
+
+class _NoWaiting(selectors.DefaultSelector):
+    """Instead of waiting for the next timer, it moves the clock there."""
+
+    waited = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("everybody waits for something that nobody will do")
+        self.waited += timeout
+        return super().select(0)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop on which sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self._virtual = _NoWaiting()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return self._virtual.waited
+
+
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an async test on a VirtualTimeLoop."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+def monotonic() -> float:
+    """Seconds on the running loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+class WallClock:
+    """POSIX seconds that go with the loop's time, and that can be put forward or back."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+
+    def __call__(self) -> float:
+        return EPOCH_SECONDS + monotonic() + self.shift
+
+
+def within(seconds: float) -> Deadline:
+    """The deadline so many seconds from now."""
+    return Deadline.after(seconds, monotonic)
+
+
+class Killed(BaseException):
+    """The process dies here: nothing that catches exceptions gets to run."""
+
+
+Fault = Literal["", "down", "lost", "met itself", "killed before", "killed after"]
+"""`down`: nothing happens. `lost`: it happens, but the answer does not arrive. `met itself`: the
+driver's own retry after a lost answer finds its own write, and takes it for another's."""
+
+
+class FakeStore:
+    """A MemoryStore that counts its calls and fails as told, one fault for each call."""
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        self.calls: list[str] = []
+        self.written: list[Record] = []
+        self.faults: dict[str, list[Fault]] = defaultdict(list)
+        self.death: type[BaseException] = Killed
+        self.reason = "The store is away."
+
+    def fails(self, call: str, *faults: Fault, times: int = 1) -> None:
+        """The next calls of `create`, `read` or `replace` go wrong like this."""
+        self.faults[call] += faults * times
+
+    async def create(self, name: str, record: Record) -> str | None:
+        return await self._write("create", self.inner.create(name, record), record)
+
+    async def replace(self, name: str, record: Record, version: str) -> str | None:
+        return await self._write("replace", self.inner.replace(name, record, version), record)
+
+    async def read(self, name: str) -> Versioned | None:
+        if self._next_fault("read") == "down":
+            raise StoreUnavailable(self.reason)
+        return await self.inner.read(name)
+
+    async def _write(
+        self, call: str, write: Coroutine[Any, Any, str | None], record: Record
+    ) -> str | None:
+        fault = self._next_fault(call)
+        if fault in ("down", "killed before"):
+            write.close()
+            raise StoreUnavailable(self.reason) if fault == "down" else self.death
+        version = await write
+        if version is not None:
+            self.written.append(record)
+        if fault in ("lost", "killed after"):
+            raise StoreUnavailable(self.reason) if fault == "lost" else self.death
+        return None if fault == "met itself" else version
+
+    def _next_fault(self, call: str) -> Fault:
+        self.calls.append(call)
+        return self.faults[call].pop(0) if self.faults[call] else ""
+
+    @property
+    def record(self) -> Record:
+        """The last record that was written."""
+        return self.written[-1]
+
+
+class FakeTokens:
+    """Gives out token-1; token-2 and so on when it is renewed. Fails with what is in `failures`."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count(2)
+        self.token = AccessToken("token-1", EPOCH_SECONDS + 3600)
+        self.failures: list[Exception | None] = []
+        self.renewal_failure: Exception | None = None
+        self.seconds = 0.0
+        self.renewed: list[str] = []
+
+    async def get(self) -> AccessToken:
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure:
+            raise failure
+        return self.token
+
+    async def renew(self, rejected: AccessToken) -> AccessToken:
+        self.renewed.append(rejected.value)
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        if self.renewal_failure:
+            raise self.renewal_failure
+        self.token = AccessToken(f"token-{next(self.numbers)}", EPOCH_SECONDS + 3600)
+        return self.token
