@@ -1,11 +1,15 @@
-"""What every member, parameter and header is called and means, for people who read the API.
-
-A name with a dot is a member of one model, and goes before the name alone, which holds in all.
-"""
+"""The texts of the description: titles and descriptions for people who read the API."""
 
 from collections.abc import Mapping
 
-WORDS: Mapping[str, tuple[str, str]] = {
+API_TITLE = "Partner Center Carts"
+API_DESCRIPTION = """\
+Microsoft Partner Center's carts behind one HTTP call: validated, sent once, answered in one
+normalised form. Errors have one shape, as `application/json`, or as `application/problem+json`
+where `Accept` names it. Answers to a wrong route or method, or to more requests at once than the
+platform takes, are the platform's own."""
+
+MEMBERS: Mapping[str, tuple[str, str]] = {
     # Parameters and headers of requests
     "customerId": ("Customer ID", "The customer's Microsoft tenant id, a GUID in any case."),
     "cartId": ("Cart ID", "The cart's id, a GUID in any case."),
@@ -252,18 +256,23 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "HealthAnswer.status": ("Status", "Always ok: without an answer it is not."),
     "version": ("Version", "The version of the function."),
 }
+"""Title and description of every parameter, header, model and member.
+
+`Model.member` is the text of a member in one model; it takes precedence over the text of `member`,
+which is for all other models.
+"""
 
 
-def words(member: str, model: str = "") -> dict[str, str]:
-    """The `title` and `description` of a member of a model, or of a parameter.
+def title_and_description(name: str, model: str = "") -> dict[str, str]:
+    """The `title` and `description` of a parameter, header or model, or of a member of `model`.
 
-    Raises KeyError where nobody has found words for it yet.
+    Raises KeyError where MEMBERS has no text for it.
     """
-    title, description = WORDS.get(f"{model}.{member}") or WORDS[member]
+    title, description = MEMBERS.get(f"{model}.{name}") or MEMBERS[name]
     return {"title": title, "description": description}
 
 
-STATUSES: Mapping[int, str] = {
+STATUS_DESCRIPTIONS: Mapping[int, str] = {
     400: "Something in the request is wrong.",
     401: "The function key is missing or wrong. The platform answers this, without a body.",
     403: "It is forbidden, here or by Partner Center.",
@@ -281,7 +290,7 @@ STATUSES: Mapping[int, str] = {
     504: "There was no answer in time, or no time left to ask.",
 }
 
-CODES: Mapping[str, str] = {
+CODE_DESCRIPTIONS: Mapping[str, str] = {
     "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deep.",
     "invalid_request": "Something in the request is wrong; errors says what.",
     "body_too_large": "The body has more bytes than CART_MAX_BODY_BYTES.",
