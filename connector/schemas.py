@@ -20,14 +20,12 @@ class SchemaConverter:
         self._openapi = openapi
         self.definitions: dict[str, dict[str, Any]] = {}
 
-    def resolved(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The object that `value` refers to, if it is a reference; members beside `$ref` win."""
-        if "$ref" not in value:
-            return dict(value)
+    def resolved(self, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """The object that a Reference Object refers to; members beside its `$ref` win."""
         target: Any = self._openapi
-        for step in value["$ref"].removeprefix("#/").split("/"):
+        for step in reference["$ref"].removeprefix("#/").split("/"):
             target = target[step]
-        return {**target, **{name: member for name, member in value.items() if name != "$ref"}}
+        return {**target, **{name: value for name, value in reference.items() if name != "$ref"}}
 
     def definition(self, schema: Mapping[str, Any], *, in_request: bool) -> dict[str, Any]:
         """A reference to the definition of a body; the definition itself has no references.

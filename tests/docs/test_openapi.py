@@ -132,6 +132,38 @@ def test_no_two_schemas_share_a_title() -> None:
     assert len(set(titles)) == len(titles)
 
 
+def test_every_operation_but_an_anonymous_one_may_answer_401() -> None:
+    assert [
+        name
+        for name, operation in OPERATIONS.items()
+        if ("401" in operation["responses"]) == (operation.get("security") == [])
+    ] == []
+
+
+def test_every_operation_with_a_body_says_whether_it_is_required() -> None:
+    assert {
+        name: operation["requestBody"]["required"]
+        for name, operation in OPERATIONS.items()
+        if "requestBody" in operation
+    } == {"CreateCart": True, "UpdateCart": True, "CheckOutCart": False, "PlaceOrder": True}
+
+
+def test_an_answer_with_the_id_of_a_cart_links_to_what_can_be_done_with_it() -> None:
+    pointers = {}
+    for name, operation in OPERATIONS.items():
+        _, response = next(iter(operation["responses"].items()))
+        for link, target in response.get("links", {}).items():
+            assert target["operationId"] == link
+            assert target["parameters"]["customerId"] == "$request.path.customerId"
+            pointers[name, link] = target["parameters"]["cartId"]
+
+    assert pointers == {
+        (name, link): f"$response.body#/{'cartId' if name == 'PlaceOrder' else 'id'}"
+        for name in ("CreateCart", "GetCart", "UpdateCart", "PlaceOrder")
+        for link in ("GetCart", "UpdateCart", "CheckOutCart")
+    }
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_and_its_answers_are_described(name: str) -> None:
     operation = OPERATIONS[name]
@@ -175,8 +207,8 @@ def test_every_error_code_is_documented_under_its_status() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_error_code_has_a_row_and_an_example_that_agree(operation: str) -> None:
     for status, codes in error_codes(operation).items():
-        description = OPERATIONS[operation]["responses"][status]["description"]
-        rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (yes|no) \| ", description, re.M)
+        response = OPERATIONS[operation]["responses"][status]
+        rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (yes|no) \| ", response["description"], re.M)
         shown = {
             (name, each["value"]["outcome"], "yes" if each["value"]["retryable"] else "no")
             for place, name, _, each in examples(operation)
@@ -185,6 +217,12 @@ def test_every_error_code_has_a_row_and_an_example_that_agree(operation: str) ->
 
         assert set(rows) == shown
         assert {code for code, _, _ in rows} == codes
+        properties = response["content"]["application/json"]["schema"]["properties"]
+        assert properties["status"] == {"const": int(status)}
+        # Only an operation that calls Partner Center can say when to come again.
+        assert ("Retry-After" in response["headers"]) == (
+            "MS-RequestId" in response["headers"] and "yes" in {retry for _, _, retry in rows}
+        )
 
 
 def test_the_outcome_of_reading_is_never_unknown() -> None:
