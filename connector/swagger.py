@@ -131,5 +131,5 @@ def _responses(schemas: SchemaConverter, responses: Mapping[str, Any]) -> dict[s
             "description": success["description"],
             "schema": schemas.definition(success["content"][_JSON]["schema"], in_request=False),
         },
-        "default": {"description": "An error; the members code and detail of the body explain it."},
+        "default": {"description": "An error. The members code and detail of the body explain it."},
     }

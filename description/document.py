@@ -25,9 +25,12 @@ def describe() -> Json:
         },
         "servers": [{"url": "/", "description": "The function app that serves this document."}],
         "tags": [
-            {"name": "Carts", "description": "Make, read and change carts; nothing is bought."},
-            {"name": "Orders", "description": "Buy."},
-            {"name": "Function", "description": "The function itself."},
+            {"name": "Carts", "description": "Create, read and update carts; nothing is bought."},
+            {"name": "Orders", "description": "Buy what is in a cart."},
+            {
+                "name": "Function",
+                "description": "The function itself: its description and its health.",
+            },
         ],
         "security": [{"functionKey": []}],
         "paths": paths(OPERATIONS),

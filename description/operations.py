@@ -92,12 +92,12 @@ OPERATIONS = (
         path=_CARTS_PATH,
         tag="Carts",
         summary="Create a cart",
-        description="Makes a cart; nothing is bought yet. With an idempotency key, one cart is "
-        "made of it however often the request is sent.",
+        description="Creates a cart; nothing is bought yet. With an idempotency key, one cart is "
+        "created however often the request is sent.",
         parameters=("customerId", *_KEY_HEADERS, *_TRACE_HEADERS),
         body=_NEW_CART,
         status=201,
-        response_description="The cart. Look at orderable: it may hold lines that cannot be "
+        response_description="The cart. Check orderable: the cart may have lines that cannot be "
         "ordered.",
         response_schema=reference(CartAnswer),
         response_examples=examples.cart_answers(),
@@ -126,9 +126,10 @@ OPERATIONS = (
         path=_CART_PATH,
         tag="Carts",
         summary="Update a cart",
-        description="Puts this cart in the place of the whole cart: lines that are not there "
-        "are gone. Start from an answer and send it back changed; its id, if present, must be "
-        "the path's. To do so twice is to do it once, so no idempotency key is needed.",
+        description="Replaces the whole cart: lines that the request leaves out are removed. "
+        "Get the cart, change it and send it back; the id in the body, if present, must be that "
+        "in the path. Sending the request twice has the same effect as sending it once, so it "
+        "takes no idempotency key.",
         parameters=("customerId", "cartId", *_TRACE_HEADERS),
         body=RequestBody(
             "The cart.",
@@ -136,7 +137,7 @@ OPERATIONS = (
             {"changed": examples.CHANGED_CART, "answer": examples.cart_answers()["licences"]},
         ),
         status=200,
-        response_description="The cart as it is now.",
+        response_description="The cart after the update.",
         response_schema=reference(CartAnswer),
         response_examples=examples.changed_cart_answers(),
         cart_id_pointer="/id",
@@ -148,12 +149,12 @@ OPERATIONS = (
         path=f"{_CART_PATH}/checkout",
         tag="Orders",
         summary="Check out a cart",
-        description="Buys what is in the cart. The cart's id is the idempotency key: repeated, "
-        "the request gets the first answer again, and after a partial one it tries again what "
-        "failed.",
+        description="Buys what is in the cart. The cart's id is the idempotency key: a repeated "
+        "request gets the first answer again. Where that answer was partial, the request tries "
+        "the failed order groups again.",
         parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_TRACE_HEADERS),
         body=RequestBody(
-            "Nothing.",
+            "Nothing, or an empty object.",
             {
                 "title": "Nothing",
                 "description": "The cart is bought as it is; an empty object is the same as "
@@ -165,7 +166,7 @@ OPERATIONS = (
             required=False,
         ),
         status=201,
-        response_description="What was bought, now or before.",
+        response_description="The orders that this request or an earlier one made.",
         response_schema=reference(CheckoutAnswer),
         response_examples=examples.checkout_answers(),
         response_headers=("Idempotent-Replayed",),
@@ -182,9 +183,9 @@ OPERATIONS = (
         path="/api/customers/{customerId}/orders",
         tag="Orders",
         summary="Place an order",
-        description="Makes a cart and buys it. However often the request is sent with a key, "
-        "it is bought once; after a partial answer it tries again what failed. A webhook-id "
-        "is taken as the key too.",
+        description="Creates a cart and buys what is in it. However often the request is sent "
+        "with the same key, the cart is bought once. Where the answer was partial, the request "
+        "tries the failed order groups again. A webhook-id is accepted as the key too.",
         parameters=(
             "customerId",
             "Idempotency-Key.required",
@@ -193,7 +194,7 @@ OPERATIONS = (
         ),
         body=_NEW_CART,
         status=201,
-        response_description="What was bought, now or before.",
+        response_description="The orders that this request or an earlier one made.",
         response_schema=reference(CheckoutAnswer),
         response_examples=examples.checkout_answers(),
         response_headers=("Idempotent-Replayed",),
@@ -206,7 +207,7 @@ OPERATIONS = (
         path="/api/openapi.json",
         tag="Function",
         summary="Get this description",
-        description="This description of the API itself.",
+        description="Returns this OpenAPI document.",
         status=200,
         response_description="An OpenAPI 3.1 document.",
         response_schema={
@@ -230,9 +231,9 @@ OPERATIONS = (
         path="/api/health",
         tag="Function",
         summary="Get the health",
-        description="Says that the function runs; asks nobody outside.",
+        description="Shows that the function runs. It makes no outside call.",
         status=200,
-        response_description="It runs.",
+        response_description="The function runs.",
         response_schema=reference(HealthAnswer),
         response_examples={"ok": {"status": "ok", "version": __version__}},
         error_codes=_OWN_CODES,

@@ -81,7 +81,11 @@ def _success(operation: Operation) -> Json:
             "cartId": f"$response.body#{operation.cart_id_pointer}",
         }
         response["links"] = {
-            name: {"operationId": name, "parameters": cart, "description": "Goes on with the cart."}
+            name: {
+                "operationId": name,
+                "parameters": cart,
+                "description": "Uses the cart of this answer.",
+            }
             for name in ("GetCart", "UpdateCart", "CheckOutCart")
         }
     return response
