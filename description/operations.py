@@ -1,4 +1,4 @@
-"""The operations of the API, each with what it has of its own."""
+"""The operations of the API as data: everything that only one operation has."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Operation:
 
     @property
     def calls_partner_center(self) -> bool:
-        """Whether it sends requests to Partner Center; it does so for a customer only."""
+        """Whether it sends requests to Partner Center; exactly the operations on a customer do."""
         return "customerId" in self.parameters
 
 

@@ -114,9 +114,8 @@ def test_an_operation_is_described_for_makers(where: str) -> None:
     operation = OPERATIONS[where]
     summary = operation["summary"]
 
-    assert operation.keys() == {
-        *("operationId", "summary", "description", "parameters", "responses")
-    }
+    members = {"operationId", "summary", "description", "parameters", "responses"}
+    assert operation.keys() == members
     assert re.fullmatch(r"([A-Z][a-z0-9]+)+", operation["operationId"])
     # In sentence case, without a slash, and without punctuation at its end.
     assert re.fullmatch(r"[A-Z][^A-Z/]{,78}[^A-Z\W]", PROPER_NAMES.sub("it", summary))
@@ -147,9 +146,8 @@ def test_the_parameters_of_a_path_are_those_in_its_braces(where: str) -> None:
 def test_the_operations_that_send_a_cart_have_a_body() -> None:
     with_body = {where.rpartition(" ")[0] for where in PARAMETERS if where.endswith(" body")}
 
-    assert {OPERATIONS[where]["operationId"] for where in with_body} == {
-        *("CreateCart", "UpdateCart", "PlaceOrder")
-    }
+    sending = {OPERATIONS[where]["operationId"] for where in with_body}
+    assert sending == {"CreateCart", "UpdateCart", "PlaceOrder"}
 
 
 def test_every_parameter_and_member_has_a_friendly_name_and_a_description() -> None:
