@@ -55,8 +55,9 @@ TABLE = {
         {"tenacity"},
     ),
     "cart_core.cart": Room(
-        {"answer", "answer_types", "checkout_answer", "request", "spelling", "vocabulary"},
-        {"cart_core.api"},
+        {"answer", "answer_types", "checkout_answer", "line_ids", "member_names", "request"}
+        | {"request_errors", "request_types", "request_warnings", "spelling"}
+        | {"validation_context", "vocabulary"}
     ),
     "cart_core.adapters": Room(
         {"blob_store", "entra", "http_sessions", "key_vault", "managed_identity"}
@@ -90,7 +91,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 45
+MODULE_COUNT = 51
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from cart_core.api.messages import customer_flaws
-from cart_core.cart.request import INT32_MAX, CartRules, read_cart
+from cart_core.cart.request import CartRules, read_cart
+from cart_core.cart.request_types import INT32_MAX
 from cart_core.problem import Problem
 from tests.kit.builders import (
     CART_ID,
