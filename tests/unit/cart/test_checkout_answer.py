@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cart_core.cart.checkout_answer import (
@@ -383,7 +383,6 @@ _RESULT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50)
 @given(_RESULT | _JSON)
 def test_any_json_is_a_result_or_nothing_ordered_or_no_result(document: Any) -> None:
     orders = document.get("orders") if isinstance(document, dict) else None

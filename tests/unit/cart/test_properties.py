@@ -126,7 +126,6 @@ def _without_empties(body: Any) -> Any:
     return bare
 
 
-@settings(max_examples=50)
 @given(_carts())
 def test_a_plain_cart_is_sent_as_it_is_and_comes_back_and_can_be_posted_again(cart: Any) -> None:
     body = read(cart).body

@@ -1,4 +1,4 @@
-"""How errors are reported: where, how many, in whose words, and at what cost."""
+"""How errors are reported: where, how many, in the caller's spelling, and without repeated work."""
 
 import json
 from typing import Any
