@@ -23,12 +23,13 @@ def request_warnings(
             "Sent on as it came: Partner Center documents no such member.",
         )
     for field_name, info in type(model).model_fields.items():
-        if field_name not in model.model_fields_set:
+        value = getattr(model, field_name)
+        if value is None:
             continue
-        value, here = getattr(model, field_name), (*location, info.alias or field_name)
+        here = (*location, info.alias or field_name)
         if isinstance(value, RequestModel):
             yield from request_warnings(value, here, pointers)
-        elif field_name == "term_duration" and value is not None and value not in KNOWN_TERMS:
+        elif field_name == "term_duration" and value not in KNOWN_TERMS:
             yield FieldError(
                 pointers.pointer(here),
                 "unknown_term",

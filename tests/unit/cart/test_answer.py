@@ -144,8 +144,6 @@ NOT_A_TIMESTAMP = [
 ]
 
 READ = [
-    {"id": 3},
-    {"quantity": 5},
     {"termDuration": "P9Y"},
     {"billingCycle": "decennial"},
     {"participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2},

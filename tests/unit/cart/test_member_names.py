@@ -67,6 +67,7 @@ def test_a_misspelt_member_is_refused_with_the_right_name(wrong: str, right: str
     [
         ({"lineItem": [line()]}, "/lineItem", "lineItems"),
         ({"line_items": [line()]}, "/line_items", "lineItems"),
+        (cart(lastModifiedUsr="x"), "/lastModifiedUsr", "lastmodifieduser"),
         (
             cart(partnerRecordAttestationAccepted=True),
             "/partnerRecordAttestationAccepted",
@@ -103,7 +104,7 @@ def test_a_misspelling_is_refused_at_every_level(document: Any, pointer: str, ri
         *("attestationProperties", "autoRenewEnabled", "billingPlan", "discounts", "offerId"),
         *("externalReferenceId", "marketplaceTerms", "productId", "resellerId", "tags"),
         *("scheduledNextTermInstructions", "subscriptionId", "termStartDate", "totalPrice"),
-        *("newDate", "termEndDate"),
+        *("newDate", "termEndDate", "customTermEndDateUtc"),
     ],
 )
 def test_a_new_name_is_not_taken_for_a_misspelling(name: str) -> None:

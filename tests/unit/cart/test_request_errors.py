@@ -9,6 +9,7 @@ from cart_core.cart.request import CartRules, read_cart
 from cart_core.problem import FieldError, Problem
 from tests.kit.builders import (
     CUSTOMER,
+    FULL_LINE,
     MARKER,
     cart,
     line,
@@ -53,6 +54,35 @@ def test_all_errors_are_reported_at_once_in_the_callers_spelling() -> None:
         ("/CustomerId", "customer_mismatch"),
         ("/zone", "out_of_range"),
     }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "detail"),
+    [
+        ({"quantity": None}, "'quantity' is required."),
+        ({"quantity": "2"}, "Must be a whole number without quotes or decimal point."),
+        ({"quantity": 0}, "Must be at least 1."),
+        ({"quantity": 26}, "Must be at most 25 (this function's own limit)."),
+        ({"quantity": 2**31}, "Must be at most 2147483647."),
+        ({"catalogItemId": 5}, "Must be a text in quotes."),
+        (
+            {"billingCycle": "daily"},
+            "Must be one of: monthly, annual, one_time, none, triennial, biennial.",
+        ),
+        ({"attestationAccepted": "true"}, "Must be true or false."),
+        ({"addonItems": {}}, "Must be an array."),
+        ({"addonItems": [5]}, "Must be an object."),
+        ({"provisioningContext": []}, "Must be an object."),
+        ({"purchaseCommitment": {"amount": "1"}}, "Must be a number without quotes."),
+        ({"purchaseCommitment": {"amount": 0}}, "Must be more than 0.0."),
+    ],
+    ids=ascii,
+)
+def test_an_error_says_what_must_be(wrong: dict[str, Any], detail: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read_cart(cart(line(**wrong)), CUSTOMER, CartRules(max_quantity=25), [])
+
+    assert [error.detail for error in refused.value.errors] == [detail]
 
 
 @pytest.mark.parametrize(
@@ -157,12 +187,7 @@ def test_an_object_is_not_looked_through_again_for_each_error_or_warning(
 
 # --- Values are not repeated ------------------------------------------------------------------
 
-NAMES = [
-    *("id", "catalogItemId", "catalogId", "friendlyName", "quantity", "currencyCode"),
-    *("billingCycle", "termDuration", "participants", "provisioningContext", "orderGroup"),
-    *("addonItems", "renewsTo", "promotionId", "customTermEndDate", "attestationAccepted"),
-    *("purchaseCommitment", "purchaseSystem", "error", "pricing", "quantitty", "somethingNew"),
-]
+NAMES = [*FULL_LINE, "catalogId", "error", "pricing", "quantitty", "somethingNew"]
 
 
 @pytest.mark.parametrize(
