@@ -16,7 +16,7 @@ import yaml
 from annotated_types import Ge, Le
 
 from cart_core import composition
-from cart_core.adapters.blob_store import _blob
+from cart_core.adapters.blob_store import blob_name
 from cart_core.api import about, invocation
 from cart_core.api.messages import Call, Request, Response
 from cart_core.idempotency.decision import CARTS_PREFIX, PURCHASES, PURCHASES_PREFIX, OperationId
@@ -249,9 +249,9 @@ def test_the_rule_for_its_kind_deletes_a_record_and_no_other_does(operation: str
 
     for key in range(100):  # names of all first digits
         name = OperationId(operation, VALUES["partnerTenantId"], None, str(key)).record_name()
-        assert rules_for(_blob(name)) == [own]
-        assert rules_for(_blob(name.rpartition("/")[2])) == []
-        assert rules_for(_blob(name), container="deployments") == []
+        assert rules_for(blob_name(name)) == [own]
+        assert rules_for(blob_name(name.rpartition("/")[2])) == []
+        assert rules_for(blob_name(name), container="deployments") == []
 
 
 def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:

@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from cart_core.adapters import partner_center_http as partner_center
-from cart_core.adapters.partner_center_http import PartnerCenter, open_transport
+from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from tests.transport.raw_server import (
     Peer,
@@ -90,9 +90,9 @@ def nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]
 
 
 @asynccontextmanager
-async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenter]:
+async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenterHttp]:
     async with open_transport(url, max_connections=max_connections) as transport:
-        yield PartnerCenter(transport, base_url=url, application_name="tests")
+        yield PartnerCenterHttp(transport, base_url=url, application_name="tests")
 
 
 def attempt(within: float = 5.0) -> Attempt:
@@ -106,7 +106,7 @@ def attempt(within: float = 5.0) -> Attempt:
 
 
 async def post(
-    to: PartnerCenter, *, within: float = 5.0, cart: dict[str, object] | None = None
+    to: PartnerCenterHttp, *, within: float = 5.0, cart: dict[str, object] | None = None
 ) -> Reply | NoReply:
     body: dict[str, object] = {"lineItems": []} if cart is None else cart
     result = await to.create_cart(CUSTOMER, body, attempt(within))
@@ -115,19 +115,19 @@ async def post(
     return result
 
 
-async def get(to: PartnerCenter) -> Reply | NoReply:
+async def get(to: PartnerCenterHttp) -> Reply | NoReply:
     return await to.get_cart(CUSTOMER, CART_ID, attempt())
 
 
-async def put(to: PartnerCenter) -> Reply | NoReply:
+async def put(to: PartnerCenterHttp) -> Reply | NoReply:
     return await to.update_cart(CUSTOMER, CART_ID, {"lineItems": []}, attempt())
 
 
-async def check_out(to: PartnerCenter, customer_user: str | None = None) -> Reply | NoReply:
+async def check_out(to: PartnerCenterHttp, customer_user: str | None = None) -> Reply | NoReply:
     return await to.checkout_cart(CUSTOMER, CART_ID, customer_user, attempt())
 
 
-Operation = Callable[[PartnerCenter], Awaitable[Reply | NoReply]]
+Operation = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
 
 
 async def post_once(url: str, *, within: float = 5.0) -> Reply | NoReply:
@@ -633,7 +633,7 @@ async def test_no_cookie_is_kept(
     ):
         environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with open_transport(url) as transport:
-            to = PartnerCenter(transport, base_url=url, application_name="tests")
+            to = PartnerCenterHttp(transport, base_url=url, application_name="tests")
             for _ in range(3):
                 assert isinstance(await post(to), Reply)
         assert (server.connections, server.requests) == (1, 3)

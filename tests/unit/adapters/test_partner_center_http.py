@@ -18,7 +18,7 @@ import pytest
 from cart_core import __version__
 from cart_core.adapters.partner_center_http import (
     MAX_REPLY_BYTES,
-    PartnerCenter,
+    PartnerCenterHttp,
     failures,
     no_reply,
     open_transport,
@@ -47,7 +47,7 @@ async def post(
     within: float = 60.0,
 ) -> Reply | NoReply:
     async with httpx.MockTransport(handler) as transport:
-        to = PartnerCenter(transport, base_url=BASE_URL, application_name="Storefront")
+        to = PartnerCenterHttp(transport, base_url=BASE_URL, application_name="Storefront")
         return await to.create_cart(
             customer,
             CART if cart is None else cart,
@@ -87,7 +87,7 @@ async def test_request() -> None:
     }
 
 
-Call = Callable[[PartnerCenter], Awaitable[Reply | NoReply]]
+Call = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
 PATH = f"/v1/customers/{CUSTOMER}/carts"
 CART_ID = "66666666-7777-8888-9999-000000000000"
 
@@ -97,7 +97,7 @@ async def ask(call: Call) -> httpx.Request:
     sent = Recorder()
     async with httpx.MockTransport(sent) as transport:
         result = await call(
-            PartnerCenter(transport, base_url=BASE_URL, application_name="Storefront")
+            PartnerCenterHttp(transport, base_url=BASE_URL, application_name="Storefront")
         )
     assert isinstance(result, Reply)
     [request] = sent.requests
@@ -255,7 +255,7 @@ async def test_end_of_the_try_is_unknown() -> None:
         raise AssertionError
 
     async with httpx.MockTransport(handler) as transport:
-        result = await PartnerCenter(
+        result = await PartnerCenterHttp(
             transport, base_url=BASE_URL, application_name="Storefront"
         ).create_cart(CUSTOMER, CART, replace(ATTEMPT, timeout=0.01))
     assert result == NoReply(sent=True, timed_out=True, reason="no complete answer in time")
