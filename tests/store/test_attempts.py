@@ -13,9 +13,8 @@ NAME = name_of("one")
 
 
 async def test_each_operation_is_a_span_that_counts_its_tries(
-    cloud: LocalCloud, blob_store: BlobStore, monkeypatch: pytest.MonkeyPatch
+    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
 ) -> None:
-    monkeypatch.setattr("random.Random.uniform", lambda *_: 0.0)  # no pauses between tries
     with collected() as signals:
         version = await blob_store.create(NAME, record("first"))
         assert version
