@@ -23,6 +23,7 @@ from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
 from cart_core.idempotency.store import StoreUnavailable
 from local import loopback_guard
+from tests.kit.signals import collected
 from tests.store.opening import open_store
 from tests.store.records import name_of, record
 
@@ -110,30 +111,20 @@ lost_answers = pytest.mark.parametrize(
 
 
 @lost_answers
-@pytest.mark.parametrize("connected", [True, False])
-async def test_ones_own_create_is_known_by_its_nonce(
-    cloud: LocalCloud,
-    blob_store: BlobStore,
-    how: dict[str, Any],
-    connected: bool,
-    pauses: list[float],
+@pytest.mark.parametrize("case", ["first call", "create", "replace"])
+async def test_ones_own_write_is_known_by_its_nonce(
+    cloud: LocalCloud, blob_store: BlobStore, how: dict[str, Any], case: str, pauses: list[float]
 ) -> None:
-    if connected:
+    version = await blob_store.create(NAME, record("first")) if case == "replace" else None
+    if case == "create":
         await warm(cloud, blob_store)
+    cloud.journal.clear()
     cloud.faults.inject(lost(**how))
-    assert await blob_store.create(NAME, record("mine")) is None
+    if version:
+        assert await blob_store.replace(NAME, record("mine"), version) is None
+    else:
+        assert await blob_store.create(NAME, record("mine")) is None
     assert [method for method, _ in calls(cloud)] == ["PUT", "PUT"]
-    assert await nonce_in(blob_store) == "mine"
-
-
-@lost_answers
-async def test_ones_own_replacement_is_known_by_its_nonce(
-    cloud: LocalCloud, blob_store: BlobStore, how: dict[str, Any], pauses: list[float]
-) -> None:
-    version = await blob_store.create(NAME, record("first"))
-    assert version
-    cloud.faults.inject(lost(**how))
-    assert await blob_store.replace(NAME, record("mine"), version) is None
     assert await nonce_in(blob_store) == "mine"
 
 
@@ -306,6 +297,29 @@ async def test_a_redirect_is_not_followed(cloud: LocalCloud, blob_store: BlobSto
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await blob_store.read(NAME)
     assert {connection.host for connection in cloud.proxy.connections} == {HOST}
+
+
+async def test_each_operation_is_a_span_that_counts_its_tries(
+    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
+) -> None:
+    with collected() as signals:
+        version = await blob_store.create(NAME, record("first"))
+        assert version
+        cloud.faults.inject(Fault("storage", status=503, times=2))
+        assert await blob_store.replace(NAME, record("second"), version)
+        assert await blob_store.read(NAME)
+        cloud.faults.inject(Fault("storage", status=500, times=3))
+        with pytest.raises(StoreUnavailable):
+            await blob_store.read(NAME)
+
+    assert [(s.name, dict(s.attributes or {}), s.status.is_ok) for s in signals.spans] == [
+        ("token.fetch", {"attempt": 1}, True),
+        ("store.create", {"attempt": 1}, True),
+        ("store.replace", {"attempt": 3}, True),
+        ("store.read", {"attempt": 1}, True),
+        ("store.read", {"attempt": 3}, False),
+    ]
+    assert NAME not in signals.text()
 
 
 # --- the token

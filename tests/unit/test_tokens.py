@@ -105,34 +105,35 @@ async def test_a_kept_token_comes_without_giving_up_the_loop(cache: TokenCache) 
         look_up.send(None)
 
 
-async def test_200_callers_wait_for_one_fetch(cache: TokenCache, fetch: Fetch) -> None:
+@pytest.mark.parametrize("renewing", [False, True], ids=["get", "renew"])
+async def test_200_callers_wait_for_one_fetch(
+    cache: TokenCache, fetch: Fetch, renewing: bool
+) -> None:
+    rejected = await cache.get() if renewing else None
+    calls = fetch.calls + 1
     fetch.gate.clear()
-    callers = [asyncio.create_task(cache.get()) for _ in range(200)]
-    await until(lambda: fetch.calls == 1)
+    callers = [
+        asyncio.create_task(cache.renew(rejected) if rejected else cache.get()) for _ in range(200)
+    ]
+    await until(lambda: fetch.calls == calls)
     fetch.gate.set()
-    assert {token.value for token in await asyncio.gather(*callers)} == {"token-1"}
-    assert fetch.calls == 1
+    assert {token.value for token in await asyncio.gather(*callers)} == {f"token-{calls}"}
+    assert fetch.calls == calls
 
 
-async def test_a_cancelled_caller_spares_the_others(cache: TokenCache, fetch: Fetch) -> None:
+@pytest.mark.parametrize("others", [0, 2])
+async def test_a_cancelled_caller_ends_the_fetch_for_nobody(
+    cache: TokenCache, fetch: Fetch, others: int
+) -> None:
     fetch.gate.clear()
-    first, *others = [asyncio.create_task(cache.get()) for _ in range(3)]
+    first, *waiting = [asyncio.create_task(cache.get()) for _ in range(1 + others)]
     await until(lambda: fetch.calls == 1)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     fetch.gate.set()
-    assert {token.value for token in await asyncio.gather(*others)} == {"token-1"}
-
-
-async def test_the_fetch_outlives_all_its_callers(cache: TokenCache, fetch: Fetch) -> None:
-    fetch.gate.clear()
-    only = asyncio.create_task(cache.get())
-    await until(lambda: fetch.calls == 1)
-    only.cancel()
-    await asyncio.wait([only])
-    fetch.gate.set()
-    assert (await cache.get()).value == "token-1"
+    tokens = await asyncio.gather(*waiting, cache.get())
+    assert {token.value for token in tokens} == {"token-1"}
     assert fetch.calls == 1
 
 
@@ -228,16 +229,16 @@ async def test_a_second_counts_from_the_end_of_the_fetch_that_failed(
     assert fetch.calls == 1
 
 
-async def test_a_success_ends_what_a_failure_stood_for(
+async def test_after_a_success_an_earlier_failure_is_not_repeated(
     cache: TokenCache, fetch: Fetch, clock: Clock
 ) -> None:
-    fetch.failing = PASSING
+    fetch.failing = DEFINITE
     await failure_of(cache.get())
     fetch.failing = None
-    clock.now += BRIEF
-    token = await cache.get()
-    clock.now += BRIEF / 2
-    assert (await cache.renew(token)).value == "token-3"
+    clock.now += PAUSE
+    renewed = await cache.renew(await cache.get())
+    assert renewed.value == "token-3"
+    assert "newly issued" in (await failure_of(cache.renew(renewed))).detail
 
 
 @pytest.mark.parametrize("failing", [PASSING, DEFINITE], ids=lambda failure: failure.code)
@@ -271,16 +272,6 @@ async def test_renew_fetches_a_newer_token_once(cache: TokenCache, fetch: Fetch)
     assert (await cache.renew(rejected)).value == "token-2"
     assert (await cache.get()).value == "token-2"
     assert (await cache.renew(rejected)).value == "token-2"
-    assert fetch.calls == 2
-
-
-async def test_200_rejected_callers_renew_once(cache: TokenCache, fetch: Fetch) -> None:
-    rejected = await cache.get()
-    fetch.gate.clear()
-    callers = [asyncio.create_task(cache.renew(rejected)) for _ in range(200)]
-    await until(lambda: fetch.calls == 2)
-    fetch.gate.set()
-    assert {token.value for token in await asyncio.gather(*callers)} == {"token-2"}
     assert fetch.calls == 2
 
 
@@ -324,16 +315,22 @@ async def test_a_failed_forced_fetch_is_remembered_for_30_seconds(
     assert (await cache.renew(rejected)).value == "token-3"
 
 
-async def test_renew_respects_a_definite_failure_of_an_early_fetch(
-    cache: TokenCache, fetch: Fetch, clock: Clock
+@pytest.mark.parametrize(("failing", "calls"), [(DEFINITE, 2), (PASSING, 3)])
+async def test_renew_after_a_failed_early_fetch(
+    cache: TokenCache, fetch: Fetch, clock: Clock, failing: TokenFailure, calls: int
 ) -> None:
+    """A definite failure is repeated; one that will pass does not use up the forced fetch."""
     token = await cache.get()
     clock.now += LIFE - 100
-    fetch.failing = DEFINITE
+    fetch.failing = failing
     await cache.get()
     await settled()
-    assert (await failure_of(cache.renew(token))).detail == DEFINITE.detail
-    assert fetch.calls == 2
+    fetch.failing = None
+    if failing is DEFINITE:
+        assert (await failure_of(cache.renew(token))).detail == DEFINITE.detail
+    else:
+        assert (await cache.renew(token)).value == "token-3"
+    assert fetch.calls == calls
 
 
 async def test_a_fetch_that_hangs_is_given_up(fetch: Fetch, clock: Clock) -> None:
@@ -345,7 +342,7 @@ async def test_a_fetch_that_hangs_is_given_up(fetch: Fetch, clock: Clock) -> Non
     fetch.gate.set()
     clock.now += BRIEF
     cache._deadline = 60  # the next fetch is not to be given up, however slow the machine is
-    assert (await cache.get()).value == "token-2"
+    await cache.get()
 
 
 async def test_a_bug_is_not_taken_for_a_failure(
@@ -360,25 +357,15 @@ async def test_a_bug_is_not_taken_for_a_failure(
     assert (await cache.get()).value == "token-2"
 
 
-def test_a_cache_serves_one_loop_after_another(cache: TokenCache, fetch: Fetch) -> None:
-    async def abandon() -> None:
-        asyncio.get_running_loop().call_later(0.01, fetch.gate.set)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(cache.get(), 0.001)
+def test_a_fetch_on_one_loop_is_not_awaited_on_another(cache: TokenCache, fetch: Fetch) -> None:
+    async def start() -> asyncio.Task[AccessToken]:
+        waiting = asyncio.create_task(cache.get())
+        await until(lambda: fetch.calls == 1)
+        return waiting
 
     fetch.gate.clear()
-    asyncio.run(abandon())
-    assert asyncio.run(cache.get()).value == "token-2"
-    assert asyncio.run(cache.get()).value == "token-2"
-
-
-async def test_renew_is_not_spent_on_a_failure_that_will_pass(
-    cache: TokenCache, fetch: Fetch, clock: Clock
-) -> None:
-    token = await cache.get()
-    clock.now += LIFE - 100
-    fetch.failing = PASSING
-    await cache.get()
-    await settled()
-    fetch.failing = None
-    assert (await cache.renew(token)).value != token.value
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(start())
+        fetch.gate.set()
+        assert second.run(cache.get()).value == "token-2"
+        assert first.run(asyncio.wait_for(waiting, 60)).value == "token-1"
