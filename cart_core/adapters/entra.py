@@ -353,5 +353,5 @@ def _parse_refusal(document: Mapping[str, Any]) -> _Refusal:
     match document.get("error_codes"):
         case [int(number), *_] if number > 0:
             return _Refusal(error, number)
-    found = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
-    return _Refusal(error, int(found[1]) if found else None)
+    match = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
+    return _Refusal(error, int(match[1]) if match else None)

@@ -83,13 +83,13 @@ VALUES = {
 
 def settings_of(variable: str) -> dict[str, Any]:
     """The settings of one of the template's variables, by name."""
-    found: dict[str, Any] = one(FUNCTION_APP, variable).value
-    return found
+    settings: dict[str, Any] = one(FUNCTION_APP, variable).value
+    return settings
 
 
 def site() -> dict[str, Any]:
-    found: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
-    return found
+    properties: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
+    return properties
 
 
 def test_every_app_setting_is_read_by_the_app_or_the_platform() -> None:
@@ -314,8 +314,8 @@ def read_by_alert(query: str, message: str) -> str | None:
     extraction = re.search(r'extract\("([^"]+)", (\d), Message\)', template)
     assert template.startswith("AppTraces | ")
     assert extraction
-    found = re.search(extraction[1], message)
-    return found and found[int(extraction[2])]
+    match = re.search(extraction[1], message)
+    return match and match[int(extraction[2])]
 
 
 async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(

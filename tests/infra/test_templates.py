@@ -134,9 +134,9 @@ def test_the_app_may_do_this_and_nothing_else() -> None:
     for path, each in assignments:
         properties = each.value["properties"]
         scope = each.value["scope"].text
-        found = re.search(r"roleIds\['(.+)'\]", properties["roleDefinitionId"].text)
-        assert found
-        role = found[1]
+        match = re.search(r"roleIds\['(.+)'\]", properties["roleDefinitionId"].text)
+        assert match
+        role = match[1]
         assert one(path, "roleIds").value[role] == ROLE_IDS[role]
         assert each.value["name"].text == f"guid({scope}.id, principalId, roleIds['{role}'])"
         assert properties["principalType"] == "ServicePrincipal"
@@ -211,9 +211,9 @@ SOFT_DELETE = {"enabled": True, "days": Expression("softDeleteDays")}
 def test_services_open_to_identities_only_and_lose_nothing(
     module: str, resource: str, properties: dict[str, Any]
 ) -> None:
-    found = one(MODULES / f"{module}.bicep", resource).value["properties"]
+    declared = one(MODULES / f"{module}.bicep", resource).value["properties"]
 
-    assert {name: found[name] for name in properties} == properties
+    assert {name: declared[name] for name in properties} == properties
 
 
 def test_site_vaults_and_storage_send_their_logs() -> None:

@@ -141,9 +141,9 @@ def python_of_the_platform() -> str:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = [shutil.which(f"python{version}")]
-    found += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python3"))]
-    for path in filter(None, found):  # a pyenv shim can be there and not start
+    candidates = [shutil.which(f"python{version}")]
+    candidates += [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python3"))]
+    for path in filter(None, candidates):  # a pyenv shim can be there and not start
         if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             return path
     pytest.skip(f"there is no Python {version} here, for which the package is built")

@@ -1,4 +1,4 @@
-"""Azurite is there or the reason is told; it is never quietly left out."""
+"""Azurite runs, or an error says why it does not; no test leaves it out silently."""
 
 import subprocess
 from pathlib import Path

@@ -189,12 +189,12 @@ async def test_a_failure_stands_for_a_second_or_where_it_is_definite_for_thirty(
     cache: TokenCache, fetch: Fetch, clock: Clock, code: FailureCode, seconds: float
 ) -> None:
     assert (BRIEF, PAUSE) == (1.0, 30.0)
-    fetch.failing = TokenFailure(code, "words")
+    fetch.failing = TokenFailure(code, "a reason")
     assert (await failure_of(cache.get())).code == code
     fetch.failing = None
     clock.now += seconds - 0.001
     remembered = await failure_of(cache.get())
-    assert (remembered.code, remembered.detail) == (code, "words")
+    assert (remembered.code, remembered.detail) == (code, "a reason")
     assert fetch.calls == 1
     clock.now += 0.001
     assert (await cache.get()).value == "token-2"

@@ -91,7 +91,7 @@ def test_importing_any_module_does_nothing() -> None:
     assert happened == {"environment": [], "sockets": [], "log": []}
 
 
-def test_a_module_that_does_something_is_found_out(tmp_path: Path) -> None:
+def test_a_module_that_does_something_is_detected(tmp_path: Path) -> None:
     source = """
         import logging, os, socket
         os.environ.get("HTTPS_PROXY"), os.getenv("KEY_VAULT_URL"), "X" in os.environ, {**os.environ}
@@ -113,10 +113,10 @@ def test_importing_the_app_loads_no_models() -> None:
 
 
 def test_the_functions() -> None:
-    found = {}
+    declared = {}
     for function in functions():
         trigger: dict[str, Any] = function.get_trigger().get_dict_repr()
-        found[function.get_function_name()] = (
+        declared[function.get_function_name()] = (
             (
                 trigger["route"],
                 [method.value for method in trigger["methods"]],
@@ -127,7 +127,7 @@ def test_the_functions() -> None:
         )
 
     carts = "customers/{customerId}/carts"
-    assert found == {
+    assert declared == {
         "create_cart": (carts, ["POST"], "FUNCTION"),
         "get_cart": (f"{carts}/{{cartId}}", ["GET"], "FUNCTION"),
         "update_cart": (f"{carts}/{{cartId}}", ["PUT"], "FUNCTION"),

@@ -392,7 +392,7 @@ def test_a_failure_of_the_identity_is_reported_as_such(
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "parts"),
     [
         (refusal(7000215, "invalid_client", 401), ["AADSTS7000215", "not its id", SECRET]),
         (refusal(7000222, "invalid_client", 401), ["AADSTS7000222", "expired", SECRET]),
@@ -407,14 +407,14 @@ def test_a_failure_of_the_identity_is_reported_as_such(
         ((403, {"error_description": "AADSTS53003: planted"}, {}), ["AADSTS53003"]),
     ],
 )
-def test_entra_refuses(cloud: Cloud, entra: EntraTokens, reply: Reply, words: list[str]) -> None:
+def test_entra_refuses(cloud: Cloud, entra: EntraTokens, reply: Reply, parts: list[str]) -> None:
     cloud.refuse = lambda form: reply
 
     failure = failure_of(entra.fetch)
 
     assert failure.code == "token_rejected"
-    for word in words:
-        assert word in failure.detail
+    for part in parts:
+        assert part in failure.detail
     cloud.refuse = lambda form: None
     entra.fetch()
 

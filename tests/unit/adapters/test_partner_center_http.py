@@ -250,21 +250,21 @@ async def test_bugs_and_cancellation_pass(error: BaseException) -> None:
 # --- The table of failures
 
 
-def words(text: str) -> set[str]:
+def class_names(text: str) -> set[str]:
     return set(text.split())
 
 
-NOT_SENT = words(
+NOT_SENT = class_names(
     """ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError
     ClientConnectorSSLError ClientHttpProxyError ClientProxyConnectionError
     ConnectionTimeoutError"""
 )
-UNKNOWN = words(
+UNKNOWN = class_names(
     """ClientPayloadError ClientResponseError RemoteProtocolError ServerDisconnectedError
     SocketTimeoutError TimeoutError"""
 )
 # This client never meets these, or meets them before and after sending: the default serves them.
-UNLISTED_AIOHTTP = words(
+UNLISTED_AIOHTTP = class_names(
     """BadHttpMessage BadHttpMethod BadStatusLine ClientConnectionError
     ClientConnectionResetError ClientError ClientOSError ClientSSLError ContentEncodingError
     ContentLengthError ContentTypeError DecompressSizeError HttpBadRequest HttpProcessingError
@@ -274,7 +274,7 @@ UNLISTED_AIOHTTP = words(
     TooManyRedirects TransferEncodingError UnixClientConnectorError UploadAbortedError
     WSMessageTypeError WSServerHandshakeError"""
 )
-UNLISTED_HTTPX = words(
+UNLISTED_HTTPX = class_names(
     """CloseError ConnectError ConnectTimeout CookieConflict DecodingError HTTPError
     HTTPStatusError InvalidURL LocalProtocolError NetworkError PoolTimeout ProtocolError
     ProxyError ReadError ReadTimeout RequestError RequestNotRead ResponseNotRead StreamClosed
