@@ -35,6 +35,7 @@ from bench.load import ROOT, Figures, Round
 from bench.measured import Subject, import_seconds, machine
 from bench.report import Row, markdown
 from bench.worker import has_runtime
+from local.environment import app_environment
 
 UPSTREAM_SECONDS = (0.0, 0.15)
 LANES = (1, 50, 200)
@@ -217,7 +218,7 @@ def _trusting_both(cloud: LocalCloud, azurite: Azurite, directory: Path) -> dict
     """The environment of a process that trusts Azurite's own certificate as well."""
     both = directory / "both.pem"
     both.write_bytes(cloud.certificate.ca_file.read_bytes() + azurite.ca_file.read_bytes())
-    return cloud.environment(SSL_CERT_FILE=str(both), REQUESTS_CA_BUNDLE=str(both))
+    return app_environment(cloud, SSL_CERT_FILE=str(both), REQUESTS_CA_BUNDLE=str(both))
 
 
 def main() -> int:
@@ -230,7 +231,7 @@ def main() -> int:
     where = machine()
     print("Without keys ...", file=sys.stderr)
     with LocalCloud.in_thread() as cloud:
-        bench = Bench(cloud, cloud.environment(), seconds)
+        bench = Bench(cloud, app_environment(cloud), seconds)
         bench.imports()
         bench.first_requests()
         bench.load()

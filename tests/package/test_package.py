@@ -15,6 +15,7 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
 from infra import package
+from local.environment import app_environment
 from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -183,7 +184,8 @@ def serving(
         assert subprocess.run(alone, cwd=ROOT, capture_output=True, check=False).returncode != 0
     monkeypatch.setattr(sys, "executable", str(interpreter))
     with LocalCloud.in_thread(azurite=azurite) as cloud:
-        environment = cloud.environment(
+        environment = app_environment(
+            cloud,
             PYTHONPATH=f"{host.parent}:{built / package.SITE_PACKAGES}",
             PYTHONDONTWRITEBYTECODE="1",
             WEBSITE_SITE_NAME="func-carts",

@@ -10,6 +10,7 @@ from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.services.blob_storage import BlobStorage
 
 from cart_core.adapters.blob_store import BlobStore
+from local.environment import app_environment
 from tests.store.identity import storage_tokens
 
 
@@ -22,7 +23,7 @@ async def leading_to_cloud(
         for name in list(os.environ):
             if name.upper().endswith("_PROXY") or name == "SSL_CERT_DIR":
                 monkeypatch.delenv(name)
-        for name, value in running.environment().items():
+        for name, value in app_environment(running).items():
             monkeypatch.setenv(name, value)
         yield running
 
@@ -47,5 +48,5 @@ async def blob_store(cloud: LocalCloud) -> AsyncIterator[BlobStore]:
 
 
 def open_store(cloud: LocalCloud) -> BlobStore:
-    environment = cloud.environment()
+    environment = app_environment(cloud)
     return BlobStore(environment["CART_STORE_URL"], storage_tokens(environment["AZURE_CLIENT_ID"]))

@@ -23,6 +23,7 @@ from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
 from cart_core.idempotency.store import StoreUnavailable
 from local import loopback_guard
+from local.environment import app_environment
 from tests.store.conftest import open_store
 from tests.store.identity import storage_tokens
 from tests.store.records import name_of, record
@@ -227,7 +228,7 @@ async def test_a_storage_that_is_not_reached(
 async def test_an_account_that_does_not_exist(cloud: LocalCloud, without_pauses: None) -> None:
     store = BlobStore(
         "https://nobody.blob.core.windows.net/carts",
-        storage_tokens(cloud.environment()["AZURE_CLIENT_ID"]),
+        storage_tokens(app_environment(cloud)["AZURE_CLIENT_ID"]),
     )
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await store.read(NAME)
@@ -328,7 +329,7 @@ async def test_one_token_serves_all(cloud: LocalCloud, blob_store: BlobStore) ->
     (arrival,) = cloud.journal.requests("identity")
     asked_for = parse_qs(arrival.query)
     assert asked_for["resource"] == ["https://storage.azure.com"]
-    assert asked_for["client_id"] == [cloud.environment()["AZURE_CLIENT_ID"]]
+    assert asked_for["client_id"] == [app_environment(cloud)["AZURE_CLIENT_ID"]]
 
 
 async def test_nobody_waits_for_the_next_token(cloud: LocalCloud, blob_store: BlobStore) -> None:
@@ -426,7 +427,7 @@ async def test_a_process_needs_nothing_but_its_environment(
         sys.executable,
         *("-W", "error", "-m", "tests.store.store_script"),
         cwd=ROOT,
-        env=cloud.environment(**{loopback_guard.VARIABLE: str(guard_log)}),
+        env=app_environment(cloud, **{loopback_guard.VARIABLE: str(guard_log)}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

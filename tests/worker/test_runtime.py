@@ -12,6 +12,7 @@ from partner_center_emulator.cloud import LocalCloud
 
 from cart_core import __version__
 from local.__main__ import SAMPLE_CART
+from local.environment import app_environment
 from local.function_process import ROOT
 from tests.end_to_end.chain import CUSTOMER, patched_app
 
@@ -114,7 +115,7 @@ def test_it_answers_through_the_local_cloud() -> None:
             create(""),
             create(SAMPLE_CART, CUSTOMER.upper()),
             create(SAMPLE_CART),
-            environment=cloud.environment(),
+            environment=app_environment(cloud),
         )["answers"]
 
         assert [answer["status"] for answer in answers] == [400, 400, 201, 201]
@@ -129,7 +130,7 @@ def test_it_answers_through_the_local_cloud() -> None:
 
 def test_a_cart_is_read_changed_and_bought_through_the_local_cloud() -> None:
     with LocalCloud.in_thread() as cloud:
-        environment = cloud.environment(CART_ALLOW_CHECKOUT="true")
+        environment = app_environment(cloud, CART_ALLOW_CHECKOUT="true")
         [made] = run(create(SAMPLE_CART), environment=environment)["answers"]
         cart = json.loads(made["body"])
         cart["lineItems"][0]["quantity"] = 3

@@ -16,6 +16,7 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.watch.faults import Fault
 
 from local.__main__ import SAMPLE_CART
+from local.environment import app_environment
 from tests.worker.test_runtime import HEALTH, create, run
 
 pytestmark = pytest.mark.skipif(
@@ -99,7 +100,8 @@ def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path)
     sink, guard_log = Sink(), tmp_path / "connections"
     with sink.serving() as url, LocalCloud.in_thread() as cloud:
         cloud.faults.inject(Fault("partner_center", status=503))
-        environment = cloud.environment(
+        environment = app_environment(
+            cloud,
             PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY="true",
             APPLICATIONINSIGHTS_CONNECTION_STRING=";".join(
                 [
@@ -113,7 +115,7 @@ def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path)
             # What the exporter tells Microsoft about itself.
             APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL="true",
             APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED="true",
-            EMULATOR_LOOPBACK_GUARD=str(guard_log),
+            LOOPBACK_GUARD_LOG=str(guard_log),
         )
         sampled, unsampled = (
             f"00-{trace}-{parent}-0{flag}"

@@ -1,27 +1,20 @@
-"""The token endpoint: whom it believes, and how it refuses."""
+"""The token endpoint of Entra: which credentials it accepts, and how it refuses others."""
 
 import base64
 import time
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from partner_center_emulator import cloud as local
-from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import (
     ApplicationCertificate,
     application_certificate,
 )
 
-from tests.emulator.requests_to_cloud import (
-    PARTNER_CENTER,
-    TOKEN_ENDPOINT,
-    ask_entra,
-    identity_token,
-)
+from tests.emulator.caller import PARTNER_CENTER, TOKEN_ENDPOINT, Caller
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -43,9 +36,9 @@ def signed_assertion(certificate: ApplicationCertificate, **changes: Any) -> str
     return jwt.encode(claims, key, "PS256", {"x5t#S256": thumbprint})  # type: ignore[arg-type]
 
 
-async def refusal(cloud: LocalCloud, client: httpx.AsyncClient, **changes: str | None) -> int:
+async def refusal(caller: Caller, **changes: str | None) -> int:
     """The AADSTS number of a refusal that has Entra's shape."""
-    answer = await ask_entra(cloud, client, **changes)
+    answer = await caller.ask_entra(**changes)
     document = answer.json()
     number = int(document["error_codes"][0])
     assert answer.status_code == (401 if document["error"] == "invalid_client" else 400)
@@ -54,14 +47,12 @@ async def refusal(cloud: LocalCloud, client: httpx.AsyncClient, **changes: str |
     return number
 
 
-async def test_a_client_secret_buys_an_application_token(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    cloud.entra.token_lifetime = 120
-    document = (await ask_entra(cloud, client)).json()
+async def test_a_client_secret_is_good_for_an_application_token(caller: Caller) -> None:
+    caller.cloud.entra.token_lifetime = 120
+    document = (await caller.ask_entra()).json()
     assert document["expires_in"] == 120
     tenant = TOKEN_ENDPOINT.partition("/oauth2")[0]
-    keys = (await client.get(f"{tenant}/discovery/v2.0/keys")).json()
+    keys = (await caller.client.get(f"{tenant}/discovery/v2.0/keys")).json()
     claims = jwt.decode(
         document["access_token"],
         jwt.PyJWK(keys["keys"][0]),
@@ -73,16 +64,14 @@ async def test_a_client_secret_buys_an_application_token(
     assert "scp" not in claims
 
 
-async def test_a_rotated_secret_replaces_the_old_one(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    (old,) = cloud.entra.client_secrets
-    new = cloud.rotate_client_secret()
-    assert await refusal(cloud, client, client_secret=old) == 7000215
-    assert (await ask_entra(cloud, client, client_secret=new)).status_code == 200
-    assert cloud.key_vault.versions(local.VAULT, local.CLIENT_SECRET_NAME)[-1].value == new
-    cloud.entra.expired_secrets.add(old)
-    assert await refusal(cloud, client, client_secret=old) == 7000222
+async def test_a_rotated_secret_replaces_the_old_one(caller: Caller) -> None:
+    (old,) = caller.cloud.entra.client_secrets
+    new = caller.cloud.rotate_client_secret()
+    assert await refusal(caller, client_secret=old) == 7000215
+    assert (await caller.ask_entra(client_secret=new)).status_code == 200
+    assert caller.cloud.key_vault.versions(local.VAULT, local.CLIENT_SECRET_NAME)[-1].value == new
+    caller.cloud.entra.expired_secrets.add(old)
+    assert await refusal(caller, client_secret=old) == 7000222
 
 
 @pytest.mark.parametrize(
@@ -96,23 +85,19 @@ async def test_a_rotated_secret_replaces_the_old_one(
         ({"grant_type": "refresh_token", "refresh_token": "never issued"}, 9002313),
     ],
 )
-async def test_refusals(
-    cloud: LocalCloud, client: httpx.AsyncClient, changes: dict[str, str | None], number: int
-) -> None:
-    assert await refusal(cloud, client, **changes) == number
+async def test_refusals(caller: Caller, changes: dict[str, str | None], number: int) -> None:
+    assert await refusal(caller, **changes) == number
 
 
-async def test_another_tenant_is_not_found(client: httpx.AsyncClient) -> None:
-    answer = await client.post(TOKEN_ENDPOINT.replace(local.TENANT_ID, "other"), data={})
+async def test_another_tenant_is_not_found(caller: Caller) -> None:
+    answer = await caller.client.post(TOKEN_ENDPOINT.replace(local.TENANT_ID, "other"), data={})
     assert answer.json()["error_codes"] == [90002]
 
 
-async def test_a_certificate_must_be_registered_and_its_assertion_fresh(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
+async def test_a_certificate_must_be_registered_and_its_assertion_fresh(caller: Caller) -> None:
     registered = application_certificate()
     good = {"client_secret": None, "client_assertion_type": ASSERTION}
-    answer = await ask_entra(cloud, client, **good, client_assertion=signed_assertion(registered))
+    answer = await caller.ask_entra(**good, client_assertion=signed_assertion(registered))
     assert answer.status_code == 200
     for assertion, number in (
         (signed_assertion(ApplicationCertificate()), 700027),
@@ -121,20 +106,18 @@ async def test_a_certificate_must_be_registered_and_its_assertion_fresh(
         (signed_assertion(registered, exp=int(time.time()) - 1), 700024),
         ("no token at all", 700027),
     ):
-        assert await refusal(cloud, client, **good, client_assertion=assertion) == number
-    cloud.entra.certificates.clear()
+        assert await refusal(caller, **good, client_assertion=assertion) == number
+    caller.cloud.entra.certificates.clear()
     assertion = signed_assertion(registered)
-    assert await refusal(cloud, client, **good, client_assertion=assertion) == 700027
+    assert await refusal(caller, **good, client_assertion=assertion) == 700027
 
 
 async def test_the_identity_token_serves_as_assertion_only_for_token_exchange(
-    cloud: LocalCloud, client: httpx.AsyncClient
+    caller: Caller,
 ) -> None:
     for resource, status in (("api://AzureADTokenExchange", 200), ("https://vault.azure.net", 401)):
-        token = (await identity_token(cloud, resource)).json()["access_token"]
-        answer = await ask_entra(
-            cloud,
-            client,
+        token = (await caller.identity_token(resource)).json()["access_token"]
+        answer = await caller.ask_entra(
             client_secret=None,
             client_assertion_type=ASSERTION,
             client_assertion=token,
@@ -143,19 +126,17 @@ async def test_the_identity_token_serves_as_assertion_only_for_token_exchange(
     assert answer.json()["error_codes"] == [700213]
 
 
-async def test_refresh_tokens_multiply_and_can_go_bad(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    first = cloud.entra.add_refresh_token()
+async def test_refresh_tokens_multiply_and_can_go_bad(caller: Caller) -> None:
+    first = caller.cloud.entra.add_refresh_token()
     grant = {"grant_type": "refresh_token", "refresh_token": first}
-    document = (await ask_entra(cloud, client, **grant)).json()
+    document = (await caller.ask_entra(**grant)).json()
     second = document["refresh_token"]
     assert second != first
     claims = jwt.decode(document["access_token"], options={"verify_signature": False})
     assert claims["amr"] == ["pwd", "mfa"]
-    assert claims["oid"] == cloud.entra.user_id
-    assert (await ask_entra(cloud, client, **grant)).status_code == 200
+    assert claims["oid"] == caller.cloud.entra.user_id
+    assert (await caller.ask_entra(**grant)).status_code == 200
     for number in (700082, 50076, 50173):
-        cloud.entra.refresh_tokens[first] = number
-        assert await refusal(cloud, client, **grant) == number
-    assert (await ask_entra(cloud, client, **grant | {"refresh_token": second})).status_code == 200
+        caller.cloud.entra.refresh_tokens[first] = number
+        assert await refusal(caller, **grant) == number
+    assert (await caller.ask_entra(**grant | {"refresh_token": second})).status_code == 200

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from partner_center_emulator.cloud import LocalCloud
@@ -11,12 +12,21 @@ from partner_center_emulator.cloud import LocalCloud
 def test_microsofts_libraries_run_unchanged() -> None:
     script = Path(__file__).with_name("sdk_script.py")
     with LocalCloud.in_thread() as cloud:
+        details = cloud.connection_details()
         done = subprocess.run(
             [sys.executable, "-W", "error::ResourceWarning", str(script)],
-            env=cloud.environment(),
+            env={
+                "HTTPS_PROXY": details.proxy_url,
+                "NO_PROXY": "127.0.0.1",
+                "SSL_CERT_FILE": details.ca_file,
+                "REQUESTS_CA_BUNDLE": details.ca_file,
+                "IDENTITY_ENDPOINT": details.identity_endpoint,
+                "IDENTITY_HEADER": details.identity_header,
+            },
+            input=json.dumps(asdict(details)),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.stderr == ""

@@ -1,12 +1,10 @@
-"""Managed identity and Key Vault, as their own clients see them."""
+"""The managed identity's endpoint, and Key Vault."""
 
-import httpx
 import jwt
 import pytest
 from partner_center_emulator import cloud as local
-from partner_center_emulator.cloud import LocalCloud
 
-from tests.emulator.requests_to_cloud import VAULT, identity_token
+from tests.emulator.caller import VAULT, Caller
 
 
 @pytest.mark.parametrize(
@@ -21,9 +19,9 @@ from tests.emulator.requests_to_cloud import VAULT, identity_token
     ],
 )
 async def test_an_identity_token_is_for_the_resource_it_was_asked_for(
-    cloud: LocalCloud, resource: str, issuer: str
+    caller: Caller, resource: str, issuer: str
 ) -> None:
-    document = (await identity_token(cloud, resource)).json()
+    document = (await caller.identity_token(resource)).json()
     claims = jwt.decode(document["access_token"], options={"verify_signature": False})
     assert claims["aud"] == document["resource"] == resource
     assert claims["iss"] == issuer
@@ -42,18 +40,18 @@ async def test_an_identity_token_is_for_the_resource_it_was_asked_for(
     ],
 )
 async def test_the_identity_endpoint_refuses(
-    cloud: LocalCloud, change: dict[str, str], status: int
+    caller: Caller, change: dict[str, str], status: int
 ) -> None:
     resource = change.pop("resource", "https://vault.azure.net")
-    assert (await identity_token(cloud, resource, **change)).status_code == status
+    assert (await caller.identity_token(resource, **change)).status_code == status
 
 
-async def test_the_vault_challenges_who_comes_without_a_token_for_it(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    other = (await identity_token(cloud, "https://storage.azure.com")).json()["access_token"]
+async def test_the_vault_challenges_a_request_without_a_token_for_it(caller: Caller) -> None:
+    other = (await caller.identity_token("https://storage.azure.com")).json()["access_token"]
     for headers in ({}, {"Authorization": f"Bearer {other}"}, {"Authorization": "Bearer x"}):
-        answer = await client.get(f"{VAULT}/secrets/{local.CLIENT_SECRET_NAME}", headers=headers)
+        answer = await caller.client.get(
+            f"{VAULT}/secrets/{local.CLIENT_SECRET_NAME}", headers=headers
+        )
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == (
             f'Bearer authorization="https://login.microsoftonline.com/{local.TENANT_ID}", '
@@ -62,22 +60,24 @@ async def test_the_vault_challenges_who_comes_without_a_token_for_it(
         assert answer.json()["error"]["code"] == "Unauthorized"
 
 
-async def test_secrets_have_versions_of_which_the_newest_counts(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    token = (await identity_token(cloud)).json()["access_token"]
-    client.headers["Authorization"] = f"Bearer {token}"
+async def test_a_secret_has_versions_and_the_newest_is_the_current_one(caller: Caller) -> None:
+    token = (await caller.identity_token()).json()["access_token"]
+    caller.client.headers["Authorization"] = f"Bearer {token}"
     for value in ("one", "two"):
-        await client.put(f"{VAULT}/secrets/mine", json={"value": value, "tags": {"age": "1"}})
-    assert (await client.get(f"{VAULT}/secrets/mine")).json()["value"] == "two"
-    versions = (await client.get(f"{VAULT}/secrets/mine/versions")).json()["value"]
+        await caller.client.put(
+            f"{VAULT}/secrets/mine", json={"value": value, "tags": {"age": "1"}}
+        )
+    assert (await caller.client.get(f"{VAULT}/secrets/mine")).json()["value"] == "two"
+    versions = (await caller.client.get(f"{VAULT}/secrets/mine/versions")).json()["value"]
     first = versions[0]["id"]
-    assert (await client.get(first)).json()["value"] == "one"
+    assert (await caller.client.get(first)).json()["value"] == "one"
 
-    changed = await client.patch(first, json={"attributes": {"enabled": False, "exp": 2000000000}})
+    changed = await caller.client.patch(
+        first, json={"attributes": {"enabled": False, "exp": 2000000000}}
+    )
     assert changed.json()["attributes"]["exp"] == 2000000000
     assert changed.json()["tags"] == {"age": "1"}
-    refused = await client.get(first)
+    refused = await caller.client.get(first)
     assert refused.status_code == 403
     assert refused.json()["error"]["innererror"] == {"code": "SecretDisabled"}
 
@@ -86,6 +86,6 @@ async def test_secrets_have_versions_of_which_the_newest_counts(
         f"{first}0",
         "https://other.vault.azure.net/secrets/mine",
     ):
-        answer = await client.get(missing)
+        answer = await caller.client.get(missing)
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "SecretNotFound"

@@ -10,6 +10,7 @@ import pytest
 from partner_center_emulator.cloud import LocalCloud
 
 from local import loopback_guard
+from local.environment import app_environment
 from local.function_process import FunctionProcess
 
 APP = """
@@ -22,7 +23,7 @@ fired = []
 @app.route("things/{thingId}/parts", methods=["POST"])
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
     logging.info("echoing")
-    seen = {
+    received = {
         "method": req.method,
         "url": req.url,
         "headers": dict(req.headers),
@@ -31,7 +32,10 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
         "body": req.get_body().decode("latin-1"),
     }
     return func.HttpResponse(
-        json.dumps(seen), status_code=201, headers={"X-Made": "yes"}, mimetype="application/json"
+        json.dumps(received),
+        status_code=201,
+        headers={"X-Made": "yes"},
+        mimetype="application/json",
     )
 
 @app.route("open", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -79,8 +83,8 @@ def guard_log(app_dir: Path) -> Path:
 @pytest.fixture(scope="module")
 def process(app_dir: Path, guard_log: Path) -> Iterator[FunctionProcess]:
     with LocalCloud.in_thread() as cloud:
-        environment = cloud.environment(
-            FUNCTIONS_KEY="a key", **{loopback_guard.VARIABLE: str(guard_log)}
+        environment = app_environment(
+            cloud, FUNCTIONS_KEY="a key", **{loopback_guard.VARIABLE: str(guard_log)}
         )
         with FunctionProcess(environment, app_dir=app_dir) as running:
             yield running
@@ -103,14 +107,14 @@ def test_a_function_gets_the_request_as_it_was_sent(client: httpx.Client) -> Non
     assert answer.status_code == 201
     assert answer.headers["X-Made"] == "yes"
     assert answer.headers["Content-Type"] == "application/json"
-    seen = answer.json()
-    assert seen["method"] == "POST"
-    assert seen["url"] == f"{client.base_url}/V9/things/A%20b%2Fc/parts?x=1&x=2&code=ignored"
-    assert seen["headers"]["x-twice"] == "1, 2"
-    assert seen["headers"]["content-encoding"] == "gzip"
-    assert seen["params"]["x"] == "1"
-    assert seen["route"] == {"thingId": "A b%2Fc"}
-    assert seen["body"] == "\x00\xff"
+    received = answer.json()
+    assert received["method"] == "POST"
+    assert received["url"] == f"{client.base_url}/V9/things/A%20b%2Fc/parts?x=1&x=2&code=ignored"
+    assert received["headers"]["x-twice"] == "1, 2"
+    assert received["headers"]["content-encoding"] == "gzip"
+    assert received["params"]["x"] == "1"
+    assert received["route"] == {"thingId": "A b%2Fc"}
+    assert received["body"] == "\x00\xff"
 
 
 def test_answers_of_other_kinds(client: httpx.Client) -> None:
@@ -119,7 +123,7 @@ def test_answers_of_other_kinds(client: httpx.Client) -> None:
     assert client.put("/v9/nothing").status_code == 204
 
 
-def test_the_key_is_wanted_where_the_app_says_so(process: FunctionProcess) -> None:
+def test_a_key_is_needed_where_the_app_says_so(process: FunctionProcess) -> None:
     with httpx.Client(base_url=process.url, trust_env=False) as stranger:
         for headers in ({}, {"x-functions-key": "wrong"}):
             answer = stranger.post("/v9/things/1/parts", headers=headers)
@@ -184,19 +188,19 @@ def test_a_process_that_cannot_start_says_why(app_dir: Path, tmp_path: Path) -> 
         (tmp_path / "host.json").write_text("{}")
         (tmp_path / "function_app.py").write_text("import no_such_module")
         with pytest.raises(RuntimeError, match="no_such_module"):
-            FunctionProcess(cloud.environment(), app_dir=tmp_path)
-        with FunctionProcess(cloud.environment(), app_dir=app_dir) as first:
+            FunctionProcess(app_environment(cloud), app_dir=tmp_path)
+        with FunctionProcess(app_environment(cloud), app_dir=app_dir) as first:
             port = int(first.url.rpartition(":")[2])
             with pytest.raises(RuntimeError, match=f"Port {port} is taken"):
-                FunctionProcess(cloud.environment(), app_dir=app_dir, port=port)
+                FunctionProcess(app_environment(cloud), app_dir=app_dir, port=port)
             assert first.stop() == 0
 
 
 def test_a_killed_process_can_be_started_again_on_its_port(app_dir: Path) -> None:
     with LocalCloud.in_thread() as cloud:
-        with FunctionProcess(cloud.environment(), app_dir=app_dir) as first:
+        with FunctionProcess(app_environment(cloud), app_dir=app_dir) as first:
             assert first.kill() == -9
         port = int(first.url.rpartition(":")[2])
-        with FunctionProcess(cloud.environment(), app_dir=app_dir, port=port) as second:
+        with FunctionProcess(app_environment(cloud), app_dir=app_dir, port=port) as second:
             assert second.url == first.url
             assert httpx.get(f"{second.url}/v9/open", trust_env=False).status_code == 200

@@ -1,19 +1,17 @@
-"""Checkouts in the emulated Partner Center: what becomes of a cart, once, however often asked."""
+"""Checkouts in the emulated Partner Center."""
 
 import asyncio
 import re
 import uuid
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.faults import Fault
 
-from tests.emulator.cart_calls import check_out, content_of, get, licence, post, put, refusal
-from tests.emulator.requests_to_cloud import CUSTOMER, line
+from tests.emulator.caller import CUSTOMER, Caller, content_of, licence, line, refusal, until
 
 GOOD = licence(orderGroup="good")
 HOPELESS = licence(catalogue.NO_CREDIT, orderGroup="hopeless")
@@ -29,25 +27,21 @@ def link(uri: str, method: str = "GET") -> dict[str, Any]:
     return {"uri": uri, "method": method, "headers": []}
 
 
-async def test_an_order_of_two_lines(cloud: LocalCloud, client: httpx.AsyncClient) -> None:
+async def test_an_order_of_two_lines(cloud: LocalCloud, caller: Caller) -> None:
     resellers = [
         {"key": "transaction_reseller", "value": "5357564"},
         {"key": "additional_transaction_reseller", "value": "517285"},
         {"key": "additional_transaction_reseller", "value": "5357563"},
     ]
     software = line(catalogItemId=catalogue.SOFTWARE, friendlyName="mine", currencyCode="EUR")
-    cart = await post(
-        cloud,
-        client,
+    cart = await caller.create(
         licence(quantity=2, currencyCode="EUR", participants=resellers),
         software,
         PartnerOnRecordAttestationAccepted=True,
     )
     request_id = str(uuid.uuid4())
     upn = "user@customer.example"
-    answer = await check_out(
-        cloud, client, cart["id"], MS_RequestId=request_id, x_ms_customeruser_upn=upn
-    )
+    answer = await caller.check_out(cart["id"], MS_RequestId=request_id, x_ms_customeruser_upn=upn)
 
     assert answer.status_code == 201
     assert answer.headers["MS-RequestId"] == request_id
@@ -109,21 +103,19 @@ async def test_an_order_of_two_lines(cloud: LocalCloud, client: httpx.AsyncClien
     stored = cloud.partner_center.orders[order_id]
     assert (stored.customer_id, stored.cart_id, stored.order_group) == (CUSTOMER, cart["id"], "0")
     assert (stored.customer_user, stored.request_ids) == (upn, [request_id])
-    assert await get(cloud, client, cart["id"]) == cart | {"status": "Ordered"}
+    assert await caller.get(cart["id"]) == cart | {"status": "Ordered"}
 
 
 async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(
-    cloud: LocalCloud, client: httpx.AsyncClient
+    cloud: LocalCloud, caller: Caller
 ) -> None:
     addon = line(ProvisioningContext={"ParentSubscriptionId": "x"})
-    cart = await post(
-        cloud,
-        client,
+    cart = await caller.create(
         licence(orderGroup="1", addonItems=[addon]),
         line(orderGroup="2", quantity=3),
         licence(orderGroup="1", promotionId="39NFJQT1PHSN:0008:39NFJQT1Q5J0"),
     )
-    first, second = content_of(await check_out(cloud, client, cart["id"]))["orders"]
+    first, second = content_of(await caller.check_out(cart["id"]))["orders"]
     assert [item["lineItemNumber"] for item in first["lineItems"]] == [0, 1, 2]
     assert first["lineItems"][1]["parentSubscriptionId"] == "x"
     assert first["lineItems"][2]["promotionId"] == "39NFJQT1PHSN:0008:39NFJQT1Q5J0"
@@ -137,28 +129,26 @@ async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(
     ("body", "status"), [(b"", 201), (b'"success"', 201), (b"{}", 400), (b"success", 400)]
 )
 async def test_the_body_of_a_checkout_is_nothing_or_a_text(
-    cloud: LocalCloud, client: httpx.AsyncClient, body: bytes, status: int
+    cloud: LocalCloud, caller: Caller, body: bytes, status: int
 ) -> None:
-    cart = await post(cloud, client, line())
-    answer = await check_out(cloud, client, cart["id"], body)
+    cart = await caller.create(line())
+    answer = await caller.check_out(cart["id"], body)
     assert answer.status_code == status
     assert len(cloud.partner_center.orders) == (status == 201)
 
 
-async def test_a_cart_with_an_error_is_not_ordered(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    cart = await post(cloud, client, GOOD, line(addonItems=[licence(catalogue.SOLD_OUT)]))
-    assert refusal(await check_out(cloud, client, cart["id"])) == (400, "800009")
+async def test_a_cart_with_an_error_is_not_ordered(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(GOOD, line(addonItems=[licence(catalogue.SOLD_OUT)]))
+    assert refusal(await caller.check_out(cart["id"])) == (400, "800009")
     assert cloud.partner_center.orders == {}
-    assert await get(cloud, client, cart["id"]) == cart
+    assert await caller.get(cart["id"]) == cart
 
 
 async def test_what_fails_is_tried_again_and_what_is_ordered_stays_so(
-    cloud: LocalCloud, client: httpx.AsyncClient
+    cloud: LocalCloud, caller: Caller
 ) -> None:
-    cart = await post(cloud, client, HOPELESS, GOOD, UNSTEADY)
-    result = content_of(await check_out(cloud, client, cart["id"]))
+    cart = await caller.create(HOPELESS, GOOD, UNSTEADY)
+    result = content_of(await caller.check_out(cart["id"]))
     assert result["orderErrors"] == [
         {
             "orderGroupId": group,
@@ -172,9 +162,9 @@ async def test_what_fails_is_tried_again_and_what_is_ordered_stays_so(
         )
     ]
     assert groups_of(cloud) == ["good"]
-    assert (await get(cloud, client, cart["id"]))["status"] == "Active"
+    assert (await caller.get(cart["id"]))["status"] == "Active"
 
-    second = await check_out(cloud, client, cart["id"])
+    second = await caller.check_out(cart["id"])
     again = content_of(second)
     assert [error["orderGroupId"] for error in again["orderErrors"]] == ["hopeless"]
     assert groups_of(cloud) == ["good", "unsteady"]
@@ -184,175 +174,115 @@ async def test_what_fails_is_tried_again_and_what_is_ordered_stays_so(
     assert [len(order.request_ids) for order in orders] == [2, 1]
     assert orders[0].request_ids[1] == second.headers["MS-RequestId"]
 
-    await put(cloud, client, cart["id"], GOOD, UNSTEADY)
-    last = content_of(await check_out(cloud, client, cart["id"]))
+    await caller.put(cart["id"], GOOD, UNSTEADY)
+    last = content_of(await caller.check_out(cart["id"]))
     assert last == {"orders": again["orders"], "attributes": last["attributes"]}
-    assert (await get(cloud, client, cart["id"]))["status"] == "Ordered"
+    assert (await caller.get(cart["id"]))["status"] == "Ordered"
     assert groups_of(cloud) == ["good", "unsteady"]
 
 
-async def test_nothing_could_be_ordered(cloud: LocalCloud, client: httpx.AsyncClient) -> None:
-    cart = await post(cloud, client, HOPELESS)
-    answer = await check_out(cloud, client, cart["id"])
+async def test_nothing_could_be_ordered(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(HOPELESS)
+    answer = await caller.check_out(cart["id"])
     result = content_of(answer)
     assert (answer.status_code, result["orders"]) == (201, [])
     assert [error["code"] for error in result["orderErrors"]] == [800023]
     assert cloud.partner_center.orders == {}
-    assert (await get(cloud, client, cart["id"]))["status"] == "Active"
+    assert (await caller.get(cart["id"]))["status"] == "Active"
 
 
 @pytest.mark.parametrize("repeat", [True, False])
-async def test_a_cart_is_ordered_once(
-    cloud: LocalCloud, client: httpx.AsyncClient, repeat: bool
-) -> None:
+async def test_a_cart_is_ordered_once(cloud: LocalCloud, caller: Caller, repeat: bool) -> None:
     cloud.partner_center.repeat_checkout = repeat
-    cart = await post(cloud, client, line())
-    first = await check_out(cloud, client, cart["id"], MS_RequestId=str(uuid.uuid4()))
-    second = await check_out(cloud, client, cart["id"])
+    cart = await caller.create(line())
+    first = await caller.check_out(cart["id"], MS_RequestId=str(uuid.uuid4()))
+    second = await caller.check_out(cart["id"])
     if repeat:
         assert (second.status_code, content_of(second)) == (201, content_of(first))
     else:
         assert refusal(second) == (400, "800065")
         request_id = first.headers["MS-RequestId"]
-        same = await check_out(cloud, client, cart["id"], MS_RequestId=request_id)
+        same = await caller.check_out(cart["id"], MS_RequestId=request_id)
         assert content_of(same) == content_of(first)
     (order,) = cloud.partner_center.orders.values()
     assert len(order.request_ids) == 2
 
-    ordered = await get(cloud, client, cart["id"])
-    assert refusal(await put(cloud, client, cart["id"], licence())) == (400, "800065")
-    assert await get(cloud, client, cart["id"]) == ordered
+    ordered = await caller.get(cart["id"])
+    assert refusal(await caller.put(cart["id"], licence())) == (400, "800065")
+    assert await caller.get(cart["id"]) == ordered
 
 
 @pytest.mark.parametrize(("deduplicate", "orders"), [(True, 0), (False, 1)])
 async def test_a_repeated_request_id_at_checkout(
-    cloud: LocalCloud, client: httpx.AsyncClient, deduplicate: bool, orders: int
+    cloud: LocalCloud, caller: Caller, deduplicate: bool, orders: int
 ) -> None:
     cloud.partner_center.deduplicate = deduplicate
-    cart, other = await post(cloud, client, UNSTEADY), await post(cloud, client, line())
+    cart, other = await caller.create(UNSTEADY), await caller.create(line())
     request_id = str(uuid.uuid4())
     for _ in range(2):
-        answer = await check_out(cloud, client, cart["id"], MS_RequestId=request_id)
+        answer = await caller.check_out(cart["id"], MS_RequestId=request_id)
     assert len(content_of(answer)["orders"]) == len(cloud.partner_center.orders) == orders
-    answer = await check_out(cloud, client, other["id"], MS_RequestId=request_id)
+    answer = await caller.check_out(other["id"], MS_RequestId=request_id)
     (order,) = content_of(answer)["orders"]
     assert cloud.partner_center.orders[order["id"]].cart_id == other["id"]
-    await check_out(cloud, client, cart["id"])
+    await caller.check_out(cart["id"])
     assert len(cloud.partner_center.orders) == 2
 
 
 @pytest.mark.parametrize("commit", [True, False])
 async def test_a_checkout_whose_answer_is_lost(
-    cloud: LocalCloud, client: httpx.AsyncClient, commit: bool
+    cloud: LocalCloud, caller: Caller, commit: bool
 ) -> None:
-    cart = await post(cloud, client, line())
+    cart = await caller.create(line())
     cloud.faults.inject(Fault("partner_center", path="/checkout$", action="reset", commit=commit))
     with pytest.raises(httpx.ReadError):
-        await check_out(cloud, client, cart["id"])
+        await caller.check_out(cart["id"])
     assert len(cloud.partner_center.orders) == commit
     status = "Ordered" if commit else "Active"
-    assert (await get(cloud, client, cart["id"]))["status"] == status
-    (order,) = content_of(await check_out(cloud, client, cart["id"]))["orders"]
+    assert (await caller.get(cart["id"]))["status"] == status
+    (order,) = content_of(await caller.check_out(cart["id"]))["orders"]
     assert list(cloud.partner_center.orders) == [order["id"]]
 
 
 async def test_a_change_keeps_other_changes_of_the_cart_out(
-    cloud: LocalCloud, client: httpx.AsyncClient
+    cloud: LocalCloud, caller: Caller, end_of_change: asyncio.Event
 ) -> None:
-    cart, other = await post(cloud, client, line()), await post(cloud, client, line())
-    cloud.partner_center.change_seconds = 1
-    twins = [put(cloud, client, cart["id"], line(quantity=n)) for n in (2, 3)]
-    answers = await asyncio.gather(*twins, put(cloud, client, other["id"], line(quantity=4)))
-    assert sorted(answer.status_code for answer in answers[:2]) == [201, 409]
-    assert answers[2].status_code == 201
-    (won,) = [answer for answer in answers[:2] if answer.status_code == 201]
-    (lost,) = [answer for answer in answers[:2] if answer.status_code == 409]
-    assert refusal(lost) == (409, "800064")
-    assert await get(cloud, client, cart["id"]) == content_of(won)
-
-    slow = asyncio.create_task(check_out(cloud, client, cart["id"]))
-    await asyncio.sleep(0.3)
-    assert cloud.partner_center.carts[cart["id"]].busy
-    assert (await get(cloud, client, cart["id"]))["status"] == "Active"
-    assert refusal(await put(cloud, client, cart["id"], line())) == (409, "800064")
-    cloud.partner_center.busy_code = "800060"
-    assert refusal(await check_out(cloud, client, cart["id"])) == (409, "800060")
-    assert cloud.partner_center.orders == {}
-    assert (await slow).status_code == 201
-    assert (await get(cloud, client, cart["id"]))["status"] == "Ordered"
-    assert (await check_out(cloud, client, cart["id"])).status_code == 201
+    cart, other = await caller.create(line()), await caller.create(line())
+    for change in (caller.put(cart["id"], line(quantity=2)), caller.check_out(cart["id"])):
+        before = await caller.get(cart["id"])
+        slow = asyncio.create_task(change)
+        await until(lambda: cloud.partner_center.carts[cart["id"]].busy)
+        assert await caller.get(cart["id"]) == before
+        for code in ("800064", "800060"):
+            cloud.partner_center.busy_code = code
+            assert refusal(await caller.put(cart["id"], line())) == (409, code)
+            assert refusal(await caller.check_out(cart["id"])) == (409, code)
+        elsewhere = asyncio.create_task(caller.put(other["id"], line(quantity=4)))
+        await until(lambda: cloud.partner_center.carts[other["id"]].busy)
+        end_of_change.set()
+        assert {(await slow).status_code, (await elsewhere).status_code} == {201}
+        end_of_change.clear()
+    assert (await caller.get(cart["id"]))["status"] == "Ordered"
     assert len(cloud.partner_center.orders) == 1
 
 
 async def test_a_caller_that_gives_up_does_not_stop_a_slow_checkout(
-    cloud: LocalCloud, client: httpx.AsyncClient
+    cloud: LocalCloud, caller: Caller, end_of_change: asyncio.Event
 ) -> None:
-    cart = await post(cloud, client, line())
-    cloud.partner_center.change_seconds = 1
-    client.timeout = httpx.Timeout(0.3)
-    with pytest.raises(httpx.ReadTimeout):
-        await check_out(cloud, client, cart["id"])
-    client.timeout = httpx.Timeout(5)
-    assert refusal(await check_out(cloud, client, cart["id"])) == (409, "800064")
+    cart = await caller.create(line())
+    stored = cloud.partner_center.carts[cart["id"]]
+    slow = asyncio.create_task(caller.check_out(cart["id"]))
+    await until(lambda: stored.busy)
+    slow.cancel()
+    await asyncio.wait([slow])
+    assert refusal(await caller.check_out(cart["id"])) == (409, "800064")
     assert cloud.partner_center.orders == {}
-    await asyncio.sleep(1)
+    end_of_change.set()
+    await until(lambda: not stored.busy)
     assert len(cloud.partner_center.orders) == 1
-    assert not cloud.partner_center.carts[cart["id"]].busy
 
 
-async def test_a_refused_change_lets_the_next_one_in(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    cart = await post(cloud, client, line(quantity=2))
-    assert (await put(cloud, client, cart["id"])).status_code == 400
-    assert (await check_out(cloud, client, cart["id"])).status_code == 201
-
-
-async def test_the_control_endpoint_knows_carts_and_orders(
-    cloud: LocalCloud, client: httpx.AsyncClient
-) -> None:
-    bought, failed, dead = [await post(cloud, client, each) for each in (GOOD, HOPELESS, GOOD)]
-    async with aiohttp.ClientSession(cloud.control_url + "/") as control:
-
-        async def orders() -> Any:
-            async with control.get("orders") as answer:
-                return await answer.json()
-
-        async def send(path: str, document: Any = None) -> int:
-            async with control.post(path, json=document) as answer:
-                return answer.status
-
-        assert await orders() == []
-        assert await send("expire", {"cart_id": dead["id"]}) == 200
-        assert refusal(await check_out(cloud, client, dead["id"])) == (404, "800008")
-        for cart in (bought, failed):
-            assert await send("check-out", {"cart_id": cart["id"]}) == 200
-        assert (await get(cloud, client, bought["id"]))["status"] == "Ordered"
-        assert (await get(cloud, client, failed["id"]))["status"] == "Active"
-        answer = await check_out(cloud, client, bought["id"])
-        assert await orders() == [
-            {
-                "customerId": CUSTOMER,
-                "cartId": bought["id"],
-                "orderGroup": "good",
-                "customerUser": None,
-                "requestIds": [answer.headers["MS-RequestId"]],
-                "order": content_of(answer)["orders"][0],
-            }
-        ]
-
-        faulty = await post(cloud, client, line(catalogItemId="NOPE"))
-        for wrong in ("nothing", faulty["id"]):
-            assert await send("check-out", {"cart_id": wrong}) == 400
-        switches = {
-            "put_status": 200,
-            "repeat_checkout": False,
-            "change_seconds": 0.5,
-            "busy_code": "800060",
-        }
-        assert await send("settings", switches) == 200
-        assert {name: getattr(cloud.partner_center, name) for name in switches} == switches
-        assert await send("settings", {"put_status": 201, "carts": {}}) == 400
-        assert cloud.partner_center.put_status == 200
-        assert await send("reset") == 200
-        assert await orders() == []
+async def test_a_refused_change_lets_the_next_one_in(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(line(quantity=2))
+    assert (await caller.put(cart["id"])).status_code == 400
+    assert (await caller.check_out(cart["id"])).status_code == 201
