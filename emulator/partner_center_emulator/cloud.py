@@ -178,6 +178,7 @@ class LocalCloud:
             finally:
                 asyncio.run_coroutine_threadsafe(cloud.__aexit__(), loop).result(30)
         finally:
+            asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), loop).result(30)
             loop.call_soon_threadsafe(loop.stop)
             thread.join(30)
             loop.close()
@@ -216,3 +217,11 @@ class LocalCloud:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024, **options).start()
         return int(runner.addresses[0][1])
+
+
+async def _cancel_other_tasks() -> None:
+    """Ends the handlers of requests whose callers went away: closing the server does not."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,7 +27,7 @@ async def test_an_identity_token_is_for_the_resource_it_was_asked_for(
     assert claims["iss"] == issuer
     assert claims["sub"] == claims["oid"] == local.IDENTITY.object_id
     assert claims["nbf"] == claims["iat"] < claims["exp"]
-    assert abs(int(document["expires_on"]) - claims["exp"]) <= 1
+    assert 0 <= int(document["expires_on"]) - claims["exp"] < 60
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The way into the local cloud: proxy and certificates."""
 
 import asyncio
+import gc
 import ssl
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import SERVER_NAMES
 from partner_center_emulator.network.proxy import Connection
+from partner_center_emulator.watch.faults import Fault
 
 from tests.emulator.caller import CARTS
 
@@ -36,7 +38,7 @@ async def test_the_proxy_refuses_and_records_every_other_host_and_port(
     assert len(cloud.proxy.connections) == 2
 
 
-async def test_a_route_added_later_leads_to_another_server(
+async def test_a_newer_route_leads_a_host_to_another_server(
     cloud: LocalCloud, client: httpx.AsyncClient
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,9 +49,9 @@ async def test_a_route_added_later_leads_to_another_server(
 
     context = cloud.certificate.server_context()
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    cloud.proxy.add_route("account.blob.core.windows.net", server.sockets[0].getsockname()[1])
+    cloud.proxy.add_route("other.vault.azure.net", server.sockets[0].getsockname()[1])
     async with server:
-        response = await client.get("https://account.blob.core.windows.net/container")
+        response = await client.get("https://other.vault.azure.net/secrets")
     assert response.status_code == 204
 
 
@@ -60,9 +62,17 @@ async def test_only_the_clouds_own_authority_vouches_for_its_certificate(cloud: 
             await client.get(CARTS)
 
 
-def test_the_cloud_runs_in_a_thread_until_the_block_ends() -> None:
+def test_the_cloud_runs_in_a_thread_until_the_block_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with LocalCloud.in_thread(deduplicate=False) as cloud:
         assert httpx.get(f"{cloud.control_url}/counts", trust_env=False).json() == {}
         assert cloud.partner_center.deduplicate is False
+        cloud.faults.inject(Fault("identity", action="silence"))
+        url = cloud.connection_details().identity_endpoint
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(url, trust_env=False, timeout=httpx.Timeout(60, read=0.1))
     with pytest.raises(httpx.ConnectError):
         httpx.get(cloud.control_url, trust_env=False)
+    gc.collect()
+    assert caplog.messages == []  # asyncio logs a task that is destroyed before its end
