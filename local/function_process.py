@@ -13,8 +13,8 @@ from typing import Self
 from local.functions_host import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 30
-_STOP_SECONDS = 10
+_START_SECONDS = 120
+_STOP_SECONDS = 60
 
 
 class FunctionProcess:

@@ -53,6 +53,8 @@ _PARTNER_CENTER_HOSTS = (
     "partner.partnercenterapi.microsoftonline.cn",
 )
 _MAX_BODY_BYTES = 16 * 1024 * 1024
+_THREAD_SECONDS = 120
+"""How long a thread's event loop may take to start or to stop, on however slow a machine."""
 
 
 class LocalCloud:
@@ -172,15 +174,15 @@ class LocalCloud:
         thread = threading.Thread(target=loop.run_forever, name="local-cloud", daemon=True)
         thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(cloud.__aenter__(), loop).result(30)
+            asyncio.run_coroutine_threadsafe(cloud.__aenter__(), loop).result(_THREAD_SECONDS)
             try:
                 yield cloud
             finally:
-                asyncio.run_coroutine_threadsafe(cloud.__aexit__(), loop).result(30)
+                asyncio.run_coroutine_threadsafe(cloud.__aexit__(), loop).result(_THREAD_SECONDS)
         finally:
-            asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), loop).result(30)
+            asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), loop).result(_THREAD_SECONDS)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            thread.join(_THREAD_SECONDS)
             loop.close()
 
     def _register_application(self) -> None:

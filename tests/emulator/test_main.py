@@ -39,7 +39,7 @@ def test_the_first_program_of_the_readme_makes_a_cart(
             )
             assert printed.stdout == "201 30.0\n"
             with httpx.Client(
-                base_url=json.loads(details)["control_url"], trust_env=False
+                base_url=json.loads(details)["control_url"], trust_env=False, timeout=60
             ) as control:
                 assert control.get("connection-details").json() == json.loads(details)
                 assert len(control.get("carts").json()) == 1

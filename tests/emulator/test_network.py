@@ -57,7 +57,9 @@ async def test_a_newer_route_leads_a_host_to_another_server(
 
 async def test_only_the_clouds_own_authority_vouches_for_its_certificate(cloud: LocalCloud) -> None:
     context = ssl.create_default_context()
-    async with httpx.AsyncClient(proxy=cloud.proxy.url, verify=context, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        proxy=cloud.proxy.url, verify=context, trust_env=False, timeout=60
+    ) as client:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await client.get(CARTS)
 
@@ -66,13 +68,13 @@ def test_the_cloud_runs_in_a_thread_until_the_block_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with LocalCloud.in_thread(deduplicate=False) as cloud:
-        assert httpx.get(f"{cloud.control_url}/counts", trust_env=False).json() == {}
+        assert httpx.get(f"{cloud.control_url}/counts", trust_env=False, timeout=60).json() == {}
         assert cloud.partner_center.deduplicate is False
         cloud.faults.inject(Fault("identity", action="silence"))
         url = cloud.connection_details().identity_endpoint
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(url, trust_env=False, timeout=httpx.Timeout(60, read=0.1))
     with pytest.raises(httpx.ConnectError):
-        httpx.get(cloud.control_url, trust_env=False)
+        httpx.get(cloud.control_url, trust_env=False, timeout=60)
     gc.collect()
     assert caplog.messages == []  # asyncio logs a task that is destroyed before its end

@@ -55,7 +55,7 @@ def test_run_serves_until_a_signal_comes() -> None:
             assert printed_line, "it ended"
             printed += printed_line
         url, _, control = printed.partition("http")[2].partition(", the cloud's control ")
-        assert httpx.get(f"http{url}/api/health", trust_env=False).status_code == 200
+        assert httpx.get(f"http{url}/api/health", trust_env=False, timeout=60).status_code == 200
         assert "curl -i" in printed
         assert "x-functions-key: local-key" in printed
         process.send_signal(signal.SIGTERM)
@@ -77,7 +77,9 @@ def test_the_cloud_alone_prints_its_control_url_and_the_apps_environment() -> No
         assert process.stdout is not None
         printed = json.loads(process.stdout.readline())
         assert printed.keys() == {"control", "environment"}
-        details = httpx.get(f"{printed['control']}/connection-details", trust_env=False).json()
+        details = httpx.get(
+            f"{printed['control']}/connection-details", trust_env=False, timeout=60
+        ).json()
         assert printed["environment"]["PARTNER_CENTER_CLIENT_ID"] == details["client_id"]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -93,7 +93,7 @@ def process(app_dir: Path, guard_log: Path) -> Iterator[FunctionProcess]:
 @pytest.fixture
 def client(process: FunctionProcess) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=process.url, trust_env=False, headers={"x-functions-key": "a key"}
+        base_url=process.url, trust_env=False, timeout=60, headers={"x-functions-key": "a key"}
     ) as running:
         yield running
 
@@ -124,7 +124,7 @@ def test_answers_of_other_kinds(client: httpx.Client) -> None:
 
 
 def test_a_key_is_needed_where_the_app_says_so(process: FunctionProcess) -> None:
-    with httpx.Client(base_url=process.url, trust_env=False) as stranger:
+    with httpx.Client(base_url=process.url, trust_env=False, timeout=60) as stranger:
         for headers in ({}, {"x-functions-key": "wrong"}):
             answer = stranger.post("/v9/things/1/parts", headers=headers)
             assert (answer.status_code, answer.content) == (401, b"")
@@ -203,4 +203,6 @@ def test_a_killed_process_can_be_started_again_on_its_port(app_dir: Path) -> Non
         port = int(first.url.rpartition(":")[2])
         with FunctionProcess(app_environment(cloud), app_dir=app_dir, port=port) as second:
             assert second.url == first.url
-            assert httpx.get(f"{second.url}/v9/open", trust_env=False).status_code == 200
+            assert (
+                httpx.get(f"{second.url}/v9/open", trust_env=False, timeout=60).status_code == 200
+            )
