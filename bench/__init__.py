@@ -1,1 +1,1 @@
-"""Speed of the function beside a direct client and a tutorial function: `python -m bench`."""
+"""Measures the function beside a direct client and a tutorial function: `python -m bench`."""

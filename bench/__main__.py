@@ -1,21 +1,22 @@
-"""`python -m bench`: the speed of the function, as one Markdown table.
+"""`python -m bench`: measures the speed of the function and prints one Markdown table.
 
-Everything is compared with its yardstick in the same run, taking turns with it, because absolute
-figures say more about the machine than about the code. Unless the row says otherwise the yardstick
-is a direct client: the same POST, made with the same HTTP client and a kept token. Each subject has
-a process of its own, which also generates its load (see load.py); this process is the local cloud.
-So "CPU ms" is honest even where the cloud is the bottleneck, and "requests/s" is not: rows with
-more than 70 % of what the cloud can do on one core are marked with *.
+Each figure is compared with a yardstick, measured in the same run and in turns with it, because
+absolute figures say more about the machine than about the code. Unless the row says otherwise, the
+yardstick is a direct client: the same POST, made with the same HTTP client and one access token.
+Each subject has a process of its own, which also generates its load (see load.py). This process is
+the local cloud. "CPU ms" is therefore right even where the cloud is the bottleneck, and
+"requests/s" is not: a row is marked with * where it reaches more than 70 % of what the cloud can
+answer on one core.
 
     CPU ms          processor time of the measured process, all threads, per request
-    requests/s      answers per second, with so many requests under way all the time
-    added ms        what the function takes more than the direct client, at the percentile;
+    requests/s      answers per second, while this many requests are always in progress
+    added ms        how much longer the function takes than the direct client, at the percentile;
                     the requests of both take turns
     import          `import function_app` in a new interpreter
-    first request   in a new process: late imports, token chain, TLS handshake
-    with keys       each request with a new Idempotency-Key, its record kept in Azurite
+    first request   in a new process: late imports, fetching the tokens, TLS handshake
+    with keys       each request has a new Idempotency-Key, and its record is stored in Azurite
 
-Nothing here fails for being slow. `--seconds` sets how long a round takes.
+No figure makes the command fail. `--seconds` sets how long a round takes.
 """
 
 import argparse
@@ -35,19 +36,20 @@ from bench.load import ROOT, Figures, Round
 from bench.measured import Subject, import_seconds, machine
 from bench.report import Row, markdown
 from bench.worker import has_runtime
+from local.environment import app_environment
 
 UPSTREAM_SECONDS = (0.0, 0.15)
 LANES = (1, 50, 200)
 ROUNDS = 3
-"""How often a subject and its yardstick take turns; the median counts."""
+"""How often a subject and its yardstick take turns. The table shows the median."""
 
 IMPORTS, STARTS = 7, 3
 COMPARED_SECONDS = 4
-"""How many rounds' time the comparison of latencies takes: a p99 needs many requests."""
+"""The comparison of latencies takes as long as this many rounds: a p99 needs many requests."""
 
 
 class Bench:
-    """One run over one local cloud; a round takes `seconds`."""
+    """The measurements against one local cloud; a round takes `seconds`."""
 
     def __init__(self, cloud: LocalCloud, environment: Mapping[str, str], seconds: float) -> None:
         self._cloud = cloud
@@ -57,7 +59,7 @@ class Bench:
         self.failed = 0
 
     def imports(self) -> None:
-        """The part of a cold start that every instance pays."""
+        """Measures the import of the app, a part of every cold start."""
         taken: dict[Path, list[float]] = {ROOT: [], ROOT / "bench" / "empty": []}
         for _ in range(IMPORTS + 1):
             for app_dir, times in taken.items():
@@ -67,7 +69,7 @@ class Bench:
         self.rows.append(Row(name, ours, empty, ratio_at_most=1.8))
 
     def first_requests(self) -> None:
-        """What the first request of an instance costs, and what a warm one asks of others."""
+        """Measures the first request of a process, and counts the calls that a warm one makes."""
         first = []
         for _ in range(STARTS):
             with Subject("function", self._environment) as function:
@@ -80,7 +82,7 @@ class Bench:
         self.rows.append(Row(name, sum(calls.values()), digits=2, exactly=1))
 
     def load(self) -> None:
-        """Throughput and processor time under load, and the latency added."""
+        """Measures throughput, processor time and added latency under load."""
         with (
             Subject("direct", self._environment) as direct,
             Subject("function", self._environment) as function,
@@ -98,12 +100,13 @@ class Bench:
                 self.rows.append(Row(name, steady, usual, digits=2, at_least=0.9))
 
     def keys(self, azurite: Azurite) -> None:
-        """The same with a record for every request."""
+        """Measures the same where every request has a key and a record."""
         with Subject("function", self._environment) as function:
             _, calls = self._calls(function, "keyed")
         name = "storage calls per request with a new key"
         self.rows.append(Row(name, calls.get("storage", 0.0), digits=2, exactly=2))
-        # What follows is not to measure the emulator's relay before Azurite.
+        # The proxy leads straight to Azurite from here on, so that the emulator's relay, which
+        # counts the calls, is not measured.
         self._cloud.proxy.add_route(HOST, azurite.port)
         with (
             Subject("direct", self._environment) as direct,
@@ -115,7 +118,7 @@ class Bench:
                 self._loaded(direct, function, None, delay, 50, keyed=True)
 
     def _calls(self, function: Subject, subject: str) -> tuple[Figures, dict[str, float]]:
-        """A round of single requests, and how often each service was called for one of them."""
+        """One round with one lane, and how often each service was called for one request."""
         before = Counter(self._cloud.journal.counts)
         figures = self._measure(function, Round([subject], 1, self._seconds))
         made = _count(figures) + 1  # the wave before the round
@@ -123,7 +126,7 @@ class Bench:
         return figures, {service: times / made for service, times in calls.items()}
 
     def _added(self, function: Subject, subject: str, delay: float) -> None:
-        """Few lanes: the requests must not wait for each other."""
+        """Measures added latency with few lanes, so that requests do not wait for each other."""
         seconds = COMPARED_SECONDS * self._seconds
         lanes = 8 if delay else 1
         order = Round(["direct", subject], lanes, seconds, spread=2 * delay)
@@ -145,7 +148,7 @@ class Bench:
         *,
         keyed: bool = False,
     ) -> tuple[float, float]:
-        """Rounds in turn; the function's and the direct client's requests/s."""
+        """Measures rounds in turns. Returns the function's and the direct client's requests/s."""
         subject = "keyed" if keyed else "function"
         cloud = time.process_time()
         theirs, ours = [], []
@@ -217,20 +220,22 @@ def _trusting_both(cloud: LocalCloud, azurite: Azurite, directory: Path) -> dict
     """The environment of a process that trusts Azurite's own certificate as well."""
     both = directory / "both.pem"
     both.write_bytes(cloud.certificate.ca_file.read_bytes() + azurite.ca_file.read_bytes())
-    return cloud.environment(SSL_CERT_FILE=str(both), REQUESTS_CA_BUNDLE=str(both))
+    return app_environment(cloud, SSL_CERT_FILE=str(both), REQUESTS_CA_BUNDLE=str(both))
 
 
 def main() -> int:
-    """Prints the table."""
+    """Measures everything and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one round (default 1)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="how long one round takes (default 1)"
+    )
     seconds = parser.parse_args().seconds
     through = "azure-functions-runtime" if has_runtime() else "a direct call of the handler"
     rows: list[Row] = []
     where = machine()
     print("Without keys ...", file=sys.stderr)
     with LocalCloud.in_thread() as cloud:
-        bench = Bench(cloud, cloud.environment(), seconds)
+        bench = Bench(cloud, app_environment(cloud), seconds)
         bench.imports()
         bench.first_requests()
         bench.load()
@@ -248,8 +253,8 @@ def main() -> int:
         failed += bench.failed
     print(f"{where}; the function is called through {through}.\n")
     print(markdown(rows))
-    print("\n* Near what the local cloud itself can do on one core.")
-    print("With keys, Azurite needs a core of its own as well.")
+    print("\n* The local cloud itself can hardly answer more on one core.")
+    print("With keys, Azurite needs processor time as well.")
     print(f"Requests that were not answered with 201: {failed}.")
     return 0
 
@@ -257,5 +262,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except RuntimeError as error:  # Azurite cannot be installed, or a subject does not work
+    except RuntimeError as error:  # Azurite cannot be installed, or a subject failed
         sys.exit(f"bench: {error}")

@@ -1,8 +1,8 @@
-"""Which HTTP engine: `python -m bench.engines`, about half a minute on loopback.
+"""`python -m bench.engines`: compares HTTP engines on loopback, in about half a minute.
 
-POST of 0.5 KB over TLS to a server in a process of its own, each engine in a process of its own.
-Printed are requests per second and CPU per request as ratios to httpx-aiohttp in the same run.
-httpx2 is measured where it is installed.
+Each engine posts 0.5 KB over TLS to a server; engine and server have a process each. The table
+shows requests per second, and processor time per request, as ratios to httpx-aiohttp in the same
+run. httpx2 is measured only where it is installed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ BODY = b"x" * 512
 
 
 def serve(certificate: str) -> None:
-    """The server, until it is killed; its port is its first line."""
+    """Runs the server until it is killed. It prints its port as its first line."""
 
     async def echo(request: web.Request) -> web.Response:
         return web.Response(body=await request.read(), status=201)
@@ -53,7 +53,7 @@ Close = Callable[[], Awaitable[None]]
 
 
 async def client_of(engine: str, tls: ssl.SSLContext) -> tuple[Post, Close]:
-    """How to post with an engine, and how to end it."""
+    """The function that posts with an engine, and the one that closes it."""
     if engine == "aiohttp":
         import aiohttp
 
@@ -79,7 +79,7 @@ async def client_of(engine: str, tls: ssl.SSLContext) -> tuple[Post, Close]:
 
 
 async def measure(engine: str, url: str, ca: str) -> dict[str, Any]:
-    """Requests per second at each concurrency, and CPU milliseconds a request at 50."""
+    """Requests per second at each concurrency, and CPU seconds for a request at 50."""
     post, close = await client_of(engine, ssl.create_default_context(cafile=ca))
     figures: dict[str, Any] = {}
     for concurrency in CONCURRENCY:
@@ -102,7 +102,7 @@ async def measure(engine: str, url: str, ca: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure all engines and print their ratios as a Markdown table."""
+    """Measures all engines and prints their ratios as a Markdown table."""
     with tempfile.TemporaryDirectory() as folder:
         authority = trustme.CA()
         ca, certificate = Path(folder, "ca.pem"), Path(folder, "server.pem")
@@ -113,10 +113,12 @@ def main() -> int:
         try:
             assert server.stdout
             url = f"https://127.0.0.1:{int(server.stdout.readline())}/"
-            found = [name for name in ENGINES if importlib.util.find_spec(name.replace("-", "_"))]
+            installed = [
+                name for name in ENGINES if importlib.util.find_spec(name.replace("-", "_"))
+            ]
             figures = {
                 name: json.loads(subprocess.check_output([*me, "--measure", name, url, str(ca)]))
-                for name in found
+                for name in installed
             }
         finally:
             server.kill()

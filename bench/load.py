@@ -1,18 +1,18 @@
-"""The process that is measured: one subject, and just enough load generation around it.
+"""The process that is measured: one subject, and the load generator for it.
 
-`python -m bench.load function` says on its first line that it is warm and how long its first
-request took, then runs one Round for each line of JSON on its input and answers with a Figures. The
+`python -m bench.load function` makes one request and prints how many seconds it took, as JSON. Then
+it reads a Round as JSON from each line of its input, runs it, and prints the Figures as JSON. The
 subjects:
 
-    direct     a POST of the cart to Partner Center with cart_core's own client and a kept token
+    direct     a POST of the cart to Partner Center with cart_core's own client and one access token
     function   the same cart through this repository's function
     keyed      the same with a new Idempotency-Key every time (in the process of `function`)
-    tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, with
-               certifi's it would be 140
+    tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, while
+               with certifi's bundle it would load 140
 
-A lane sends its next request when it has the answer to the last one, so a request costs the
-generator a uuid, two clock readings and a list append. That, and the worker library (or what calls
-the handler in its place), is in the CPU figures: they are of the whole process, all threads.
+A lane sends its next request when it has the answer to the last one. So the generator costs a uuid,
+two clock readings and a list append for each request. The CPU figures are of the whole process, all
+threads: they include the generator, and the worker library or what calls the handler instead.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ _PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
 _CART = json.dumps(json.loads(SAMPLE_CART)).encode()
 
 Post = Callable[[], Awaitable[int]]
-"""Sends one cart; gives the status of the answer."""
+"""Sends one cart and returns the status of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """`lanes` send at once for `seconds`, each taking turns among `subjects`.
+    """`lanes` send at once for `seconds`; each sends to all `subjects` in turn.
 
-    Their starts are spread over `spread` seconds, so that they do not stay in step.
+    The lanes start at different times within `spread` seconds, so that they do not stay in step.
     """
 
     subjects: list[str]
@@ -53,7 +53,7 @@ class Round:
 
 @dataclass(slots=True)
 class Figures:
-    """What came of a round; times in seconds. `failed` counts all that was not a 201."""
+    """The result of a round; times in seconds. `failed` counts the answers other than 201."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -62,7 +62,7 @@ class Figures:
 
 
 async def run(order: Round, posts: dict[str, Post]) -> Figures:
-    """One round. Requests under way at its end are waited for, and count."""
+    """Runs one round. It waits for the requests in progress at its end, and they count."""
     figures = Figures(latencies={name: [] for name in order.subjects})
     turns = [(posts[name], figures.latencies[name]) for name in order.subjects]
 
@@ -80,7 +80,7 @@ async def run(order: Round, posts: dict[str, Post]) -> Figures:
                 latencies.append(time.perf_counter() - sent)
                 figures.failed += status != 201
 
-    # The first wave opens the connections, and is not counted.
+    # The first requests open the connections, and are not counted.
     await asyncio.gather(*(post() for post, _ in turns for _ in range(order.lanes)))
     cpu, began = time.process_time(), time.perf_counter()
     step, until = order.spread / order.lanes, began + order.seconds
@@ -90,7 +90,7 @@ async def run(order: Round, posts: dict[str, Post]) -> Figures:
 
 
 async def open_direct() -> Post:
-    """The client that the function uses, without the function."""
+    """The HTTP client that the function uses, without the function."""
     import httpx
 
     from cart_core.adapters.partner_center_http import open_transport
@@ -114,7 +114,7 @@ async def open_direct() -> Post:
 
 
 def posting(invoke: Invoke, *, keyed: bool = False) -> Post:
-    """What a caller of the function sends."""
+    """The requests of a caller of the function."""
     headers = {"host": "127.0.0.1", "content-type": "application/json", "accept": "*/*"}
 
     async def post() -> int:
@@ -125,7 +125,7 @@ def posting(invoke: Invoke, *, keyed: bool = False) -> Post:
 
 
 def client_secret() -> str:
-    """The secret that the tutorial function has in its settings."""
+    """The client secret, which the tutorial function reads from its settings."""
     from azure.identity import ManagedIdentityCredential
     from azure.keyvault.secrets import SecretClient
 
@@ -137,7 +137,7 @@ def client_secret() -> str:
 
 
 def access_token() -> str:
-    """A token for Partner Center, as the tutorial function gets it."""
+    """A token for Partner Center, fetched as the tutorial function fetches it."""
     import httpx
 
     answer = httpx.post(
@@ -154,9 +154,10 @@ def access_token() -> str:
 
 
 async def serve(subject: str) -> None:
-    """Opens a subject, makes its first request, then obeys until the input ends.
+    """Opens a subject, makes its first request, then runs rounds until the input ends.
 
-    Raises RuntimeError where that request is not answered with 201: there is nothing to measure.
+    Raises RuntimeError where the first request is not answered with 201, because then there is
+    nothing to measure.
     """
     posts: dict[str, Post] = {}
     if subject == "tutorial":
@@ -174,14 +175,14 @@ async def serve(subject: str) -> None:
         raise RuntimeError(f"The first request of '{subject}' was answered with {status}.")
     if subject == "function":
         posts["direct"] = await open_direct()
-    _say({"first": first})
+    _print_json({"first": first})
     while line := await asyncio.to_thread(sys.stdin.readline):
-        _say(asdict(await run(Round(**json.loads(line)), posts)))
-    # As the platform ends it: the function's clients belong to nobody who would close them.
+        _print_json(asdict(await run(Round(**json.loads(line)), posts)))
+    # The process ends as the platform ends it: nothing closes the function's clients.
     os._exit(0)
 
 
-def _say(answer: dict[str, Any]) -> None:
+def _print_json(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
 
 

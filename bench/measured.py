@@ -1,4 +1,4 @@
-"""Starts the processes that are measured, and asks them for figures."""
+"""Starts the processes that are measured, and reads their figures."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _TIME = "import time; began = time.perf_counter(); {}; print(time.perf_counter()
 
 
 class Subject:
-    """A running `bench.load`. As a context manager it is stopped at the end."""
+    """A running `bench.load` process. As a context manager it ends the process."""
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -28,18 +28,18 @@ class Subject:
             text=True,
         )
         try:
-            self.first: float = self._hear()["first"]
+            self.first: float = self._read()["first"]
         except BaseException:
             self._process.kill()
             self._process.communicate()
             raise
 
     def measure(self, order: Round) -> Figures:
-        """One round. Raises RuntimeError where the process breaks down."""
+        """Runs one round. Raises RuntimeError where the process ends."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
         self._process.stdin.flush()
-        return Figures(**self._hear())
+        return Figures(**self._read())
 
     def __enter__(self) -> Self:
         return self
@@ -51,17 +51,17 @@ class Subject:
             self._process.kill()
             self._process.communicate()
 
-    def _hear(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("The measured process broke down; its own words are above.")
+            raise RuntimeError("The measured process ended; what it printed is above.")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 def import_seconds(app_dir: Path, environment: Mapping[str, str]) -> float:
-    """The time to import `function_app` in an interpreter of its own, compiled before."""
+    """Seconds to import `function_app` in a new interpreter, from compiled files."""
     done = subprocess.run(
         [sys.executable, "-c", _TIME.format("import function_app")],
         env=dict(environment),
@@ -74,7 +74,7 @@ def import_seconds(app_dir: Path, environment: Mapping[str, str]) -> float:
 
 
 def machine() -> str:
-    """What the figures are taken on, and how busy it is with other things."""
+    """The machine that was measured on: processor, cores, load before the run, Python."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

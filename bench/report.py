@@ -1,4 +1,4 @@
-"""The table."""
+"""The table of figures in Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of the function, beside its yardstick's and the tutorial function's.
+    """One figure of the function, with the same figure of the yardstick and of the tutorial.
 
-    The target is a bound of the ratio (`ratio_at_most`) or of the figure itself (`at_least`,
-    `exactly`). `cloud_bound`: the figure may be the local cloud's.
+    The target limits the ratio (`ratio_at_most`) or the figure itself (`at_least`, `exactly`).
+    `cloud_bound` says that the local cloud, not the subject, may have limited the figure.
     """
 
     name: str
@@ -24,11 +24,11 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the yardstick's the figure is."""
+        """The figure divided by the yardstick's."""
         return self.function / self.yardstick if self.yardstick else None
 
     def target(self) -> tuple[str, bool] | None:
-        """The target in words, and whether it is reached; None where there is none."""
+        """The target as text and whether it is reached; None without a target."""
         if self.ratio_at_most is not None:
             reached = self.ratio is not None and self.ratio <= self.ratio_at_most
             return f"ratio ≤ {self.ratio_at_most:g}", reached
@@ -39,7 +39,7 @@ class Row:
         return None
 
     def cells(self) -> list[str]:
-        """The row, column by column."""
+        """The cells of the row, from left to right."""
         target = self.target()
         return [
             f"{self.name}{' *' if self.cloud_bound else ''}",
@@ -56,7 +56,7 @@ class Row:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """All rows as one Markdown table, its columns aligned."""
+    """All rows as one Markdown table with aligned columns."""
     head = ["Figure", "Function", "Yardstick", "Ratio", "Tutorial", "Target", "Reached"]
     table = [head, *(row.cells() for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]

@@ -1,8 +1,9 @@
-"""Calls an app's `create_cart` as Azure does: through Microsoft's worker library, if it is there.
+"""Calls an app's `create_cart` as Azure does: through Microsoft's worker library, if installed.
 
-With the library the figures include its work on every invocation; the gRPC messages are stand-ins,
-so protobuf and the way from the host to the worker are not in them. Without it (Python below 3.13)
-the handler is called directly with an `azure.functions.HttpRequest`.
+With the library, the figures include what it does for each invocation. Its gRPC messages are
+replaced by plain objects, so the figures include neither protobuf nor the transport from the host
+to the worker. Without the library (Python below 3.13) the handler is called directly with an
+`azure.functions.HttpRequest`.
 """
 
 import importlib.util
@@ -15,7 +16,7 @@ from tests.worker.runtime import Request, Worker
 _FUNCTION = "create_cart"
 
 Invoke = Callable[[Mapping[str, str], bytes], Awaitable[int]]
-"""Posts headers (names in lower case) and a body; gives the status of the answer."""
+"""Posts headers (names in lower case) and a body, and returns the status of the answer."""
 
 
 def has_runtime() -> bool:
@@ -26,7 +27,7 @@ def has_runtime() -> bool:
 async def open_function(app_dir: Path, route: Mapping[str, str]) -> Invoke:
     """`create_cart` of the app in `app_dir`, for one set of route parameters.
 
-    One app for each process, because all are called `function_app`.
+    A process can open one app only, because the module of each is called `function_app`.
     """
     url = "http://127.0.0.1/api/carts"
     if has_runtime():

@@ -1,3 +1,3 @@
 """Partner Center carts over HTTP: the vendor-free core and one adapter module per vendor."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

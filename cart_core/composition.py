@@ -99,7 +99,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.entra import EntraTokens
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
-    from cart_core.adapters.partner_center_http import PartnerCenter, open_transport
+    from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
     from cart_core.idempotency.runner import ExactlyOnce
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.retry import Forwarding
@@ -147,7 +147,7 @@ def build(environment: Mapping[str, str]) -> App:
         longest_wait=settings.max_wait_seconds,
         max_concurrent=settings.max_concurrent_calls,
     )
-    partner_center = PartnerCenter(
+    partner_center = PartnerCenterHttp(
         open_transport(settings.base_url),
         base_url=settings.base_url,
         application_name=settings.application_name,

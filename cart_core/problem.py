@@ -103,6 +103,11 @@ class FieldError:
         return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
 
 
+def pointer_to(parent: str, name: str | int) -> str:
+    """The JSON Pointer of a member or item of what `parent` points to."""
+    return f"{parent}/{str(name).replace('~', '~0').replace('/', '~1')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Partner Center's own words about a failure; members it did not give are None or empty."""

@@ -18,7 +18,7 @@ from pydantic import (
 
 
 class InvalidSettings(Exception):
-    """One or more settings are missing or wrong. `problems` names each setting, never its value."""
+    """Settings are missing or wrong. `problems` has the name of each, never its value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -26,7 +26,10 @@ class InvalidSettings(Exception):
 
 
 class Cloud(NamedTuple):
-    """The hosts of one Microsoft cloud (Partner Center REST URLs; Entra national clouds)."""
+    """The addresses of one Microsoft cloud.
+
+    The sources are Microsoft's "Partner Center REST URLs" and "Entra national clouds".
+    """
 
     base_url: str
     authority: str
@@ -52,12 +55,15 @@ CLOUDS = {
 }
 
 
-def _origin(url: str) -> str:
-    """`https://host[:port]`, or http on this machine; a trailing slash is dropped."""
+def _validated_url(url: str) -> str:
+    """A URL such as `https://host[:port]`, without a trailing slash.
+
+    http is allowed for this machine alone. Raises ValueError, whose text never quotes the value.
+    """
     try:
         parts = urlsplit(url)
         usable = parts.hostname and parts.port != 0 and re.fullmatch(r"[!-~]+", url)
-    except ValueError:  # its text may quote the value
+    except ValueError:  # the text of this one may quote the value
         usable = None
     if not usable or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("must be a URL with a host and no query")
@@ -67,20 +73,23 @@ def _origin(url: str) -> str:
     return url.rstrip("/")
 
 
-def _container(url: str) -> str:
-    """`memory`, or the URL of a blob container."""
+def _validated_store_url(url: str) -> str:
+    """`memory`, or the URL of a blob container. Raises ValueError."""
     if url == "memory":
         return url
-    origin = _origin(url)
-    if not re.fullmatch("/+[^/]+", urlsplit(origin).path):
+    container_url = _validated_url(url)
+    if not re.fullmatch("/+[^/]+", urlsplit(container_url).path):
         raise ValueError("must be https://ACCOUNT.blob.core.windows.net/CONTAINER, or 'memory'")
-    return origin
+    return container_url
 
+
+_AZURE_VARIABLES = frozenset({"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "CONTAINER_APP_NAME"})
+"""Variables that Azure's hosting plans set, and that a local process does not have."""
 
 InAzure = bool
-StoreUrl = Annotated[str, AfterValidator(_container)]
-_OF_AZURE = frozenset({"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "CONTAINER_APP_NAME"})
-"""Variables by which Azure's hosting plans can be told from a local process."""
+"""The validation context: whether the process runs in Azure."""
+
+StoreUrl = Annotated[str, AfterValidator(_validated_store_url)]
 
 Guid = Annotated[
     str,
@@ -88,14 +97,14 @@ Guid = Annotated[
         to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
     ),
 ]
-Url = Annotated[str, AfterValidator(_origin)]
+Url = Annotated[str, AfterValidator(_validated_url)]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
 HeaderText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 
 
 class Settings(BaseModel):
-    """Everything the function is told from outside. The aliases are the environment's names."""
+    """All settings of the app. The aliases are the names of the environment variables."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -126,9 +135,9 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(262_144, alias="CART_MAX_BODY_BYTES", ge=1024, le=4_194_304)
     max_quantity: int | None = Field(None, alias="CART_MAX_QUANTITY", ge=1)
     unknown_members: Literal["forward", "reject"] | None = Field(None, alias="CART_UNKNOWN_MEMBERS")
-    """Where it is not set, carts are forwarded with them, and orders are rejected."""
+    """Where it is not set, unknown members are forwarded in carts and rejected in orders."""
     allow_checkout: bool = Field(False, alias="CART_ALLOW_CHECKOUT")
-    """Without it nothing can be bought: otherwise everybody who may make carts could spend."""
+    """Off by default, because otherwise everybody who may create carts could spend money."""
     store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
     require_idempotency_key: bool = Field(False, alias="CART_REQUIRE_IDEMPOTENCY_KEY")
     inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
@@ -138,45 +147,52 @@ class Settings(BaseModel):
     order_retention_days: int = Field(90, alias="CART_ORDER_RETENTION_DAYS", ge=7, le=3650)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
     callers_known: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
-    """Whether the platform signs callers in (App Service authentication sets this itself)."""
+    """Whether the platform signs callers in. App Service authentication sets this itself."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """The settings in `environment`; an empty value counts as absent.
+        """The settings in `environment`. An empty value counts as a missing one.
 
         Raises InvalidSettings with all problems at once.
         """
         try:
             return cls.model_validate(
                 {name: value for name, value in environment.items() if value},
-                context=not _OF_AZURE.isdisjoint(environment),
+                context=not _AZURE_VARIABLES.isdisjoint(environment),
             )
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False)
             raise InvalidSettings(
-                [f"{cls._variable(problem['loc'][0])}: {problem['msg']}" for problem in problems]
+                [
+                    f"{cls._variable_name(problem['loc'][0])}: {problem['msg']}"
+                    for problem in problems
+                ]
             ) from None
 
     @classmethod
-    def _variable(cls, name: str | int) -> str:
-        """The environment's name of a setting; for a wrong default pydantic gives the field's."""
-        info = cls.model_fields.get(str(name))
-        return str(info.alias if info else name)
+    def _variable_name(cls, location: str | int) -> str:
+        """The environment variable of a wrong setting.
+
+        pydantic reports the alias, which is that name, but the field's name for a wrong default.
+        """
+        info = cls.model_fields.get(str(location))
+        return str(info.alias if info else location)
 
     @field_validator("store_url", mode="after")
     @classmethod
-    def _shared_in_azure(cls, url: str, info: ValidationInfo[InAzure]) -> str:
+    def _require_shared_store_in_azure(cls, url: str, info: ValidationInfo[InAzure]) -> str:
         if url == "memory" and info.context:
             raise ValueError("'memory' forgets with its instance; give the URL of a container")
         return url
 
     @field_validator("key_vault_url", mode="after")
     @classmethod
-    def _vault_where_secrets_are(cls, url: str | None, info: ValidationInfo) -> Any:
-        elsewhere = info.data.get("auth") == "app_only" or info.data.get(
+    def _require_vault_for_secrets(cls, url: str | None, info: ValidationInfo) -> Any:
+        no_refresh_token_in_it = info.data.get("auth") == "app_only" or info.data.get(
             "refresh_token_vault_override"
         )
-        if url is None and not (info.data.get("credential") == "federated" and elsewhere):
+        federated = info.data.get("credential") == "federated"
+        if url is None and not (federated and no_refresh_token_in_it):
             raise ValueError("required, unless federated and without a refresh token in it")
         return url
 
@@ -187,7 +203,7 @@ class Settings(BaseModel):
 
     @property
     def refresh_token_vault_url(self) -> str | None:
-        """The vault of the refresh token, where it is not the other secrets' vault."""
+        """The vault of the refresh token: a vault of its own, or else that of the other secrets."""
         return self.refresh_token_vault_override or self.key_vault_url
 
     @property
@@ -197,10 +213,10 @@ class Settings(BaseModel):
 
     @property
     def token_scope(self) -> str:
-        """The v2 scope of a Partner Center token; it follows the cloud, not the override."""
+        """The v2 scope of a Partner Center token. It depends on the cloud alone."""
         return f"{CLOUDS[self.cloud].base_url}/.default"
 
     @property
     def federation_audience(self) -> str:
-        """The audience of the managed identity's token where it serves as client assertion."""
+        """The audience of the managed identity's token that serves as client assertion."""
         return CLOUDS[self.cloud].federation_audience

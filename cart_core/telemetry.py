@@ -1,7 +1,8 @@
-"""Spans and metrics, through OpenTelemetry's API, which does nothing until an SDK is set up.
+"""Spans and metrics by OpenTelemetry's API, which does nothing until an SDK is set up.
 
-The Functions worker sets one up when PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY is set; a second
-set-up in code would double everything. No span or metric carries a body, a token or an address.
+The Functions worker sets an SDK up where PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY is set. The
+app must not set one up too, because everything would then be sent twice. No span and no metric
+contains a body, a token or an address.
 """
 
 from collections.abc import Iterator
@@ -36,7 +37,10 @@ _latency = _meter.create_histogram(
 
 @contextmanager
 def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
-    """A span around the block. An exception marks it as failed; its text is not recorded."""
+    """A span around the block.
+
+    An exception marks the span as failed, with the exception's class but without its text.
+    """
     with _tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as current:
@@ -48,29 +52,29 @@ def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
 
 
 def count_cart(*, replayed: bool) -> None:
-    """One cart answered."""
+    """Counts one answered creation of a cart; `replayed` where a stored answer was given again."""
     (_replayed if replayed else _created).add(1)
 
 
 def count_purchase(status: str, *, replayed: bool) -> None:
-    """One checkout answered, `completed`, `partial` or `ordered`."""
+    """Counts one answered checkout. `status` is `completed`, `partial` or `ordered`."""
     (_purchases_replayed if replayed else _purchases).add(1, {"status": status})
 
 
 def count_problem(problem: Problem) -> None:
-    """One error answered."""
+    """Counts one error answer."""
     _refused.add(1, {"code": problem.code})
     if problem.outcome is Outcome.UNKNOWN:
         _unknown.add(1)
 
 
 def count_try(attempt: int, seconds: float, status: int | None) -> None:
-    """One try at Partner Center; `status` is None without an answer."""
+    """Counts one try at Partner Center. `status` is the HTTP status, or None without an answer."""
     if attempt > 1:
         _retries.add(1)
     _latency.record(seconds, {"status": status or 0})
 
 
 def count_throttle(seconds: float) -> None:
-    """Partner Center asked for a pause."""
+    """Counts the seconds of a pause that Partner Center asked for."""
     _throttled.add(seconds)

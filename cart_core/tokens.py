@@ -1,8 +1,8 @@
-"""When to fetch a token and for how long to keep it: policy, free of any vendor.
+"""The cache of access tokens: when to fetch a token, and how long to use it. It knows no vendor.
 
-A look-up ends in one of three ways. A token with life left is returned as it is. In the last
-minutes of its life it is still returned, and a newer one is fetched behind the scenes. Without a
-valid token everybody waits for one and the same fetch.
+A look-up ends in one of three ways. A token that is still valid is returned at once. In the last
+EARLY seconds before its end it is still returned, and a newer one is fetched in the background.
+Where there is no valid token, all callers wait for the same fetch.
 """
 
 import asyncio
@@ -29,28 +29,31 @@ FailureCode = Literal[
 ]
 
 EARLY: Final = 300.0
-"""Seconds before a token's end from which on a newer one is fetched ahead of need."""
+"""Seconds before a token's end from which on a newer one is fetched in the background."""
 
 PAUSE: Final = 30.0
-"""Seconds between two early or two forced fetches, and for which a definite failure stands."""
+"""Seconds between two background fetches, and between two fetches that `renew` starts.
+
+A failure that is not retryable is repeated to all callers for as long.
+"""
 
 BRIEF: Final = 1.0
-"""Seconds for which a passing failure stands: many requests are no reason for many tries."""
+"""Seconds for which a retryable failure is repeated: many requests must not cause many fetches."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token and the POSIX time in seconds at which it ends."""
+    """A bearer token, and its end in POSIX seconds."""
 
     value: str = field(repr=False)
     expires_at: float
 
 
 class TokenFailure(Problem):
-    """There is no token to be had.
+    """No token could be obtained.
 
-    `detail` says what to do about it and is safe to show and to log: it may name a setting, a
-    secret's name or an AADSTS number, never a value and never another party's own words.
+    `detail` says what to do about it. It is safe to show and to log: it may hold the name of a
+    setting or of a secret and an AADSTS number, but no value and no text of another party.
     """
 
     code: FailureCode
@@ -63,10 +66,10 @@ class TokenFailure(Problem):
 
 
 class TokenCache:
-    """One credential's access token, shared by all requests on an event loop.
+    """The access token of one credential, shared by all requests on an event loop.
 
-    `fetch` blocks and runs in a thread; it is not called twice at once, unless an earlier call has
-    outlived `deadline` seconds and was given up. `clock` returns POSIX seconds.
+    `fetch` blocks, so it runs in a thread. It is called again while an earlier call is running only
+    where that call has taken more than `deadline` seconds. `clock` returns POSIX seconds.
     """
 
     def __init__(
@@ -76,78 +79,80 @@ class TokenCache:
         clock: Callable[[], float] = time.time,
         deadline: float = 30.0,
     ) -> None:
-        self._fetch = fetch
+        self._fetch_token = fetch
         self._clock = clock
         self._deadline = deadline
         self._token: AccessToken | None = None
         self._failure: TokenFailure | None = None
         self._attempt = 0
-        self._flight: asyncio.Task[AccessToken] | None = None
+        self._task: asyncio.Task[AccessToken] | None = None
         self._started_at = self._forced_at = self._failed_at = -math.inf
 
     async def get(self) -> AccessToken:
-        """A valid token, without waiting wherever there is one.
+        """A valid token; at once where the cache holds one.
 
-        Raises TokenFailure where there is none; one that is not retryable stands for PAUSE seconds.
+        Raises TokenFailure where no token could be fetched, now or a short time ago.
         """
         token = self._token
-        if token is None or (life := token.expires_at - self._clock()) <= 0:
-            return await self._join()
-        if life <= EARLY and not self._recent(self._started_at):
-            self._launch()
+        if token is None or (seconds_left := token.expires_at - self._clock()) <= 0:
+            return await self._wait_for_token()
+        if seconds_left <= EARLY and not self._recent(self._started_at):
+            self._start_fetch()
         return token
 
     async def renew(self, rejected: AccessToken) -> AccessToken:
         """A token to use instead of `rejected`, which Partner Center has answered with a 401.
 
-        That is the one in the cache where it is another already, else a newly fetched one. A fetch
-        is forced once in PAUSE seconds; sooner than that this raises TokenFailure at once.
+        This is the token in the cache where that is a different one, else a newly fetched one. It
+        starts a fetch at most once in PAUSE seconds, and raises TokenFailure at once before that.
         """
         if self._token is None or self._token.value != rejected.value:
             return await self.get()
-        if not self._under_way():
+        if not self._running_fetch():
             if self._recent(self._forced_at):
-                raise _copy(self._failure) if self._failure else _rejected_anew()
+                raise _copy(self._failure) if self._failure else _new_token_rejected()
             self._forced_at = self._clock()
             if self._failure is None or self._failure.kind.retryable:
-                self._launch()
-        return await self._join()
+                self._start_fetch()
+        return await self._wait_for_token()
 
-    async def _join(self) -> AccessToken:
-        """The outcome of the fetch under way, else of a new one."""
-        flight = self._under_way()
-        if flight is None:
+    async def _wait_for_token(self) -> AccessToken:
+        """The token of the running fetch, or of a new one. Raises TokenFailure."""
+        task = self._running_fetch()
+        if task is None:
             failure = self._failure
             if failure and self._recent(
                 self._failed_at, BRIEF if failure.kind.retryable else PAUSE
             ):
                 raise _copy(failure)
-            flight = self._launch()
+            task = self._start_fetch()
         try:
-            return await asyncio.shield(flight)  # a waiter that is cancelled spares the others
+            # The shield keeps the fetch running for the others where this caller is cancelled.
+            return await asyncio.shield(task)
         except TokenFailure as failure:
-            own = _copy(failure)  # one exception must not travel up two stacks
-        raise own
+            copy = _copy(failure)  # several callers must not raise the same exception object
+        raise copy
 
-    def _under_way(self) -> asyncio.Task[AccessToken] | None:
-        flight = self._flight
-        if flight is None or flight.done() or flight.get_loop() is not asyncio.get_running_loop():
+    def _running_fetch(self) -> asyncio.Task[AccessToken] | None:
+        task = self._task
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
             return None
-        return flight
+        return task
 
-    def _launch(self) -> asyncio.Task[AccessToken]:
-        if (flight := self._under_way()) is None:
+    def _start_fetch(self) -> asyncio.Task[AccessToken]:
+        """The running fetch, or a new one."""
+        if (task := self._running_fetch()) is None:
             self._started_at = self._clock()
-            self._flight = flight = asyncio.create_task(self._refresh())
-            flight.add_done_callback(_mark_seen)
-        return flight
+            self._task = task = asyncio.create_task(self._fetch())
+            task.add_done_callback(_retrieve_exception)
+        return task
 
-    async def _refresh(self) -> AccessToken:
+    async def _fetch(self) -> AccessToken:
         self._attempt += 1
         try:
             with telemetry.span("token.fetch", attempt=self._attempt):
                 async with asyncio.timeout(self._deadline):
-                    token = await asyncio.to_thread(self._fetch)
+                    token = await asyncio.to_thread(self._fetch_token)
         except TimeoutError:
             failure = TokenFailure(
                 "token_unavailable", f"No token came within {self._deadline:g} seconds; try again."
@@ -166,19 +171,22 @@ class TokenCache:
 
 
 def _copy(failure: TokenFailure) -> TokenFailure:
-    """The same without what the original drags along: frames, and replies with secrets in them."""
+    """An equal failure without the original's traceback, whose frames may hold secrets."""
     return TokenFailure(failure.code, failure.detail)
 
 
-def _rejected_anew() -> TokenFailure:
+def _new_token_rejected() -> TokenFailure:
     return TokenFailure(
         "token_rejected",
         "Partner Center rejects a token that was newly issued; see its own error for the reason.",
     )
 
 
-def _mark_seen(flight: asyncio.Task[AccessToken]) -> None:
-    """Keeps asyncio from reporting a failed early fetch, for which nobody waits."""
-    error = None if flight.cancelled() else flight.exception()
+def _retrieve_exception(task: asyncio.Task[AccessToken]) -> None:
+    """Logs a bug in a fetch.
+
+    It also keeps asyncio from logging that nobody retrieved the exception of a background fetch.
+    """
+    error = None if task.cancelled() else task.exception()
     if error and not isinstance(error, TokenFailure):
         _LOG.error("Fetching a token broke down: %s", type(error).__name__)

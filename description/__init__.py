@@ -1,1 +1,1 @@
-"""The description of the API, made from the code: a build tool that is not deployed."""
+"""Generates the description of the API from the code: a build tool that is not deployed."""

@@ -1,4 +1,7 @@
-"""Writes cart_core/api/openapi.json and the connector's definition; `make describe` runs it."""
+"""Writes the generated files: cart_core/api/openapi.json and the connector's definition.
+
+`make describe` runs it.
+"""
 
 import json
 from pathlib import Path
@@ -9,17 +12,17 @@ from description.document import describe
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def described() -> dict[str, str]:
-    """What is generated from the code: file name under ROOT -> its text."""
+def generated_files() -> dict[str, str]:
+    """The text of each generated file, by its path under ROOT."""
     openapi = describe()
     return {
         "cart_core/api/openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False) + "\n",
-        # Four spaces, as in Microsoft's coding standards for connectors. ASCII: paconn reads the
-        # file in the encoding of the machine.
+        # Microsoft's coding standards for connectors ask for four spaces. The file is ASCII,
+        # because paconn reads it in the machine's own encoding.
         "connector/apiDefinition.swagger.json": json.dumps(to_swagger(openapi), indent=4) + "\n",
     }
 
 
 if __name__ == "__main__":
-    for name, text in described().items():
+    for name, text in generated_files().items():
         (ROOT / name).write_text(text, "utf-8")

@@ -1,11 +1,11 @@
-"""What requests and answers look like; the answers come out of the functions that make them."""
+"""Examples of requests and answers; the answers are made by the functions that answer callers."""
 
 from typing import Any
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
 from cart_core.problem import Fault, FieldError, Outcome, Problem
-from description.words import CODES
+from description.words import CODE_DESCRIPTIONS
 
 CUSTOMER_ID = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 CART_ID = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
@@ -46,17 +46,17 @@ SUMMARIES = {
     "reservation": "An Azure reservation",
     "licences": "Licences sold through an indirect reseller",
     "changed": "The same cart with another quantity",
-    "answer": "A cart as it was answered, sent back as it is",
+    "answer": "A cart that was answered, sent back unchanged",
     "nothing": "An empty object, the same as no body",
     "orderable": "A cart that can be ordered",
     "not_orderable": "A cart with a line that cannot be ordered",
-    "completed": "Everything is ordered",
-    "partial": "One order is made, another one failed",
-    "ordered": "The cart was ordered before, and nobody says into what",
+    "completed": "Everything was ordered",
+    "partial": "One order was made, another one failed",
+    "ordered": "The cart was ordered before, and its orders are not known",
     "abridged": "The beginning of this document",
     "ok": "The function runs",
 }
-"""What each named example shows."""
+"""What each example shows, by its name."""
 
 _BAD_LINE = {
     "errorCode": 10002,
@@ -66,10 +66,10 @@ _BAD_LINE = {
 _ORDER_ERROR = {"orderGroupId": "1", "code": 800005, "description": "The order failed."}
 
 
-def _cart(request: dict[str, Any] = CART, **of_each_line: Any) -> dict[str, Any]:
-    """The answer for a cart of which Partner Center says this about each line."""
+def _cart(request: dict[str, Any] = CART, **line_members: Any) -> dict[str, Any]:
+    """The answer for a cart with the lines of `request`; `line_members` are added to each line."""
     lines = [
-        {"id": number, "currencyCode": "USD", "orderGroup": str(number), **line, **of_each_line}
+        {"id": number, "currencyCode": "USD", "orderGroup": str(number), **line, **line_members}
         for number, line in enumerate(request["lineItems"])
     ]
     document = {
@@ -84,8 +84,8 @@ def _cart(request: dict[str, Any] = CART, **of_each_line: Any) -> dict[str, Any]
     return normalise_cart(document, CUSTOMER_ID)
 
 
-def carts() -> dict[str, Any]:
-    """Carts that can be ordered, and one that cannot."""
+def cart_answers() -> dict[str, Any]:
+    """Carts that can be ordered, and one that cannot, by the name of the example."""
     return {
         "orderable": _cart(),
         "licences": _cart(LICENCES),
@@ -93,13 +93,13 @@ def carts() -> dict[str, Any]:
     }
 
 
-def changed_carts() -> dict[str, Any]:
-    """A cart after its change."""
+def changed_cart_answers() -> dict[str, Any]:
+    """A cart after an update, by the name of the example."""
     return {"changed": _cart(CHANGED_CART)}
 
 
-def checkouts() -> dict[str, Any]:
-    """All three ends that a checkout may have."""
+def checkout_answers() -> dict[str, Any]:
+    """A checkout with each status that it may have, by the name of the example."""
     line = CART["lineItems"][0]
     order = {
         "id": "f76c6b7f449d",
@@ -132,12 +132,12 @@ def checkouts() -> dict[str, Any]:
     }
 
 
-def problem(code: str, outcome: Outcome) -> dict[str, Any]:
-    """The error answer for a code."""
+def problem_answer(code: str, outcome: Outcome) -> dict[str, Any]:
+    """The error answer with this code and outcome."""
     sent = outcome is not Outcome.NOT_SENT
-    return Problem(code, CODES[code], outcome=outcome, **_MORE.get(code, {})).as_json(
-        request_id=REQUEST_ID if sent else None, correlation_id=CORRELATION_ID
-    )
+    return Problem(
+        code, CODE_DESCRIPTIONS[code], outcome=outcome, **_PROBLEM_ARGUMENTS.get(code, {})
+    ).as_json(request_id=REQUEST_ID if sent else None, correlation_id=CORRELATION_ID)
 
 
 def _fault(status: int, code: str, description: str) -> dict[str, Any]:
@@ -149,10 +149,10 @@ def _order_errors() -> list[dict[str, Any]]:
         normalise_checkout({"orderErrors": [_ORDER_ERROR]}, CUSTOMER_ID, CART_ID)
     except NothingOrdered as nothing:
         return nothing.order_errors
-    raise AssertionError("there was no order")
+    raise AssertionError("A checkout without an order must raise NothingOrdered.")
 
 
-_MORE: dict[str, dict[str, Any]] = {
+_PROBLEM_ARGUMENTS: dict[str, dict[str, Any]] = {
     "invalid_request": {
         "errors": [FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")]
     },
@@ -167,3 +167,4 @@ _MORE: dict[str, dict[str, Any]] = {
     "partner_center_failed": _fault(500, "800003", "An unexpected error occurred."),
     "partner_center_busy": _fault(409, "800064", "The cart is being processed."),
 }
+"""Arguments of Problem beside code, detail and outcome, for the codes that have some."""

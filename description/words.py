@@ -1,32 +1,41 @@
-"""What every member, parameter and header is called and means, for people who read the API.
-
-A name with a dot is a member of one model, and goes before the name alone, which holds in all.
-"""
+"""The texts of the description: titles and descriptions for people who read the API."""
 
 from collections.abc import Mapping
 
-WORDS: Mapping[str, tuple[str, str]] = {
+API_TITLE = "Partner Center Carts"
+API_DESCRIPTION = """\
+Microsoft Partner Center's carts behind one HTTP call: each cart is validated, sent once, and
+answered in one normalised form. All errors have the same shape. They are sent as
+`application/json`, or as `application/problem+json` where the `Accept` header names it. A wrong
+route or method, and more requests at once than the platform takes, are answered by the platform
+itself, in another shape."""
+
+MEMBERS: Mapping[str, tuple[str, str]] = {
     # Parameters and headers of requests
-    "customerId": ("Customer ID", "The customer's Microsoft tenant id, a GUID in any case."),
-    "cartId": ("Cart ID", "The cart's id, a GUID in any case."),
+    "customerId": (
+        "Customer ID",
+        "The customer's Microsoft tenant id, a GUID in upper or lower case.",
+    ),
+    "cartId": ("Cart ID", "The cart's id, a GUID in upper or lower case."),
     "Idempotency-Key": (
         "Idempotency Key",
-        "A key of the order's own, 1 to 255 visible ASCII characters, bare or in quotes. However "
-        "often a request is sent with it, it takes effect once; an earlier answer comes back.",
+        "A key that identifies the order: 1 to 255 visible ASCII characters, bare or in quotes. "
+        "However often a request is sent with the same key, it takes effect once; a repetition "
+        "gets the earlier answer.",
     ),
     "webhook-id": (
         "Webhook ID",
-        "Taken as the idempotency key where there is no Idempotency-Key.",
+        "Used as the idempotency key where there is no Idempotency-Key.",
     ),
     "MS-CorrelationId": (
         "Correlation ID",
-        "A GUID that identifies the call in the logs of everyone concerned. A caller's own is "
-        "passed on and comes back; without one, that of Logic Apps in x-ms-client-tracking-id "
-        "is, and else a new one.",
+        "A GUID that identifies the call in the logs of the caller, of this API and of Partner "
+        "Center. The caller's value is passed on and returned. Without one, the GUID that Logic "
+        "Apps sends in x-ms-client-tracking-id is used, else a new one.",
     ),
     "X-Locale": (
         "Locale",
-        "The language of Partner Center's messages, such as en-US. Anything else than a language "
+        "The language of Partner Center's messages, such as en-US. A value that is not a language "
         "tag is ignored.",
     ),
     "x-ms-customeruser-upn": (
@@ -38,35 +47,40 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "Location": ("Location", "The path of the new cart in this API."),
     "MS-RequestId": (
         "Request ID",
-        "The id under which Partner Center got the request. Quote it to Microsoft's support.",
+        "The id of the request to Partner Center. Quote it to Microsoft's support.",
     ),
     "MS-CV": (
         "Correlation Vector",
-        "Partner Center's own trace of the request, where it sent one.",
+        "The id that Partner Center traces the request by, where it sent one.",
     ),
     "MS-ServerId": (
         "Server ID",
-        "Which of Partner Center's servers answered, where it said so.",
+        "The Partner Center server that answered, where Partner Center names it.",
     ),
     "Idempotent-Replayed": (
         "Idempotent Replayed",
-        "Present, and true, where the answer is that of an earlier request with the same key.",
+        "Present, with the value true, where the answer repeats that to an earlier request with "
+        "the same key.",
     ),
     "Retry-After": (
         "Retry After",
-        "After how many whole seconds the same request is worth repeating.",
+        "The number of whole seconds to wait before the same request is repeated.",
     ),
     # Models
     "Cart": (
         "Cart to Order",
-        "What shall be in the cart. Member names match in any case. Members of an answer may be "
-        "present, as in a pasted cart, and are not sent on. Members that nobody documents are sent "
-        "on with a warning, or refused where the function is set so, as it is for orders; "
-        "near misses of documented names are always refused.",
+        "The cart to create or order. Member names match in any case. Members that only answers "
+        "have are accepted, so that an answer can be sent back, but are not sent to Partner "
+        "Center. Undocumented members are sent on with a warning, or refused, depending on the "
+        "function's settings; by default they are refused for orders only. A name that looks like "
+        "a misspelled documented name is always refused.",
     ),
     "LineItem": ("Line Item to Order", "One product to buy."),
-    "Participant": ("Participant to Order", "One participant in the purchase; keys may repeat."),
-    "RenewsTo": ("Renewal to Order", "What a trial turns into when it ends."),
+    "Participant": (
+        "Participant to Order",
+        "One participant in the purchase; several may have the same role.",
+    ),
+    "RenewsTo": ("Renewal to Order", "The subscription that a trial becomes when it ends."),
     "PurchaseCommitment": (
         "Purchase Commitment to Order",
         "The commitment of an Azure savings plan.",
@@ -74,67 +88,77 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "CartAnswer": (
         "Cart",
         "A cart as Partner Center has it, with every member present. Members that Partner Center "
-        "adds later are kept under their own names, here and in everything below.",
+        "adds in future are passed on under their own names, in the cart and in all objects in "
+        "it.",
     ),
     "LineItemAnswer": ("Line Item", "One product in the cart."),
     "ParticipantAnswer": ("Participant", "One participant in the purchase."),
-    "RenewsToAnswer": ("Renewal", "What a trial turns into when it ends."),
-    "LineErrorAnswer": ("Line Error", "Why Partner Center does not sell a line as it is."),
-    "LinksAnswer": ("Links", "Where the cart is in this API."),
+    "RenewsToAnswer": ("Renewal", "The subscription that a trial becomes when it ends."),
+    "LineErrorAnswer": ("Line Error", "The reason why a line cannot be ordered as it is."),
+    "LinksAnswer": ("Links", "The paths of the cart in this API."),
     "CheckoutAnswer": (
         "Checkout",
-        "What was bought, with every member present. Members that Partner Center adds later are "
-        "kept under their own names, here and in everything below.",
+        "The orders that were made, with every member present. Members that Partner Center adds "
+        "in future are passed on under their own names, in the checkout and in all objects in it.",
     ),
-    "OrderAnswer": ("Order", "One order that Partner Center made of the cart."),
+    "OrderAnswer": ("Order", "One order that Partner Center made from the cart."),
     "OrderLineAnswer": ("Order Line", "One product that was bought."),
-    "OrderErrorAnswer": ("Order Error", "Why one order group of the cart was not ordered."),
-    "ProblemAnswer": ("Problem", "What went wrong: RFC 9457's members and this API's own."),
-    "FieldError": ("Remark", "One thing that is wrong with a request, or worth knowing of it."),
-    "Fault": ("Partner Center Fault", "A failure in Partner Center's own words."),
+    "OrderErrorAnswer": (
+        "Order Error",
+        "The reason why one order group of the cart was not ordered.",
+    ),
+    "ProblemAnswer": (
+        "Problem",
+        "An error: the members of RFC 9457, and some that only this API has.",
+    ),
+    "FieldError": ("Remark", "One error in a request, or one warning about it."),
+    "Fault": ("Partner Center Fault", "The error that Partner Center answered."),
     "Outcome": (
         "Outcome",
-        "What is known of the effect that the request should have had: not_sent (Partner Center "
-        "never received it), rejected (it had none), unknown (it may have had it).",
+        "What is known about the effect of the request: not_sent (Partner Center never received "
+        "it), rejected (Partner Center received it, and it had no effect), unknown (it may have "
+        "taken effect).",
     ),
-    "HealthAnswer": ("Health", "That the function runs, and which version of it."),
+    "HealthAnswer": ("Health", "A sign that the function runs, with its version."),
     # Carts and their lines
-    "id": ("ID", "The id that Partner Center gave it."),
+    "id": ("ID", "The cart's id, which Partner Center assigned."),
     "LineItem.id": (
         "Line ID",
-        "A whole number from 0 or its decimal text, unique among lines and add-ons. Missing ones "
-        "are assigned from the lowest unused number on.",
+        "A whole number from 0, or such a number as text, unique among lines and add-ons. Lines "
+        "without an id get the lowest unused numbers.",
     ),
     "LineItemAnswer.id": ("Line ID", "The line's number, unique among lines and add-ons."),
     "OrderAnswer.id": ("Order ID", "The order's id, which may be a GUID or not."),
     "status": ("Status", "The cart's status, Active or Ordered."),
     "creationTimestamp": ("Created", "When the cart was created, in UTC."),
     "lastModifiedTimestamp": ("Last Modified", "When the cart was changed last, in UTC."),
-    "expirationTimestamp": ("Expires", "When the cart lapses unless it is ordered, in UTC."),
+    "expirationTimestamp": ("Expires", "When the cart expires unless it is ordered, in UTC."),
     "lastModifiedUser": ("Last Modified By", "The id of the user or app that changed it last."),
     "partnerOnRecordAttestationAccepted": (
         "Partner on Record Attestation Accepted",
-        "Whether an indirect provider attests the partner on record, where that is demanded.",
+        "Whether an indirect provider attests the partner on record, where that is required.",
     ),
     "orderable": (
         "Orderable",
-        "False where any line, at any depth, has an error: such a cart cannot be checked out.",
+        "False where any line or add-on, at any depth, has an error: such a cart cannot be "
+        "checked out.",
     ),
     "lineItems": ("Line Items", "The products, one line for each."),
-    "links": ("Links", "Where the cart is in this API."),
-    "self": ("Self", "The cart's own path."),
-    "warnings": ("Warnings", "What is worth knowing although the request succeeded."),
+    "links": ("Links", "The paths of the cart in this API."),
+    "self": ("Self", "The path of the cart itself."),
+    "warnings": ("Warnings", "Remarks about a request that succeeded."),
     "catalogItemId": (
         "Catalog Item ID",
-        "Product, SKU and availability as ProductId:SkuId:AvailabilityId; fetch it shortly before "
-        "use. In a request it may be called catalogId as well.",
+        "Product, SKU and availability as ProductId:SkuId:AvailabilityId. Fetch it shortly before "
+        "use. In a request the name catalogId is accepted too.",
     ),
-    "friendlyName": ("Friendly Name", "A name of the partner's own for what is bought."),
+    "friendlyName": ("Friendly Name", "A name that the partner gives to the line."),
     "quantity": ("Quantity", "How many licences or instances, a whole number from 1."),
     "currencyCode": ("Currency", "The currency as three letters, such as USD."),
     "billingCycle": (
         "Billing Cycle",
-        "How often it is billed. In a request any spelling will do, such as OneTime for one_time.",
+        "How often it is billed. In a request any spelling is accepted, such as OneTime for "
+        "one_time.",
     ),
     "termDuration": (
         "Term",
@@ -142,60 +166,68 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "participants": (
         "Participants",
-        "The other partners in the purchase. In a request an object is short for the list, such as "
-        '{"transaction_reseller": "5139005"}.',
+        "The other partners in the purchase. In a request an object may stand for the list, such "
+        'as {"transaction_reseller": "5139005"}.',
     ),
     "key": ("Role", "The participant's role, such as transaction_reseller."),
     "value": ("Partner ID", "The participant's PartnerID."),
     "provisioningContext": (
         "Provisioning Context",
-        "What the product needs to be provisioned, texts by name, such as scope.",
+        "Values that the product needs to be provisioned: texts by name, such as scope.",
     ),
     "orderGroup": ("Order Group", "Lines with the same order group go into one order."),
     "addonItems": ("Add-On Items", "Line items that belong to this one, to any depth."),
     "renewsTo": (
         "Renews To",
-        "What a trial turns into when it ends. In a request an array with one entry is taken too.",
+        "The subscription that a trial becomes when it ends. In a request an array with one entry "
+        "is accepted too.",
     ),
     "promotionId": ("Promotion ID", "The promotion that applies."),
     "customTermEndDate": (
         "Custom Term End Date",
-        "When the first term ends, to align it with other subscriptions; no zone means UTC.",
+        "When the first term ends, to align it with other subscriptions. A time without a zone "
+        "is read as UTC.",
     ),
     "attestationAccepted": (
         "Attestation Accepted",
-        "Whether the customer accepted the attestation that the product demands.",
+        "Whether the customer accepted the attestation that the product requires.",
     ),
     "pricing": ("Pricing", "The prices before tax, where Partner Center states them."),
     "purchaseCommitment": (
         "Purchase Commitment",
-        "What an Azure savings plan commits the customer to.",
+        "The spending to which an Azure savings plan commits the customer.",
     ),
-    "amount": ("Amount", "How much is committed to for each grain, more than 0."),
+    "amount": ("Amount", "The committed amount for each grain, more than 0."),
     "currency": ("Currency", "The currency of the amount, such as usd."),
-    "grain": ("Grain", "The time that the amount is for, such as hourly."),
-    "purchaseSystem": ("Purchase System", "Known from Microsoft's SDK only."),
-    "error": ("Error", "Why Partner Center does not sell this line as it is; null where it does."),
+    "grain": ("Grain", "The period that the amount is for, such as hourly."),
+    "purchaseSystem": (
+        "Purchase System",
+        "A member that only Microsoft's SDK names; its meaning is not documented.",
+    ),
+    "error": (
+        "Error",
+        "The reason why this line cannot be ordered as it is; null where it can.",
+    ),
     "LineErrorAnswer.code": ("Code", "The error's number, such as 10001."),
-    "name": ("Name", "The error's name in Microsoft's SDK; null for a code it does not know."),
-    "description": ("Description", "Partner Center's own words."),
+    "name": ("Name", "The error's name in Microsoft's SDK; null where the SDK has none."),
+    "description": ("Description", "Partner Center's description of the error."),
     "additionalInformation": (
         "Additional Information",
-        "What Partner Center adds, such as availableQuantity.",
+        "Details that Partner Center adds, such as availableQuantity.",
     ),
     # Checkouts and orders
     "CheckoutAnswer.status": (
         "Status",
-        "How far it came: completed (all is ordered), partial (some order groups failed, the same "
-        "request tries them again), or ordered (the cart was ordered before, and into what is not "
-        "known here).",
+        "How much was ordered: completed (everything), partial (some order groups failed; the "
+        "same request tries them again), or ordered (the cart was ordered before, and Partner "
+        "Center does not say which orders came of it).",
     ),
-    "orders": ("Orders", "The orders that Partner Center made of the cart."),
+    "orders": ("Orders", "The orders that Partner Center made from the cart."),
     "orderErrors": ("Order Errors", "The order groups of the cart that were not ordered."),
     "alternateId": ("Alternate ID", "Another id of the order."),
-    "referenceCustomerId": ("Reference Customer ID", "The customer whom the order is for."),
+    "referenceCustomerId": ("Reference Customer ID", "The customer that the order is for."),
     "OrderAnswer.status": ("Status", "The order's status, such as completed or pending."),
-    "transactionType": ("Transaction Type", "What kind of purchase it is, such as UserPurchase."),
+    "transactionType": ("Transaction Type", "The kind of purchase, such as UserPurchase."),
     "currencySymbol": ("Currency Symbol", "The currency's symbol, such as $."),
     "creationDate": ("Created", "When the order was made, in UTC."),
     "totalPrice": ("Total Price", "The order's price before tax."),
@@ -204,7 +236,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "offerId": ("Offer ID", "The catalog item that was bought."),
     "subscriptionId": (
         "Subscription ID",
-        "The subscription that came of it; null until it is provisioned.",
+        "The subscription that was bought; null until it is provisioned.",
     ),
     "parentSubscriptionId": ("Parent Subscription ID", "The subscription that an add-on is for."),
     "partnerIdOnRecord": ("Partner on Record ID", "The PartnerID of the reseller on record."),
@@ -213,97 +245,112 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "The PartnerIDs of further resellers.",
     ),
     "orderGroupId": ("Order Group ID", "The order group that failed, as in the lines' orderGroup."),
-    "code": ("Code", "A code for programs; it does not change with the language."),
+    "code": ("Code", "A code for programs, which is the same in every language."),
     # Problems and remarks
     "type": ("Type", "The code as a URN."),
-    "title": ("Title", "What the code stands for, in a few words."),
+    "title": ("Title", "The meaning of the code in a few words."),
     "ProblemAnswer.status": ("Status", "The HTTP status."),
     "FieldError.code": (
         "Code",
-        "What kind of remark it is, such as required or unknown_member; see docs/contract.md.",
+        "The kind of remark, such as required or unknown_member; see docs/contract.md.",
     ),
-    "detail": ("Detail", "What happened this time, for people."),
+    "detail": ("Detail", "An explanation of this occurrence for people."),
     "instance": ("Instance", "The correlation id as a URN."),
     "errors": (
         "Errors",
-        "Everything that is wrong with the request, the first 100; detail has the total.",
+        "The errors in the request. At most 100 are listed; detail has the total.",
     ),
-    "requestId": ("Request ID", "The MS-RequestId; null where nothing was sent."),
+    "requestId": ("Request ID", "The MS-RequestId; null where nothing was sent to Partner Center."),
     "correlationId": ("Correlation ID", "The MS-CorrelationId."),
     "retryable": (
         "Retryable",
-        "Whether the same request may succeed later; always true where the outcome is unknown.",
+        "Whether the same request may succeed later. It is always true where the outcome is "
+        "unknown.",
     ),
-    "outcome": ("Outcome", "What is known of the effect that the request should have had."),
+    "outcome": ("Outcome", "What is known about the effect of the request."),
     "partnerCenter": (
         "Partner Center",
-        "Partner Center's own words; null where it did not answer with an error.",
+        "Partner Center's error; null where Partner Center did not answer with one.",
     ),
-    "cart": ("Cart", "The cart that cannot be ordered, with the errors of its lines; else null."),
-    "ProblemAnswer.orderErrors": ("Order Errors", "Why nothing was ordered; else empty."),
+    "cart": (
+        "Cart",
+        "The cart that cannot be ordered, with the errors of its lines; null for other codes.",
+    ),
+    "ProblemAnswer.orderErrors": (
+        "Order Errors",
+        "The reasons why nothing was ordered; empty for other codes.",
+    ),
     "pointer": (
         "Pointer",
-        "A JSON Pointer into the request in its own spelling; empty for the request as a whole.",
+        "A JSON Pointer into the request body, with the caller's spelling of names; empty for the "
+        "request as a whole.",
     ),
     "Fault.status": ("Status", "The HTTP status of Partner Center's answer."),
-    "source": ("Source", "Which part of Partner Center failed."),
-    "data": ("Data", "Further details of Partner Center's."),
+    "source": ("Source", "The part of Partner Center that failed."),
+    "data": ("Data", "Further details from Partner Center."),
     # Health
-    "HealthAnswer.status": ("Status", "Always ok: without an answer it is not."),
+    "HealthAnswer.status": ("Status", "Always ok: a function that does not run gives no answer."),
     "version": ("Version", "The version of the function."),
 }
+"""Title and description of every parameter, header, model and member.
+
+`Model.member` is the text of a member in one model; it takes precedence over the text of `member`,
+which is for all other models.
+"""
 
 
-def words(member: str, model: str = "") -> dict[str, str]:
-    """The `title` and `description` of a member of a model, or of a parameter.
+def title_and_description(name: str, model: str = "") -> dict[str, str]:
+    """The `title` and `description` of a parameter, header or model, or of a member of `model`.
 
-    Raises KeyError where nobody has found words for it yet.
+    Raises KeyError where MEMBERS has no text for it.
     """
-    title, description = WORDS.get(f"{model}.{member}") or WORDS[member]
+    title, description = MEMBERS.get(f"{model}.{name}") or MEMBERS[name]
     return {"title": title, "description": description}
 
 
-STATUSES: Mapping[int, str] = {
-    400: "Something in the request is wrong.",
-    401: "The function key is missing or wrong. The platform answers this, without a body.",
-    403: "It is forbidden, here or by Partner Center.",
+STATUS_DESCRIPTIONS: Mapping[int, str] = {
+    400: "The request is not valid.",
+    401: "The function key is missing or wrong. The platform answers this itself, without a body.",
+    403: "This function or Partner Center forbids it.",
     404: "Partner Center cannot find the customer, the cart or a product in it.",
     409: "Partner Center reports a conflict.",
     412: "A precondition failed in Partner Center.",
     413: "The body is too large.",
-    415: "The body is not JSON, or not as it must be sent.",
+    415: "The body is not JSON in UTF-8, or is encoded.",
     417: "An expectation failed in Partner Center.",
-    422: "The request is understood, and nothing comes of it.",
-    429: "Partner Center is throttling. The platform itself may answer 429 too, in its own words.",
-    500: "A defect of the function.",
+    422: "The request is valid, but cannot be carried out.",
+    429: "Partner Center is throttling. The platform itself may answer 429 too, in another shape.",
+    500: "The function has a defect.",
     502: "Partner Center failed, or its answer was lost. The platform itself may answer 502 too.",
-    503: "Something that is needed is not there. The platform itself may answer 503 too.",
-    504: "There was no answer in time, or no time left to ask.",
+    503: "The function cannot serve the request now: its settings, a secret, a token or its store "
+    "is not available, or another request is in progress. The platform itself may answer 503 too.",
+    504: "Partner Center did not answer in time, or no time was left to send the request.",
 }
 
-CODES: Mapping[str, str] = {
-    "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deep.",
-    "invalid_request": "Something in the request is wrong; errors says what.",
+CODE_DESCRIPTIONS: Mapping[str, str] = {
+    "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deeply.",
+    "invalid_request": "The request has errors; the member errors lists them.",
     "body_too_large": "The body has more bytes than CART_MAX_BODY_BYTES.",
     "invalid_idempotency_key": "The key is empty, too long, or not visible ASCII.",
-    "idempotency_key_required": "There is no key, and this operation or the function needs one.",
-    "idempotency_key_reused": "The key belongs to a different request.",
-    "unsupported_media_type": "The body is not JSON, or not UTF-8 by its charset.",
+    "idempotency_key_required": "There is no key, and this operation or the function's "
+    "settings require one.",
+    "idempotency_key_reused": "The key was used for a different request.",
+    "unsupported_media_type": "The Content-Type is not that of JSON, or its charset is not UTF-8.",
     "unsupported_content_encoding": "The body has a Content-Encoding.",
-    "checkout_disabled": "CART_ALLOW_CHECKOUT does not allow to buy.",
-    "cart_not_orderable": "Lines of the cart have an error; cart says which.",
-    "checkout_failed": "Partner Center ordered nothing of the cart; orderErrors says why.",
-    "internal_error": "A defect; the outcome is not_sent if nothing had been sent.",
-    "configuration_invalid": "Settings are missing or wrong; detail names them.",
-    "store_unavailable": "The idempotency store cannot be reached, so nothing more was sent.",
-    "operation_in_progress": "Another request for the same operation is being worked on.",
-    "deadline_exceeded": "No time was left to send it.",
-    "managed_identity_unavailable": "The identity endpoint gives no token.",
+    "checkout_disabled": "The setting CART_ALLOW_CHECKOUT does not allow purchases.",
+    "cart_not_orderable": "Lines of the cart have errors; the member cart shows them.",
+    "checkout_failed": "Partner Center made no order; the member orderErrors has its reasons.",
+    "internal_error": "The function has a defect. The outcome is not_sent where nothing was sent.",
+    "configuration_invalid": "Settings are missing or wrong; the member detail names them.",
+    "store_unavailable": "The idempotency store cannot be reached, so nothing further was sent.",
+    "operation_in_progress": "Another request with the same key is in progress.",
+    "deadline_exceeded": "No time was left to send the request.",
+    "managed_identity_unavailable": "The endpoint of the managed identity gives no token.",
     "vault_unavailable": "Key Vault cannot be reached, or throttles.",
-    "vault_denied": "The identity may not read the secret.",
-    "secret_missing": "The secret does not exist, is disabled or unusable.",
+    "vault_denied": "The function's identity may not read the secret.",
+    "secret_missing": "The secret does not exist, is disabled, or cannot be used.",
     "token_unavailable": "Microsoft Entra ID cannot be reached, or throttles.",
-    "token_rejected": "Microsoft Entra ID refuses the app's credential.",
+    "token_rejected": "Microsoft Entra ID refuses the credential of the app.",
     "consent_required": "A person has to sign in and consent again.",
     "partner_center_invalid_request": "Partner Center answered 400.",
     "partner_center_forbidden": "Partner Center answered 403.",
@@ -312,13 +359,14 @@ CODES: Mapping[str, str] = {
     "partner_center_precondition_failed": "Partner Center answered 412.",
     "partner_center_expectation_failed": "Partner Center answered 417.",
     "partner_center_throttled": "Partner Center answered 429; Retry-After says how long.",
-    "partner_center_unauthorized": "Partner Center answered 401, also to a renewed token.",
-    "partner_center_unexpected": "Partner Center answered with another 4xx.",
-    "partner_center_unreachable": "No connection could be made.",
-    "partner_center_failed": "Partner Center answered with a 5xx.",
-    "partner_center_no_answer": "The connection was lost after the request was sent, or a refusal "
-    "came after a try that may have had its effect.",
-    "partner_center_unreadable": "A 2xx or 3xx came that is not what was asked for.",
-    "partner_center_busy": "Another request is processing this cart.",
-    "partner_center_timeout": "There was no answer in time, or Partner Center answered 408.",
+    "partner_center_unauthorized": "Partner Center answered 401 to the token, and to a new one.",
+    "partner_center_unexpected": "Partner Center answered another 4xx status.",
+    "partner_center_unreachable": "No connection to Partner Center could be made.",
+    "partner_center_failed": "Partner Center answered a 5xx status.",
+    "partner_center_no_answer": "The connection was lost after the request was sent, or Partner "
+    "Center refused it after an earlier try that may have taken effect.",
+    "partner_center_unreadable": "Partner Center answered a 2xx or 3xx status without the expected "
+    "document.",
+    "partner_center_busy": "Partner Center is processing another request for this cart.",
+    "partner_center_timeout": "Partner Center did not answer in time, or answered 408.",
 }

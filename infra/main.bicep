@@ -142,7 +142,7 @@ var tags = {
   'azd-env-name': environmentName
 }
 
-// One place for all of them: with private endpoints this becomes 'Disabled'.
+// All resources take the value from here. With private endpoints it becomes 'Disabled'.
 var publicNetworkAccess = 'Enabled'
 
 var forUser = auth == 'app_user'
@@ -263,7 +263,7 @@ module functionApp 'modules/function-app.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB
   }
-  // The host reads its storage as soon as the site is there.
+  // The host reads its storage as soon as the site exists, so the roles must come first.
   dependsOn: [
     roles
     refreshTokenRole

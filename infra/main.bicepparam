@@ -1,6 +1,6 @@
 using './main.bicep'
 
-// `azd env set NAME VALUE` sets these; without azd, export them.
+// Set these variables by `azd env set NAME VALUE`; without azd, export them.
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
 param location = readEnvironmentVariable('AZURE_LOCATION')

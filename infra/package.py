@@ -1,7 +1,7 @@
-"""Builds what is deployed: the app's files, and its requirements for the platform it runs on there.
+"""Builds the deployment package: the app's files, and its requirements for the platform in Azure.
 
-`make package` runs it. It leaves the folder build/package, which azd zips itself, and
-build/package.zip, which `az functionapp deployment source config-zip` takes. Both are the same.
+`make package` runs this. It makes the folder build/package, which azd zips by itself, and
+build/package.zip for `az functionapp deployment source config-zip`. Both have the same content.
 """
 
 import shutil
@@ -19,12 +19,12 @@ FOLDER = ROOT / "build" / "package"
 ARCHIVE = ROOT / "build" / "package.zip"
 
 PYTHON_VERSION = "3.13"
-"""Of the function app; modules/function-app.bicep says the same."""
+"""The Python version of the function app. modules/function-app.bicep sets the same."""
 
 PLATFORM = "manylinux2014_x86_64"
 
 SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
-"""Where the platform looks for the requirements."""
+"""The folder in which the platform looks for the requirements."""
 
 _TARGET = {
     "implementation_name": "cpython",
@@ -40,18 +40,18 @@ _TARGET = {
 
 
 def app_files(root: Path) -> list[PurePosixPath]:
-    """The files under `root` that .funcignore leaves, relative to it and in order."""
+    """The files under `root` that .funcignore does not ignore: sorted, and relative to `root`."""
     ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text("utf-8").splitlines())
     return sorted(PurePosixPath(name) for name in ignored.match_tree_files(root, negate=True))
 
 
 def for_target(requirements: str) -> str:
-    """The lines of a requirements file that count on the platform, without their markers.
+    """The lines of a requirements file that apply to the platform, without their markers.
 
-    pip weighs markers for the Python that runs it, even where it is told to install for another.
+    pip evaluates markers for the Python that runs it, even where it installs for another one.
     """
     lines = requirements.replace("\\\n", " ").splitlines()
-    kept = []
+    applicable = []
     for line in lines:
         pin, *hashes = line.split("--hash=")
         if not pin.strip():
@@ -59,14 +59,14 @@ def for_target(requirements: str) -> str:
         requirement = Requirement(pin)
         if requirement.marker is None or requirement.marker.evaluate(_TARGET):
             requirement.marker = None
-            kept.append(
+            applicable.append(
                 " ".join([str(requirement), *(f"--hash={each.strip()}" for each in hashes)])
             )
-    return "\n".join(kept) + "\n"
+    return "\n".join(applicable) + "\n"
 
 
 def build(folder: Path, root: Path = ROOT) -> None:
-    """Makes `folder` the package, anew. Raises CalledProcessError where pip fails."""
+    """Makes the package in `folder`, which is emptied first. Raises CalledProcessError from pip."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in app_files(root):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,17 +78,17 @@ def build(folder: Path, root: Path = ROOT) -> None:
         options = [
             *("--quiet", "--disable-pip-version-check", "--no-compile"),
             *("--no-deps", "--require-hashes", "--only-binary=:all:"),
-            "--ignore-requires-python",  # pip would ask it of the Python that runs pip
+            "--ignore-requires-python",  # pip would compare it with the Python that runs pip
             *("--implementation", "cp", "--python-version", PYTHON_VERSION, "--platform", PLATFORM),
             *("--target", str(target), "--requirement", str(pins)),
         ]
         subprocess.run([sys.executable, "-m", "pip", "install", *options], check=True)  # noqa: S603
-    # Command line tools, which start with the path of the Python that installed them.
+    # These command line tools hold the path of the Python that installed them, and are not used.
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
 def archive(folder: Path, path: Path) -> None:
-    """Zips `folder`; equal folders become equal files."""
+    """Zips `folder`. Two folders with the same content give the same file."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
         for file in sorted(each for each in folder.rglob("*") if each.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix())

@@ -1,1 +1,1 @@
-"""The app on this machine, with the local cloud around it: demo, run, and a Functions host."""
+"""Runs the app on this machine, in the emulated cloud: a demo, a server, and a Functions host."""

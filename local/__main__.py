@@ -1,4 +1,4 @@
-"""`python -m local demo | run | cloud`: the local cloud from the command line."""
+"""`python -m local demo | run | cloud`: the app in the local cloud, from the command line."""
 
 import argparse
 import contextlib
@@ -12,6 +12,7 @@ import httpx
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.watch.journal import Arrival
 
+from local.environment import app_environment
 from local.function_process import FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -35,18 +36,20 @@ SAMPLE_CART = """\
         "ObjectType": "Cart"
     }
 }"""
-"""The sample of Microsoft's page "Create a cart", in its own spelling."""
+"""The request body of Microsoft's page "Create a cart", spelled as there."""
 
 BUYING = {"CART_ALLOW_CHECKOUT": "true"}
-"""Nothing that is bought here costs anything."""
+"""Checkouts are allowed here because they cost nothing."""
 
-_told_to_stop = threading.Event()
+_stopped = threading.Event()
+"""Set by SIGTERM and SIGINT."""
 
-_SHOWN = ("authorization", "accept", "content-type", "location", "retry-after")
+_PRINTED_HEADERS = ("authorization", "accept", "content-type", "location", "retry-after")
+"""The headers that the demo prints, with those that start with `ms-` or `x-`."""
 
 
 def curl_line(url: str, key: str) -> str:
-    """A cart to try, as a command."""
+    """A command to try: it creates a cart."""
     return (
         f"curl -i {url}/api/customers/{CUSTOMER}/carts \\\n"
         f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
@@ -57,10 +60,10 @@ def curl_line(url: str, key: str) -> str:
 
 
 def demo() -> int:
-    """The documented sample cart through the whole chain: create, read, change, check out."""
+    """Creates, reads, changes and checks out Microsoft's sample cart, and prints all of it."""
     with (
         LocalCloud.in_thread() as cloud,
-        FunctionProcess(cloud.environment(**BUYING)) as function,
+        FunctionProcess(app_environment(cloud, **BUYING)) as function,
         httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
     ):
         client.headers["x-functions-key"] = function.key
@@ -68,13 +71,13 @@ def demo() -> int:
         def call(title: str, method: str, path: str, body: str = "") -> httpx.Response:
             own = {"Content-Type": "application/json"} if body else {}
             request = client.build_request(method, path, headers=own, content=body)
-            _show(f"{title}: {method} {request.url}", request.headers, body)
-            seen = len(cloud.journal.requests("partner_center"))
+            _print(f"{title}: {method} {request.url}", request.headers, body)
+            before = len(cloud.journal.requests("partner_center"))
             answer = client.send(request)
-            for arrival in cloud.journal.requests("partner_center")[seen:]:
-                _show_arrival(arrival)
+            for arrival in cloud.journal.requests("partner_center")[before:]:
+                _print_arrival(arrival)
             status = f"{answer.status_code} {answer.reason_phrase}"
-            _show(f"Answer: {status}", answer.headers, answer.text)
+            _print(f"Answer: {status}", answer.headers, answer.text)
             return answer.raise_for_status()
 
         try:
@@ -96,10 +99,12 @@ def demo() -> int:
 
 
 def run(port: int) -> int:
-    """Keeps the local cloud and the function going until a signal comes."""
+    """Serves the app in a local cloud until a signal comes."""
     with LocalCloud.in_thread() as cloud:
         try:
-            function = FunctionProcess(cloud.environment(**BUYING), port=port, inherit_log=True)
+            function = FunctionProcess(
+                app_environment(cloud, **BUYING), port=port, inherit_log=True
+            )
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 2
@@ -108,53 +113,56 @@ def run(port: int) -> int:
             print("Ctrl-C ends both. Try:\n")
             print(curl_line(function.url, function.key), flush=True)
             while function.process.poll() is None:
-                if _told_to_stop.wait(0.5):
+                if _stopped.wait(0.5):
                     return 0
             print("The function ended by itself.", file=sys.stderr)
             return 1
 
 
 def cloud_alone() -> int:
-    """Keeps the local cloud alone going; prints where it is as one JSON line."""
+    """Serves a local cloud without the app; prints its control URL and the app's environment."""
     with LocalCloud.in_thread() as cloud:
-        where = {"control": cloud.control_url, "environment": cloud.environment()}
-        print(json.dumps(where), flush=True)
-        while not _told_to_stop.wait(0.5):
+        facts = {"control": cloud.control_url, "environment": app_environment(cloud)}
+        print(json.dumps(facts), flush=True)
+        while not _stopped.wait(0.5):
             pass
         return 0
 
 
-def _show(title: str, headers: Mapping[str, str], body: str) -> None:
+def _print(title: str, headers: Mapping[str, str], body: str) -> None:
     print(f"== {title}")
     for name, value in headers.items():
-        if name.lower() in _SHOWN or name.lower().startswith(("ms-", "x-")):
+        if name.lower() in _PRINTED_HEADERS or name.lower().startswith(("ms-", "x-")):
             print(f"{name}: {value}")
     with contextlib.suppress(ValueError):
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     print(f"\n{body}\n" if body else "")
 
 
-def _show_arrival(arrival: Arrival) -> None:
+def _print_arrival(arrival: Arrival) -> None:
     scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
     masked = f"{scheme} {token[:6]}... ({len(token)} characters)"
     title = f"Partner Center received: {arrival.method} https://{arrival.host}{arrival.path}"
-    _show(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
+    _print(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
 
 
 def _stop(number: int, frame: object) -> None:
-    """Ends what the main thread does; an exception alone can get lost, in a finaliser for one."""
-    _told_to_stop.set()
+    """Ends the main thread's work.
+
+    Python ignores an exception that is raised while a finaliser runs, so the event is set as well.
+    """
+    _stopped.set()
     raise KeyboardInterrupt
 
 
 def main() -> int:
-    """The command line. Ctrl-C and SIGTERM end it in order."""
+    """The command line. Ctrl-C and SIGTERM end every command properly."""
     parser = argparse.ArgumentParser(prog="python -m local")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="one cart through the whole chain, until it is bought")
-    serving = commands.add_parser("run", help="the local cloud and the function, kept serving")
+    commands.add_parser("demo", help="one cart, from its creation until it is bought")
+    serving = commands.add_parser("run", help="the app in a local cloud, until Ctrl-C")
     serving.add_argument("--port", type=int, default=7071)
-    commands.add_parser("cloud", help="the local cloud alone, kept serving")
+    commands.add_parser("cloud", help="a local cloud without the app, until Ctrl-C")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)

@@ -1,4 +1,4 @@
-"""Runs the functions host as a process of its own, with exactly the environment it is given."""
+"""Runs the Functions host as a process of its own, with exactly the environment it is given."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from typing import Self
 from local.functions_host import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 30
-_STOP_SECONDS = 10
+_START_SECONDS = 120
+_STOP_SECONDS = 60
 
 
 class FunctionProcess:
-    """A functions host that listens. Leaving it as a context manager stops it.
+    """A running Functions host, ready for requests. Leaving it as a context manager stops it.
 
-    Raises RuntimeError, with what the process said, where it does not come up.
+    Raises RuntimeError with the process's output where it does not start.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FunctionProcess:
         log_level: str = "INFO",
         inherit_log: bool = False,
     ) -> None:
-        """Starts it; with `inherit_log` its log goes where this process's errors go."""
+        """Starts the process; with `inherit_log` its log goes to this process's standard error."""
         self.key = environment.get("FUNCTIONS_KEY") or DEFAULT_KEY
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         command = [sys.executable, "-m", "local.functions_host", "--log-level", log_level]
@@ -53,12 +53,12 @@ class FunctionProcess:
 
     def output(self) -> str:
         """Everything that the process has written so far."""
-        # pread, because the process writes at the position that reading would move.
+        # pread does not move the position, at which the process writes.
         file = self._output.fileno()
         return os.pread(file, os.fstat(file).st_size, 0).decode("utf-8", "replace")
 
     def stop(self) -> int:
-        """Ends the process the polite way and returns its exit code."""
+        """Ends the process with SIGTERM and returns its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(_STOP_SECONDS)
@@ -66,7 +66,7 @@ class FunctionProcess:
             return self.kill()
 
     def kill(self) -> int:
-        """Ends the process at once and returns its exit code."""
+        """Ends the process with SIGKILL and returns its exit code."""
         self.process.kill()
         return self.process.wait()
 
@@ -87,4 +87,4 @@ class FunctionProcess:
             if ended:
                 break
             time.sleep(0.01)
-        raise RuntimeError(f"The functions host did not start.\n{self.output()}".rstrip())
+        raise RuntimeError(f"The Functions host did not start.\n{self.output()}".rstrip())

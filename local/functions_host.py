@@ -1,8 +1,8 @@
-"""A small local Functions host: serves what `function_app.app` declares, as the platform would.
+"""A small Functions host: serves the functions that `function_app.app` declares, as Azure would.
 
-`python -m local.functions_host --port 7071 --app-dir .` prints one JSON line with its URL when
-it listens. Routes, methods and auth levels come from the app's own triggers. The function key is
-FUNCTIONS_KEY (`local-key` without it).
+`python -m local.functions_host --port 7071 --app-dir .` prints one JSON line with its URL as soon
+as it accepts requests. Routes, methods and auth levels are those of the app's own triggers. The
+function key is the environment variable FUNCTIONS_KEY, or `local-key` without it.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _log = logging.getLogger("local.functions_host")
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What starts a function; no methods means all of them."""
+    """What starts a function. Without methods, an HTTP trigger accepts all of them."""
 
     type: str
     parameter: str
@@ -58,14 +58,14 @@ class Function:
     trigger: Trigger
 
     async def invoke(self, argument: Any) -> Any:
-        """What it returns: it runs on the loop where it is async, in a thread where it is not."""
+        """Calls it and returns its result; a function that is not async runs in a thread."""
         if inspect.iscoroutinefunction(self.call):
             return await self.call(**{self.trigger.parameter: argument})
         return await asyncio.to_thread(self.call, **{self.trigger.parameter: argument})
 
 
 def load(app_dir: Path) -> list[Function]:
-    """Imports `function_app` from a directory, and returns the functions of its `app`."""
+    """Imports `function_app` from a directory and returns the functions of its `app`."""
     sys.path.insert(0, str(app_dir))
     app = importlib.import_module("function_app").app
     return [_function(declared) for declared in app.get_functions()]
@@ -81,19 +81,19 @@ def _function(declared: Any) -> Function:
             trigger["type"],
             trigger["name"],
             trigger.get("route") or name,
-            tuple(_word(method).upper() for method in trigger.get("methods") or ()),
-            _word(trigger.get("authLevel", "function")),
+            tuple(_text(method).upper() for method in trigger.get("methods") or ()),
+            _text(trigger.get("authLevel", "function")),
         ),
     )
 
 
-def _word(value: Any) -> str:
-    """An enumeration's member, or the string that stands for one, as a string."""
+def _text(value: Any) -> str:
+    """The value of an enumeration's member, or a string as it is."""
     return str(getattr(value, "value", value))
 
 
 class Host:
-    """The HTTP side: finds the function, checks the key, translates both ways."""
+    """The HTTP side: finds the function, checks the key, converts the request and the answer."""
 
     def __init__(self, functions: list[Function], prefix: str, key: str) -> None:
         self._functions = functions
@@ -118,7 +118,7 @@ class Host:
         return web.json_response([{"name": f.name, **asdict(f.trigger)} for f in self._functions])
 
     async def _fire(self, request: web.Request) -> web.Response:
-        """Runs a timer function now, and answers when it is done."""
+        """Runs a timer function now, and answers once it has finished."""
         if not self._has_key(request):
             return web.Response(status=401)
         for function in self._functions:
@@ -166,7 +166,7 @@ class Host:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """The route template as an expression; ASP.NET matches routes in any case."""
+    """The regular expression of a route template. ASP.NET matches routes in any case."""
     parts = re.split(r"\{(\w+)[^}]*\}", template.strip("/"))
     parts[::2] = map(re.escape, parts[::2])
     parts[1::2] = [f"(?P<{name}>[^/]+)" for name in parts[1::2]]
@@ -174,7 +174,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _normal_path(raw: str) -> str | None:
-    """The path as the platform's server reads it: decoded but for slashes, dots resolved.
+    """The path as Azure's web server reads it: decoded except for slashes, with dots resolved.
 
     None where it refuses the request.
     """
@@ -184,13 +184,13 @@ def _normal_path(raw: str) -> str | None:
         path = raw
     if "\0" in path or not path.startswith("/"):
         return None
-    kept: list[str] = []
+    segments: list[str] = []
     for segment in path[1:].split("/"):
         if segment == "..":
-            kept = kept[:-1]
+            segments = segments[:-1]
         elif segment != ".":
-            kept.append(segment)
-    return "/" + "/".join(kept)
+            segments.append(segment)
+    return "/" + "/".join(segments)
 
 
 def _to_function(
@@ -210,7 +210,7 @@ def _to_function(
 
 
 def _from_function(answer: Any) -> web.Response:
-    """The answer as the platform's own converter reads it."""
+    """The function's result as an HTTP answer, made with the converter that Azure uses."""
     if answer is None:
         return web.Response(status=204)
     datum = HttpResponseConverter.encode(answer, expected_type=None)

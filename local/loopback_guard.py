@@ -1,19 +1,19 @@
-"""Keeps a process on loopback, and writes down every address that it asked for."""
+"""Lets a process connect to loopback addresses only, and logs every address that it asks for."""
 
 import ipaddress
 import os
 import sys
 from typing import Any
 
-VARIABLE = "EMULATOR_LOOPBACK_GUARD"
-"""Names the file that the guard writes: a line `allowed ADDRESS` or `refused ADDRESS` each."""
+VARIABLE = "LOOPBACK_GUARD_LOG"
+"""The variable with the guard's log file. A line is `allowed ADDRESS` or `refused ADDRESS`."""
 
 _EVENTS = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"}
 _EVENTS |= {"socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
 
 
 def install() -> None:
-    """From now on no socket of this process leaves loopback. Nothing can take that back."""
+    """Refuses every address off loopback for the rest of this process: audit hooks stay."""
     log = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -21,16 +21,16 @@ def install() -> None:
             return
         address = _address(event, arguments)
         host = address[0] if isinstance(address, tuple) else None
-        verdict = "allowed" if host is None or _is_loopback(host) else "refused"
-        os.write(log, f"{verdict} {address!r}\n".encode())
-        if verdict == "refused":
+        decision = "allowed" if host is None or _is_loopback(host) else "refused"
+        os.write(log, f"{decision} {address!r}\n".encode())
+        if decision == "refused":
             raise PermissionError(f"{event} off loopback")
 
     sys.addaudithook(watch)
 
 
 def _address(event: str, arguments: tuple[Any, ...]) -> Any:
-    """The (host, port, ...) of the event; a path or None where it has no host."""
+    """The (host, port, ...) of the event; a Unix socket's path or None where it has no host."""
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         return arguments[1]
     if event == "socket.getnameinfo":

@@ -1,6 +1,6 @@
-"""The function of a tutorial: a new client and a new token for every request, no check, no retry.
+"""The function of a tutorial: a new client and a new token for each request, no check, no retry.
 
-It needs its secret in CLIENT_SECRET, where tutorials have it.
+It reads its client secret from the setting CLIENT_SECRET, as tutorials do.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The outside world: one module for each vendor whose service or library the app uses."""
+"""The adapters: one module for each vendor whose service or library the app uses."""

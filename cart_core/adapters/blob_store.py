@@ -1,12 +1,13 @@
-"""Records as JSON blobs, one each, in a container of Azure Blob Storage.
+"""Records in Azure Blob Storage: each record is a JSON blob in one container.
 
-The only module that knows azure-storage-blob, which is imported at first use. An operation is one
-call to storage where nothing goes wrong: the managed identity's token is kept, and fetched anew
-before it ends. A claim is a conditional create (`If-None-Match: *`), a replacement carries the ETag
-of what it replaces; storage decides between two writers.
+This is the only module that uses azure-storage-blob, which is imported at first use. Where nothing
+goes wrong an operation is one call to storage, because the managed identity's token is cached and
+is renewed before it ends. A record is created on the condition that no blob has its name
+(`If-None-Match: *`), and replaced on the condition that the blob still has the ETag that was read;
+so storage decides which of two writers succeeds.
 
-Storage's words (Microsoft's "Blob service error codes" and "Specify conditional headers"): 409
-BlobAlreadyExists for a name that is taken, 412 ConditionNotMet for another ETag.
+The error codes are those of Microsoft's "Blob service error codes" and "Specify conditional
+headers": 409 BlobAlreadyExists where the name is taken, 412 ConditionNotMet where the ETag differs.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from cart_core import telemetry
-from cart_core.adapters.proxy_setting import proxy_for
+from cart_core.adapters.http_sessions import proxy_for
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import StoreUnavailable, Versioned
 from cart_core.tokens import TokenCache, TokenFailure
@@ -29,29 +30,35 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 OPERATION_SECONDS: Final = 5.0
-"""The longest that an operation takes, all tries and the wait for a token included."""
+"""The time limit of an operation, including all tries and the wait for a token."""
 
 CONNECT_SECONDS: Final = 2.0
+"""The time limit for making a connection."""
+
 TRY_SECONDS: Final = 2.0
-"""Storage's silence after which a try is given up: two fit into OPERATION_SECONDS."""
+"""Seconds without a byte from storage after which a try ends.
+
+Two tries fit into OPERATION_SECONDS.
+"""
 
 RETRIES: Final = 2
-"""How often the SDK tries again, after up to a second each.
+"""How often the SDK tries again, each time after a pause of at most a second.
 
-Beneath it aiohttp sends a request once more, at once, where the connection was dropped.
+Below the SDK, aiohttp sends a request once more at once where the connection was dropped.
 """
 
 RESOURCE: Final = "https://storage.azure.com"
-"""What a token for Azure Storage is for, in every cloud."""
+"""The resource of a token for Azure Storage; it is the same in every cloud."""
 
 _KEEP_ALIVE_SECONDS: Final = 30.0
 
 
 class BlobStore:
-    """The Store (see there) in the container `container_url`, with tokens for RESOURCE.
+    """A Store (see cart_core.idempotency.store) in the container at `container_url`.
 
-    `container_url` is `https://ACCOUNT.blob.core.windows.net/CONTAINER`. The identity needs the
-    role Storage Blob Data Contributor on it. A store belongs to the event loop of its first use.
+    `container_url` is `https://ACCOUNT.blob.core.windows.net/CONTAINER`. `tokens` gives tokens for
+    RESOURCE to an identity with the role Storage Blob Data Contributor on the container. After the
+    first use the store works only on the event loop of that use.
     """
 
     def __init__(self, container_url: str, tokens: TokenCache) -> None:
@@ -61,79 +68,81 @@ class BlobStore:
         self._container: ContainerClient | None = None
 
     async def create(self, name: str, record: Record) -> str | None:
-        """See Store."""
-        return await self._write(name, record, unless="BlobAlreadyExists", overwrite=False)
+        """See Store.create."""
+        return await self._write(name, record, conflict="BlobAlreadyExists", overwrite=False)
 
     async def read(self, name: str) -> Versioned | None:
-        """See Store. A blob that is no record is StoreUnavailable."""
+        """See Store.read. Raises StoreUnavailable also where the blob is not a record."""
         from azure.core.exceptions import HttpResponseError
 
-        async with self._asking("read") as (container, options):
+        async with self._operation("read") as (container, options):
             try:
-                download = await container.download_blob(_blob(name), **options)
+                download = await container.download_blob(blob_name(name), **options)
                 data = await download.readall()
             except HttpResponseError as error:
-                if _code(error) == "BlobNotFound":
+                if _error_code(error) == "BlobNotFound":
                     return None
                 raise
         try:
             return Versioned(Record.from_json(data), download.properties.etag)
         except ValueError:
-            raise StoreUnavailable(f"The blob {_blob(name)} holds no record.") from None
+            raise StoreUnavailable(f"The blob {blob_name(name)} holds no record.") from None
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
-        """See Store."""
+        """See Store.replace."""
         from azure.core import MatchConditions
 
         return await self._write(
             name,
             record,
-            unless="ConditionNotMet",
+            conflict="ConditionNotMet",
             overwrite=True,
             etag=version,
             match_condition=MatchConditions.IfNotModified,
         )
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         if self._session:
             await self._session.close()
         self._session = self._container = None
 
-    async def _write(self, name: str, record: Record, *, unless: str, **terms: Any) -> str | None:
-        """The new blob's ETag, or None where storage refuses it with the code `unless`."""
+    async def _write(
+        self, name: str, record: Record, *, conflict: str, **conditions: Any
+    ) -> str | None:
+        """The new blob's ETag, or None where storage refuses with the error code `conflict`."""
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import ContentSettings
 
         content = record.to_json()
-        asking = self._asking("replace" if terms.get("overwrite") else "create")
-        async with asking as (container, options):
+        operation = self._operation("replace" if conditions["overwrite"] else "create")
+        async with operation as (container, options):
             try:
-                written = await container.get_blob_client(_blob(name)).upload_blob(
+                written = await container.get_blob_client(blob_name(name)).upload_blob(
                     content,
                     content_settings=ContentSettings(content_type="application/json"),
-                    **terms,
+                    **conditions,
                     **options,
                 )
             except HttpResponseError as error:
-                if _code(error) == unless:
+                if _error_code(error) == conflict:
                     return None
                 raise
         return str(written["etag"])
 
     @asynccontextmanager
-    async def _asking(
-        self, operation: str
+    async def _operation(
+        self, name: str
     ) -> AsyncIterator[tuple["ContainerClient", dict[str, Any]]]:
-        """The container, and options for its call, for as long as an operation may take.
+        """The container and the options for one call to it, within the operation's time limit.
 
-        Its failures are StoreUnavailable.
+        Turns every error into StoreUnavailable.
         """
         from azure.core.exceptions import HttpResponseError
 
         try:
             container = self._container or self._open()
-            with telemetry.span(f"store.{operation}", attempt=1) as span:
+            with telemetry.span(f"store.{name}", attempt=1) as span:
                 attempts = itertools.count(2)
 
                 def note_retry(**_: Any) -> None:
@@ -142,7 +151,7 @@ class BlobStore:
                 async with asyncio.timeout(OPERATION_SECONDS):
                     yield container, {"retry_hook": note_retry}
         except HttpResponseError as error:
-            raise StoreUnavailable(_refusal(error)) from None
+            raise StoreUnavailable(_description(error)) from None
         except TokenFailure as failure:
             raise StoreUnavailable(failure.detail) from None
         except TimeoutError:
@@ -155,10 +164,10 @@ class BlobStore:
             ) from None
 
     def _open(self) -> "ContainerClient":
-        """The client for all operations; HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are read here.
+        """Makes the client for all operations. It reads HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
 
-        Its session is not the SDK's own: that one reads the environment and ~/.netrc again in two
-        threads for every request.
+        It uses a session of ours instead of the SDK's, which would read the environment and
+        ~/.netrc again for every request, in two threads.
         """
         import ssl
 
@@ -166,7 +175,7 @@ class BlobStore:
         from azure.core.pipeline.transport import AioHttpTransport
         from azure.storage.blob.aio import ContainerClient, LinearRetry
 
-        identity: Any = _Identity(self._tokens)
+        credential: Any = _CachedTokenCredential(self._tokens)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=ssl.create_default_context(), keepalive_timeout=_KEEP_ALIVE_SECONDS
@@ -177,22 +186,22 @@ class BlobStore:
         )
         self._container = ContainerClient.from_container_url(
             self._container_url,
-            identity,
+            credential,
             transport=AioHttpTransport(
                 session=self._session,
                 session_owner=False,
                 connection_timeout=CONNECT_SECONDS,
                 read_timeout=TRY_SECONDS,
             ),
-            # No base and a jitter of one: a pause between nothing and a second.
+            # A base of zero and a jitter of one make a pause of zero to one second.
             retry_policy=LinearRetry(backoff=0, random_jitter_range=1, retry_total=RETRIES),
             permit_redirects=False,
         )
         return self._container
 
 
-class _Identity:
-    """The kept token in the form that the SDK asks for (azure.core's AsyncTokenCredential)."""
+class _CachedTokenCredential:
+    """The cached token in the form that the SDK asks for (azure.core's AsyncTokenCredential)."""
 
     def __init__(self, tokens: TokenCache) -> None:
         self._tokens = tokens
@@ -204,18 +213,20 @@ class _Identity:
         return AzureToken(token.value, int(token.expires_at))
 
 
-def _blob(name: str) -> str:
+def blob_name(name: str) -> str:
+    """The name of the blob that holds the record `name`."""
     return f"{name}.json"
 
 
-def _code(error: "HttpResponseError") -> str | None:
-    """Storage's own word for it; None where the answer is not storage's."""
+def _error_code(error: "HttpResponseError") -> str | None:
+    """Storage's error code; None where the answer has none, and so did not come from storage."""
     code = getattr(error.response, "headers", {}).get("x-ms-error-code")
     return code if code and re.fullmatch("[A-Za-z]{1,64}", code) else None
 
 
-def _refusal(error: "HttpResponseError") -> str:
-    status, code = error.status_code, _code(error)
+def _description(error: "HttpResponseError") -> str:
+    """What went wrong, and what to do about it, without a value of a setting."""
+    status, code = error.status_code, _error_code(error)
     if code == "ContainerNotFound":
         return "The container in CART_STORE_URL does not exist."
     if status is None or status < 400:

@@ -1,7 +1,7 @@
-"""Partner Center tokens from Microsoft Entra ID: the one module that knows msal.
+"""Partner Center tokens from Microsoft Entra ID: the only module that uses msal.
 
-msal is imported when the first token is fetched. Every call is bounded in time, and none is
-repeated once it was sent: repeating belongs to the caller, who has a deadline.
+msal is imported when the first token is fetched. Every call has a time limit, and no request is
+sent twice: repeating is up to the caller, who knows the deadline.
 """
 
 import base64
@@ -25,9 +25,10 @@ from cart_core.tokens import PAUSE, AccessToken, TokenFailure
 if TYPE_CHECKING:
     import requests
 
-_SIGN_IN_AGAIN: Final = frozenset(
+_SIGN_IN_ERRORS: Final = frozenset(
     {"invalid_grant", "interaction_required", "consent_required", "login_required"}
 )
+"""OAuth errors after which only a new sign-in of the user helps."""
 
 _ADVICE: Final[Mapping[int, str]] = {
     90002: "no such tenant; check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLOUD",
@@ -39,19 +40,22 @@ _ADVICE: Final[Mapping[int, str]] = {
     7000215: "the client secret is wrong (it must be the secret's value, not its id)",
     7000222: "the client secret has expired",
 }
-"""What to do about an AADSTS number (Entra's error code reference)."""
+"""What a person should know or do, by AADSTS number (Entra's error code reference)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Secret:
-    """A secret as the vault held it and as it is used: a refresh token gets rotated in between."""
+    """A secret as the vault holds it and as it is used now.
+
+    The two differ where Entra has issued a newer refresh token since the vault was read.
+    """
 
     stored: str = field(repr=False)
     current: str = field(repr=False)
 
 
 class _Refusal(Exception):
-    """Entra refuses a token request: OAuth's word for it, and the AADSTS number if there is one."""
+    """Entra refused a token request: the OAuth error code, and the AADSTS number if it gave one."""
 
     def __init__(self, error: str, number: int | None) -> None:
         super().__init__(error, number)
@@ -63,14 +67,14 @@ class _Refusal(Exception):
 
 
 class Vault(Protocol):
-    """Where the application's secrets are kept."""
+    """The vault that holds the application's secrets."""
 
     def read(self, names: Iterable[str]) -> dict[str, str]:
-        """The current versions of secrets. Raises TokenFailure."""
+        """The current values of secrets by name. Raises TokenFailure."""
 
 
 class Identity(Protocol):
-    """Who may stand in for a client secret."""
+    """The managed identity, whose token can take the place of a client secret."""
 
     def fetch(self, resource: str) -> AccessToken:
         """A new token for a resource. Raises TokenFailure."""
@@ -79,8 +83,9 @@ class Identity(Protocol):
 class EntraTokens:
     """Fetches Partner Center tokens for the application that `settings` describes.
 
-    Secrets are read once and kept. Where Entra refuses one that was read for an earlier token they
-    are read again, at most once in PAUSE seconds, and a changed one is tried at once.
+    Secrets are read from the vault once and then kept in memory. Where Entra refuses a secret that
+    was read for an earlier token, the secrets are read again, at most once in PAUSE seconds; one
+    that has changed is tried at once.
     """
 
     def __init__(
@@ -100,22 +105,22 @@ class EntraTokens:
         self._clock = clock
         self._new_session = new_session
         self._secrets: dict[str, _Secret] = {}
-        self._reread_at = -math.inf
-        self._discovered: dict[str, Any] = {}  # msal's own memory of Entra's metadata
-        self._alone = threading.Lock()
+        self._read_again_at = -math.inf
+        self._metadata_cache: dict[str, Any] = {}  # msal stores Entra's metadata in it
+        self._fetching = threading.Lock()
 
     @property
     def rotated_refresh_token(self) -> str | None:
-        """The refresh token that Entra issued last, where the vault is not known to hold it."""
+        """The newest refresh token from Entra, or None where it is the one that the vault holds."""
         secret = self._secrets.get(self._settings.refresh_token_name)
         return secret.current if secret and secret.current != secret.stored else None
 
     def fetch(self) -> AccessToken:
-        """A new access token from Entra. Blocks, for seconds at worst; one call at a time.
+        """A new access token from Entra. It blocks, for seconds at worst.
 
-        Raises TokenFailure.
+        Raises TokenFailure, also where another call is still running.
         """
-        if not self._alone.acquire(blocking=False):
+        if not self._fetching.acquire(blocking=False):
             raise TokenFailure(
                 "token_unavailable", "An earlier request for a token still hangs; try again later."
             )
@@ -123,34 +128,34 @@ class EntraTokens:
             with self._new_session() as session:
                 return self._fetch(session)
         finally:
-            self._alone.release()
+            self._fetching.release()
 
     def _fetch(self, session: "requests.Session") -> AccessToken:
-        may_reread = bool(self._secrets)
-        if not may_reread:
-            self._read_vault()
+        may_read_again = bool(self._secrets)
+        if not may_read_again:
+            self._read_secrets()
         while True:
             try:
-                return self._exchange(session)
+                return self._request_token(session)
             except _Refusal as refusal:
-                if not (may_reread and self._reread(refusal)):
-                    raise self._explained(refusal) from None
-                may_reread = False
+                if not (may_read_again and self._read_changed_secrets(refusal)):
+                    raise self._failure_for(refusal) from None
+                may_read_again = False
 
-    def _exchange(self, session: "requests.Session") -> AccessToken:
-        """One token request, with the secrets at hand."""
+    def _request_token(self, session: "requests.Session") -> AccessToken:
+        """Sends one token request with the secrets in memory. Raises _Refusal and TokenFailure."""
         import msal  # type: ignore[import-untyped]
 
         settings = self._settings
-        asked_at = self._clock()
+        requested_at = self._clock()
         try:
             app = msal.ConfidentialClientApplication(
                 settings.client_id,
                 client_credential=self._client_credential(),
                 authority=f"{settings.authority}/{settings.tenant_id}",
-                http_client=_EntraHttp(session),
-                http_cache=self._discovered,
-                exclude_scopes=["profile"],  # nobody here needs the user's name
+                http_client=_MsalHttpClient(session),
+                http_cache=self._metadata_cache,
+                exclude_scopes=["profile"],  # the app does not need the user's name
             )
             scopes = [settings.token_scope]
             if settings.auth == "app_only":
@@ -158,19 +163,21 @@ class EntraTokens:
             else:
                 name = settings.refresh_token_name
                 result = app.acquire_token_by_refresh_token(self._secrets[name].current, scopes)
-                self._keep_refresh_token(result.get("refresh_token"))
-            return AccessToken(str(result["access_token"]), asked_at + float(result["expires_in"]))
+                self._remember_refresh_token(result.get("refresh_token"))
+            return AccessToken(
+                str(result["access_token"]), requested_at + float(result["expires_in"])
+            )
         except (TokenFailure, _Refusal):
             raise
         except Exception as error:
-            self._discovered.clear()  # bad metadata would be trusted for a day
+            self._metadata_cache.clear()  # msal would trust bad metadata for a day
             raise TokenFailure(
                 "token_unavailable",
                 f"Microsoft Entra ID gave no usable answer ({type(error).__name__}).",
             ) from None
 
     def _client_credential(self) -> str | dict[str, Any]:
-        """How the application proves itself, in msal's form."""
+        """What the application proves its identity with, in the form that msal takes."""
         settings = self._settings
         if settings.credential == "secret":
             return self._secrets[settings.client_secret_name].current
@@ -180,27 +187,27 @@ class EntraTokens:
         audience = settings.federation_audience
         return {"client_assertion": lambda: self._identity.fetch(audience).value}
 
-    def _keep_refresh_token(self, newest: str | None) -> None:
+    def _remember_refresh_token(self, refresh_token: str | None) -> None:
         name = self._settings.refresh_token_name
-        if newest:
-            self._secrets[name] = _Secret(self._secrets[name].stored, newest)
+        if refresh_token:
+            self._secrets[name] = _Secret(self._secrets[name].stored, refresh_token)
 
-    def _reread(self, refusal: _Refusal) -> bool:
-        """Whether the vault has something new to say on a refused secret."""
+    def _read_changed_secrets(self, refusal: _Refusal) -> bool:
+        """Reads the secrets again where a changed one could help; whether one has changed."""
         settings = self._settings
-        rotates = (refusal.error == "invalid_client" and settings.credential != "federated") or (
-            refusal.error in _SIGN_IN_AGAIN and settings.auth == "app_user"
-        )
-        if not rotates or 0 <= self._clock() - self._reread_at < PAUSE:
+        new_secret_may_help = (
+            refusal.error == "invalid_client" and settings.credential != "federated"
+        ) or (refusal.error in _SIGN_IN_ERRORS and settings.auth == "app_user")
+        if not new_secret_may_help or 0 <= self._clock() - self._read_again_at < PAUSE:
             return False
-        self._reread_at = self._clock()
-        return self._read_vault()
+        self._read_again_at = self._clock()
+        return self._read_secrets()
 
-    def _read_vault(self) -> bool:
-        """Reads all secrets. Returns whether one of them is now another than was in use.
+    def _read_secrets(self) -> bool:
+        """Reads all secrets from the vault; whether one differs from the one in use.
 
-        What the vault holds counts only where it has changed there: a refresh token that Entra has
-        rotated since is newer than the one it came from.
+        A value that has not changed in the vault does not replace the one in use: Entra may have
+        issued a newer refresh token for it since.
         """
         settings = self._settings
         values: dict[str, str] = {}
@@ -208,7 +215,8 @@ class EntraTokens:
             values |= self._vault.read([settings.client_secret_name])
         elif settings.credential == "certificate":
             values |= self._vault.read([settings.certificate_name])
-            _certificate(settings.certificate_name, values[settings.certificate_name])  # usable?
+            # An unusable certificate must not be stored.
+            _certificate(settings.certificate_name, values[settings.certificate_name])
         if settings.auth == "app_user":
             values |= self._refresh_token_vault.read([settings.refresh_token_name])
         changed = False
@@ -219,17 +227,17 @@ class EntraTokens:
                 self._secrets[name] = _Secret(value, value)
         return changed
 
-    def _explained(self, refusal: _Refusal) -> TokenFailure:
+    def _failure_for(self, refusal: _Refusal) -> TokenFailure:
         settings = self._settings
-        if settings.auth == "app_user" and refusal.error in _SIGN_IN_AGAIN:
+        if settings.auth == "app_user" and refusal.error in _SIGN_IN_ERRORS:
             return TokenFailure(
                 "consent_required",
                 f"Microsoft Entra ID wants the user to sign in again ({refusal}): sign in as an "
                 "agent with MFA, consent, and store the new refresh token as the secret "
                 f"{settings.refresh_token_name}.",
             )
-        known = _ADVICE.get(refusal.number or 0)
-        advice = [known] if known else []
+        by_number = _ADVICE.get(refusal.number or 0)
+        advice = [by_number] if by_number else []
         if refusal.error == "invalid_client":
             credential = {
                 "secret": f"the secret {settings.client_secret_name}",
@@ -246,11 +254,12 @@ class EntraTokens:
         )
 
 
-class _EntraHttp:
-    """The HTTP client that msal calls (msal.oauth2cli.http).
+class _MsalHttpClient:
+    """The HTTP client that msal calls (see msal.oauth2cli.http).
 
-    Only success gets through to it. msal would log a garbled token reply word by word, remember a
-    refusal for a minute, and ask for metadata again after each.
+    It passes only successful answers on to msal and raises for all others. msal would write a
+    garbled token answer into the log, remember a refusal for a minute, and request the metadata
+    again after each failure.
     """
 
     def __init__(self, session: "requests.Session") -> None:
@@ -263,7 +272,7 @@ class _EntraHttp:
         return self._send("POST", url, request)
 
     def close(self) -> None:
-        """The session's owner closes it."""
+        """Does nothing: whoever opened the session closes it."""
 
     def _send(self, method: str, url: str, request: dict[str, Any]) -> "requests.Response":
         import requests
@@ -285,7 +294,7 @@ class _EntraHttp:
         if status == 200 and isinstance(document, dict) and "error" not in document:
             return response
         if 400 <= status < 500 and status not in (408, 429) and isinstance(document, dict):
-            refusal = _refusal(document)
+            refusal = _parse_refusal(document)
             if refusal.error not in ("temporarily_unavailable", "server_error"):
                 raise refusal
         raise TokenFailure(
@@ -295,9 +304,10 @@ class _EntraHttp:
 
 
 def _certificate(name: str, content: str) -> dict[str, Any]:
-    """A vault certificate, read as the secret of its name, in msal's form.
+    """A certificate and its private key in the form that msal takes. Raises TokenFailure.
 
-    `content` is what Key Vault keeps: PEM (key and chain), or an unprotected PKCS #12 in Base64.
+    `content` is the secret that Key Vault stores under the certificate's name: PEM with key and
+    chain, or PKCS #12 without a password in Base64.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
@@ -308,9 +318,9 @@ def _certificate(name: str, content: str) -> dict[str, Any]:
         if "-----BEGIN" in content:
             pem = content.encode()
             key = serialization.load_pem_private_key(pem, None)
-            of_key = key.public_key()
-            leaves = (c for c in x509.load_pem_x509_certificates(pem) if c.public_key() == of_key)
-            leaf = next(leaves)
+            public_key = key.public_key()
+            chain = x509.load_pem_x509_certificates(pem)
+            leaf = next(each for each in chain if each.public_key() == public_key)
         else:
             bundle = pkcs12.load_pkcs12(base64.b64decode(content), None)
             if bundle.key is None or bundle.cert is None:
@@ -333,12 +343,15 @@ def _certificate(name: str, content: str) -> dict[str, Any]:
     }
 
 
-def _refusal(document: Mapping[str, Any]) -> _Refusal:
-    """An OAuth error reply (RFC 6749 section 5.2, and Entra's `error_codes`) without its prose."""
+def _parse_refusal(document: Mapping[str, Any]) -> _Refusal:
+    """The codes of an OAuth error answer (RFC 6749 section 5.2, and Entra's `error_codes`).
+
+    The description is dropped, because it is not safe to show or to log.
+    """
     error = document.get("error")
     error = error if isinstance(error, str) and re.fullmatch("[a-z_]{1,64}", error) else "unknown"
     match document.get("error_codes"):
         case [int(number), *_] if number > 0:
             return _Refusal(error, number)
-    found = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
-    return _Refusal(error, int(found[1]) if found else None)
+    match = re.match(r"AADSTS(\d{1,9})\b", str(document.get("error_description")))
+    return _Refusal(error, int(match[1]) if match else None)

@@ -1,26 +1,32 @@
-"""The HTTP session under Microsoft's synchronous SDKs: bounded in time, and nothing is sent twice.
+"""The HTTP sessions of Microsoft's synchronous SDKs, and the proxy that the environment sets.
 
-A session lives for one fetch, about once an hour: a connection kept idle for that long is one that
-some load balancer has silently dropped. Repeating belongs to the caller, who has a deadline.
+A session serves one fetch of a token or of secrets, and fetches are about an hour apart: a
+connection that is kept idle for so long may have been dropped by a load balancer without notice.
+Every session limits the time of each step and never sends a request twice. Repeating is up to the
+caller, who knows the deadline.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import requests
     from azure.core.pipeline.transport import RequestsTransport
 
 CONNECT_TIMEOUT: Final = 2.0
+"""Seconds to wait for a connection."""
+
 READ_TIMEOUT: Final = 6.0
+"""Seconds to wait for the next bytes of an answer."""
 
 OpenSession = Callable[[], "requests.Session"]
 
 
 def open_session() -> "requests.Session":
-    """A session that tries again to connect, but never to send.
+    """A session that may try once more to connect, but never sends a request again.
 
-    Retry-After is left alone: the HTTP libraries would sleep for as long as it says.
+    It ignores Retry-After, because the HTTP libraries would sleep for as long as the header says.
     """
     import requests
     from urllib3.util import Retry
@@ -32,8 +38,8 @@ def open_session() -> "requests.Session":
     return session
 
 
-def transport(session: "requests.Session") -> "RequestsTransport":
-    """The session as azure-core's transport. The session's owner closes it."""
+def azure_transport(session: "requests.Session") -> "RequestsTransport":
+    """The session in the form that azure-core uses. Whoever opened the session closes it."""
     from azure.core.pipeline.transport import RequestsTransport
 
     return RequestsTransport(
@@ -42,3 +48,19 @@ def transport(session: "requests.Session") -> "RequestsTransport":
         connection_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
     )
+
+
+def proxy_for(url: str) -> str | None:
+    """The URL of the proxy that the environment sets for `url`, or None.
+
+    HTTPS_PROXY and HTTP_PROXY apply to their schemes and ALL_PROXY to both; NO_PROXY exempts hosts.
+    A value without a scheme (`proxy.example:3128`) is taken as an http:// URL.
+    """
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

@@ -1,11 +1,11 @@
-"""Secrets in Azure Key Vault: the one module that knows azure-keyvault-secrets."""
+"""Secrets in Azure Key Vault: the only module that uses azure-keyvault-secrets."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from cart_core.adapters.http_sessions import OpenSession, open_session, transport
+from cart_core.adapters.http_sessions import OpenSession, azure_transport, open_session
 from cart_core.tokens import TokenFailure
 
 if TYPE_CHECKING:
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient, SecretProperties
 
 
-_ISSUED: Final = "issued"
+_ISSUED_TAG: Final = "issued"
 """The tag that says when a refresh token was issued, in ISO 8601."""
 
 
 class KeyVault:
-    """The vault at `url`, which the setting called `setting` names.
+    """The vault at `url`, which the setting named `setting` holds.
 
-    `identity` gives tokens as azure-core asks for them. Every method blocks, and raises
+    `identity` gives tokens in the form that azure-core asks for. Every method blocks, and raises
     TokenFailure.
     """
 
@@ -38,40 +38,40 @@ class KeyVault:
         self._new_session = new_session
 
     def read(self, names: Iterable[str]) -> dict[str, str]:
-        """The current versions of secrets."""
-        with self._open() as vault:
-            return {name: self._read(vault, name) for name in names}
+        """The values of the current versions of secrets, without white space around them."""
+        with self._open() as client:
+            return {name: self._read(client, name) for name in names}
 
     def issued(self, name: str) -> datetime:
         """When the current version of a refresh token was issued."""
-        with self._open() as vault, self._failures(name):
-            return _issued(vault.get_secret(name).properties)
+        with self._open() as client, self._translated_errors(name):
+            return _issue_time(client.get_secret(name).properties)
 
     def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
-        """Add a version, which is then the current one."""
-        tags = {_ISSUED: issued.isoformat(timespec="seconds")}
-        with self._open() as vault, self._failures(name):
-            vault.set_secret(name, value, tags=tags, expires_on=expires)
+        """Add a version, which becomes the current one."""
+        tags = {_ISSUED_TAG: issued.isoformat(timespec="seconds")}
+        with self._open() as client, self._translated_errors(name):
+            client.set_secret(name, value, tags=tags, expires_on=expires)
 
-    def disable_older(self, name: str, kept: int) -> None:
-        """Disable all versions but the current one and the newest older ones up to `kept` in all.
+    def disable_older(self, name: str, keep: int) -> None:
+        """Leave the newest `keep` versions enabled, the current one included; disable older ones.
 
-        One that is no older than the current one is another instance's, and may be the current one
-        by now.
+        A version that is no older than the current one is never disabled: another instance wrote
+        it, and it may have become the current one in the meantime.
         """
-        with self._open() as vault, self._failures(name):
-            current = _created(vault.get_secret(name).properties)
+        with self._open() as client, self._translated_errors(name):
+            current = _creation_time(client.get_secret(name).properties)
             older = [
                 version
-                for version in vault.list_properties_of_secret_versions(name)
-                if version.enabled and _created(version) < current
+                for version in client.list_properties_of_secret_versions(name)
+                if version.enabled and _creation_time(version) < current
             ]
-            for version in sorted(older, key=_created, reverse=True)[kept - 1 :]:
-                vault.update_secret_properties(name, version.version, enabled=False)
+            for version in sorted(older, key=_creation_time, reverse=True)[keep - 1 :]:
+                client.update_secret_properties(name, version.version, enabled=False)
 
-    def _read(self, vault: "SecretClient", name: str) -> str:
-        with self._failures(name):
-            value = vault.get_secret(name).value
+    def _read(self, client: "SecretClient", name: str) -> str:
+        with self._translated_errors(name):
+            value = client.get_secret(name).value
         if not value or not value.strip():
             raise TokenFailure("secret_missing", f"The secret {name} in the vault is empty.")
         return value.strip()
@@ -82,12 +82,12 @@ class KeyVault:
 
         with self._new_session() as session:
             yield SecretClient(
-                self._url, self._identity, transport=transport(session), retry_total=0
+                self._url, self._identity, transport=azure_transport(session), retry_total=0
             )
 
     @contextmanager
-    def _failures(self, name: str) -> Iterator[None]:
-        """Whatever goes wrong with a secret becomes TokenFailure."""
+    def _translated_errors(self, name: str) -> Iterator[None]:
+        """Turns every error about the secret `name` into a TokenFailure."""
         from azure.core.exceptions import HttpResponseError
 
         try:
@@ -95,14 +95,14 @@ class KeyVault:
         except TokenFailure:
             raise
         except HttpResponseError as error:
-            raise self._explained(name, error) from None
+            raise self._failure_for(error, name) from None
         except Exception as error:
             raise TokenFailure(
                 "vault_unavailable",
                 f"The vault in {self._setting} did not answer ({type(error).__name__}); try again.",
             ) from None
 
-    def _explained(self, name: str, error: "HttpResponseError") -> TokenFailure:
+    def _failure_for(self, error: "HttpResponseError", name: str) -> TokenFailure:
         status = error.status_code
         inner = getattr(error.error, "innererror", None)
         reason = inner.get("code") if isinstance(inner, dict) else None
@@ -124,14 +124,14 @@ class KeyVault:
         )
 
 
-def _issued(version: "SecretProperties") -> datetime:
-    """What the tag says, where it is a moment; a person's version has none."""
+def _issue_time(version: "SecretProperties") -> datetime:
+    """The time in the tag; without a usable tag (a person wrote the version) its creation time."""
     try:
-        issued = datetime.fromisoformat((version.tags or {}).get(_ISSUED, ""))
+        issued = datetime.fromisoformat((version.tags or {}).get(_ISSUED_TAG, ""))
     except ValueError:
-        return _created(version)
-    return issued if issued.tzinfo else _created(version)
+        return _creation_time(version)
+    return issued if issued.tzinfo else _creation_time(version)
 
 
-def _created(version: "SecretProperties") -> datetime:
+def _creation_time(version: "SecretProperties") -> datetime:
     return version.created_on or datetime.min.replace(tzinfo=UTC)

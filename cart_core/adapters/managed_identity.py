@@ -1,8 +1,8 @@
-"""The function app's user-assigned managed identity: the one module that knows azure-identity."""
+"""The function app's user-assigned managed identity: the only module that uses azure-identity."""
 
 from typing import TYPE_CHECKING
 
-from cart_core.adapters.http_sessions import OpenSession, open_session, transport
+from cart_core.adapters.http_sessions import OpenSession, azure_transport, open_session
 from cart_core.tokens import AccessToken, TokenFailure
 
 if TYPE_CHECKING:
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 class ManagedIdentity:
-    """Tokens for the identity `client_id`, for storage, the vault, and as client assertion.
+    """Tokens for the identity `client_id`: for storage, for the vault, and as client assertion.
 
-    Its failures are TokenFailure, so that none of them is taken for the vault's or Entra's.
+    Every failure is a TokenFailure, so that callers do not take it for a failure of the vault or
+    of Entra.
     """
 
     def __init__(self, client_id: str, *, new_session: OpenSession = open_session) -> None:
@@ -20,20 +21,23 @@ class ManagedIdentity:
         self._new_session = new_session
 
     def fetch(self, resource: str) -> AccessToken:
-        """A new token for `resource` (`https://storage.azure.com`). Blocks. Raises TokenFailure."""
+        """A new token for `resource` (such as `https://storage.azure.com`).
+
+        It blocks. Raises TokenFailure.
+        """
         token = self.get_token_info(f"{resource}/.default")
         return AccessToken(token.token, token.expires_on)
 
     def get_token_info(
         self, *scopes: str, options: "TokenRequestOptions | None" = None
     ) -> "AccessTokenInfo":
-        """The same for Azure's SDKs (azure.core's SupportsTokenInfo)."""
+        """A new token in the form that Azure's SDKs ask for (azure.core's SupportsTokenInfo)."""
         from azure.identity import ManagedIdentityCredential
 
         try:
             with self._new_session() as session:
                 token: AccessTokenInfo = ManagedIdentityCredential(
-                    client_id=self._client_id, transport=transport(session), retry_total=0
+                    client_id=self._client_id, transport=azure_transport(session), retry_total=0
                 ).get_token_info(*scopes, options=options)
         except Exception as error:
             raise TokenFailure(

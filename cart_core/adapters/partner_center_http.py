@@ -1,12 +1,13 @@
-"""Partner Center's carts over HTTP: the one module that knows the HTTP client and its engine.
+"""Partner Center's carts over HTTP: the only module that uses httpx and aiohttp to reach it.
 
-The client is httpx with aiohttp as its engine. The engine's adapter (httpx-aiohttp) names errors by
-resemblance: a server that hangs up after reading a request is a `ConnectTimeout` there, as a
-refused connection could be. What happened is told by aiohttp's own exception, found in `__cause__`,
-and `failures` is the one place that says what each of those means. A class that is not listed
-there, an httpx error without such a cause included, means that the request may have arrived.
+httpx sends through aiohttp by way of the package httpx-aiohttp, which translates aiohttp's
+exceptions into httpx's inexactly: where a server closes the connection after it has read a request
+it raises `ConnectTimeout`, as it may where a connection was refused. aiohttp's own exception in
+`__cause__` says what really happened, and the table `failures` says what each of them means. Every
+other exception class, and every httpx exception without such a cause, means that the request may
+have arrived.
 
-httpx and aiohttp are imported at first use; importing this module is cheap.
+httpx and aiohttp are imported at first use, so that importing this module is cheap.
 """
 
 import asyncio
@@ -18,33 +19,36 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from cart_core import __version__
-from cart_core.adapters.proxy_setting import proxy_for
+from cart_core.adapters.http_sessions import proxy_for
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
+"""The size limit of an answer's body, before and after decompression."""
 
 _CONNECT_SECONDS = 10.0
-# A wait for a connection must end before the try does: only then does the end of the try always
-# mean that a connection was had, and so that the request may have been sent.
-_CONNECTED_BY = 0.8
-# Well below the four minutes after which Azure's outbound NAT forgets an idle connection.
+# The wait for a connection may take this share of the try's time. It must end before the try does,
+# so that the end of a try always means: there was a connection, and the request may have been sent.
+_CONNECT_SHARE = 0.8
+# Azure's outbound NAT drops a connection after four idle minutes; this is well below.
 _KEEP_ALIVE_SECONDS = 30.0
 
-_UNKNOWN = NoReply(sent=True, timed_out=False, reason="the connection failed after it was made")
+_CONNECTION_LOST = NoReply(
+    sent=True, timed_out=False, reason="the connection failed after it was made"
+)
 _UNREADABLE = NoReply(sent=True, timed_out=False, reason="the answer is cut short or garbled")
 _TOO_LARGE = NoReply(sent=True, timed_out=False, reason="the answer is too large")
 
 
-class PartnerCenter:
+class PartnerCenterHttp:
     """Calls Partner Center through one shared transport; see `open_transport`.
 
-    `base_url` has no trailing slash. The owner of `transport` closes it. Each call is one try of at
-    most the attempt's `timeout`, of which a fifth is kept from the wait for a connection. Any
-    complete HTTP answer is a Reply, whatever its status; all else is a NoReply. Raises TypeError or
-    ValueError for a cart that is no JSON.
+    `base_url` has no trailing slash. Whoever opened `transport` closes it. Each call is one try,
+    which takes at most the attempt's `timeout`; waiting for a connection takes at most four fifths
+    of it. Every complete HTTP answer becomes a Reply, whatever its status, and everything else a
+    NoReply. Raises TypeError or ValueError where the cart cannot be written as JSON.
     """
 
     def __init__(
@@ -57,24 +61,24 @@ class PartnerCenter:
     async def create_cart(
         self, customer_id: str, cart: Mapping[str, object], attempt: Attempt
     ) -> Reply | NoReply:
-        """Post `cart`, ready for the wire, for one customer."""
-        return await self._send("POST", _path(customer_id), attempt, cart)
+        """Create a cart for a customer; `cart` is sent as it is."""
+        return await self._send("POST", _carts_path(customer_id), attempt, cart)
 
     async def get_cart(self, customer_id: str, cart_id: str, attempt: Attempt) -> Reply | NoReply:
         """Read a cart."""
-        return await self._send("GET", _path(customer_id, cart_id), attempt)
+        return await self._send("GET", _carts_path(customer_id, cart_id), attempt)
 
     async def update_cart(
         self, customer_id: str, cart_id: str, cart: Mapping[str, object], attempt: Attempt
     ) -> Reply | NoReply:
-        """Put `cart`, ready for the wire, in the place of a cart; all its lines are replaced."""
-        return await self._send("PUT", _path(customer_id, cart_id), attempt, cart)
+        """Replace a cart and all its lines by `cart`, which is sent as it is."""
+        return await self._send("PUT", _carts_path(customer_id, cart_id), attempt, cart)
 
     async def checkout_cart(
         self, customer_id: str, cart_id: str, customer_user: str | None, attempt: Attempt
     ) -> Reply | NoReply:
         """Buy what is in a cart; `customer_user` is the customer's user who gets the licence."""
-        path = f"{_path(customer_id, cart_id)}/checkout"
+        path = f"{_carts_path(customer_id, cart_id)}/checkout"
         extra = {"x-ms-customeruser-upn": customer_user} if customer_user else {}
         return await self._send("POST", path, attempt, extra=extra)
 
@@ -93,7 +97,7 @@ class PartnerCenter:
         headers = {
             "Authorization": f"Bearer {attempt.token}",
             "Accept": "application/json",
-            # Replies are a few kilobytes; to compress them would cost more than it saves.
+            # Answers are a few kilobytes; compressing them would cost more than it saves.
             "Accept-Encoding": "identity",
             "MS-RequestId": attempt.request_id,
             "MS-CorrelationId": attempt.correlation_id,
@@ -105,19 +109,19 @@ class PartnerCenter:
         content = None
         if document is not None:
             headers["Content-Type"] = "application/json"
-            content = _encoded(document)
-        connected_by = _CONNECTED_BY * attempt.timeout
+            content = _json_bytes(document)
+        connect_timeout = _CONNECT_SHARE * attempt.timeout
         request = httpx.Request(
             method,
-            _url(self._base_url + path),
+            _parsed_url(self._base_url + path),
             headers=headers,
             content=content,
             extensions={
                 "timeout": {
-                    "connect": min(_CONNECT_SECONDS, connected_by),
-                    # The engine counts the wait for a free connection, the look-up, the proxy
-                    # and the TLS handshake under this name.
-                    "pool": connected_by,
+                    "connect": min(_CONNECT_SECONDS, connect_timeout),
+                    # aiohttp applies this limit to the whole wait for a connection: for a free one,
+                    # for name resolution, for the proxy and for the TLS handshake.
+                    "pool": connect_timeout,
                     "read": None,
                     "write": None,
                 }
@@ -127,7 +131,7 @@ class PartnerCenter:
             async with asyncio.timeout(attempt.timeout):
                 response = await self._transport.handle_async_request(request)
                 try:
-                    return await _read(response)
+                    return await _read_reply(response)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
@@ -135,20 +139,20 @@ class PartnerCenter:
 
 
 def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncBaseTransport":
-    """The connections for all calls to `base_url`. Must be called on the loop that will use them.
+    """The connections for all calls to `base_url`, for use on the running event loop.
 
-    HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are read here, once. It keeps no cookies,
-    follows no redirects and sends nothing twice. There is no httpx.AsyncClient around it: what
-    that adds (redirects, cookies, authentication flows) is not wanted here, and costs as much as
-    the sending itself.
+    This reads HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR once. The transport keeps no
+    cookies, follows no redirects and sends nothing twice. It is used without an httpx.AsyncClient,
+    which would add just these (redirects, cookies, authentication flows) and would cost as much
+    time as sending does. Raises RuntimeError where no event loop is running.
     """
     import aiohttp
     import httpx
     from httpx_aiohttp import AiohttpTransport
 
-    class Answer(aiohttp.ClientResponse):
-        # The adapter fails on a reason phrase that is not UTF-8, and would leave the connection in
-        # use for good. Nobody reads the phrase.
+    class ResponseWithoutReason(aiohttp.ClientResponse):
+        # httpx-aiohttp fails on a reason phrase that is not UTF-8, and then never gives the
+        # connection back. Nothing here reads the phrase.
         async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
             await super().start(connection)
             self.reason = None
@@ -161,21 +165,22 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
             limit=max_connections, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=tls
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
-        response_class=Answer,
-        skip_auto_headers=["Content-Type"],  # it would give a checkout one, for no body at all
+        response_class=ResponseWithoutReason,
+        skip_auto_headers=["Content-Type"],  # a checkout has no body, and so no type of one
     )
-    # It would send a GET or PUT once more where a kept connection is cut, and then tell of the
-    # second time alone: not sent, though the first may have arrived. There is no public name.
+    # Where a connection that is used again is cut, aiohttp would send a GET or PUT once more and
+    # report the second try alone: as "not sent", though the first may have arrived. aiohttp has no
+    # public name for this switch.
     session._retry_connection = False
     return AiohttpTransport(client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
 @cache
 def failures() -> Mapping[type[BaseException], NoReply]:
-    """What each exception of the engine means, by its exact class.
+    """What each exception means for the request, by the exception's exact class.
 
-    Not sent: those that aiohttp raises only while it is looking for a connection. A class that is
-    missing here is unknown, whatever its base classes are.
+    "Not sent" are those that aiohttp raises only while it makes a connection. For a class that is
+    missing here the request may have been sent, whatever the base classes say.
     """
     import aiohttp
     import httpx
@@ -199,38 +204,38 @@ def failures() -> Mapping[type[BaseException], NoReply]:
         aiohttp.ClientResponseError: _UNREADABLE,
         httpx.RemoteProtocolError: _UNREADABLE,
         aiohttp.SocketTimeoutError: silence,
-        # The end of the try.
-        TimeoutError: silence,
+        TimeoutError: silence,  # the try's time is over
     }
 
 
 def no_reply(error: BaseException) -> NoReply:
-    """What an exception of the client or its engine means for the request."""
+    """What an exception of httpx or aiohttp means for the request."""
     import httpx
 
-    # Only httpx's errors wrap the truth; the cause of an engine's own exception is a detail of it.
-    truth = error.__cause__ if isinstance(error, httpx.HTTPError) else None
-    return failures().get(type(truth or error), _UNKNOWN)
+    # httpx's exceptions have aiohttp's as their cause. The cause of one of aiohttp's own says less
+    # than the exception itself.
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) else None
+    return failures().get(type(cause or error), _CONNECTION_LOST)
 
 
-def _path(customer_id: str, cart_id: str | None = None) -> str:
+def _carts_path(customer_id: str, cart_id: str | None = None) -> str:
     carts = f"/v1/customers/{quote(customer_id, safe='')}/carts"
     return carts if cart_id is None else f"{carts}/{quote(cart_id, safe='')}"
 
 
 @lru_cache(maxsize=256)
-def _url(text: str) -> "httpx.URL":
-    """A parsed URL; taking one apart is dear, and the same customers come again."""
+def _parsed_url(text: str) -> "httpx.URL":
+    """A URL from the cache: parsing is slow, and many requests are for the same customers."""
     import httpx
 
     return httpx.URL(text)
 
 
-async def _read(response: "httpx.Response") -> Reply | NoReply:
+async def _read_reply(response: "httpx.Response") -> Reply | NoReply:
     if response.status_code < 200:
         return _UNREADABLE
     content = bytearray()
-    # The stream itself: httpx would decode a cut gzip body without complaint.
+    # This reads the undecoded stream, because httpx would accept a gzip body that is cut.
     async for chunk in cast("httpx.AsyncByteStream", response.stream):
         content += chunk
         if len(content) > MAX_REPLY_BYTES:
@@ -239,14 +244,14 @@ async def _read(response: "httpx.Response") -> Reply | NoReply:
     body: bytes | None = bytes(content)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if body and encoding != "identity":
-        body = _gunzipped(body) if encoding == "gzip" else None
+        body = _decompressed(body) if encoding == "gzip" else None
     if body is None:
         return _UNREADABLE
     return Reply(status=response.status_code, headers=headers, body=body)
 
 
-def _gunzipped(data: bytes) -> bytes | None:
-    """The content of one complete gzip member of bounded size; None if `data` is anything else."""
+def _decompressed(data: bytes) -> bytes | None:
+    """The content of one complete gzip member of at most MAX_REPLY_BYTES; None for other data."""
     member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         content = member.decompress(data, MAX_REPLY_BYTES)
@@ -255,6 +260,6 @@ def _gunzipped(data: bytes) -> bytes | None:
     return content if member.eof and not member.unused_data else None
 
 
-def _encoded(document: Mapping[str, object]) -> bytes:
+def _json_bytes(document: Mapping[str, object]) -> bytes:
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8")

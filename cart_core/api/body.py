@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from cart_core.problem import FieldError, Problem
+from cart_core.problem import FieldError, Problem, pointer_to
 
 MAX_DEPTH = 32
 """Levels of arrays and objects. A cart needs 4, and 2 more for each level of add-on items."""
@@ -62,11 +62,6 @@ def read_foreign_json(text: str) -> Any:
 def _finite(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
-
-
-def pointer_to(parent: str, name: str | int) -> str:
-    """The JSON Pointer of a member or item of what `parent` points to."""
-    return f"{parent}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The documents: which carts are accepted, and what answers look like. No I/O."""
+"""The documents: which carts are accepted, what is sent for them, what callers get. No I/O."""

@@ -1,6 +1,6 @@
-"""The cart a caller gets: Partner Center's cart with every member present and one spelling each.
+"""The cart a caller gets: Partner Center's cart, with every member present and in one spelling.
 
-A cart that exists is never lost to a member that cannot be read; see answer_members.
+A member that cannot be read does not make the whole cart unreadable; see answer_types.
 """
 
 import json
@@ -10,33 +10,35 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from cart_core.cart.answer_types import (
-    Answer,
-    Bag,
-    BillingCycle,
-    Flag,
-    Integer,
-    RenewsTo,
-    Text,
-    Texts,
-    Timestamp,
+    AnswerModel,
+    BillingCycleOrNull,
+    BoolOrNull,
+    IntegerOrNull,
+    ObjectOrNull,
+    RenewsToOrNull,
+    TextOrNull,
+    TextsOrEmpty,
+    TimestampOrNull,
+    answer_warnings,
     readable_or,
-    told,
 )
 from cart_core.cart.spelling import participant_pairs, without_separators
-from cart_core.cart.vocabulary import CART_STATUSES, LINE_ERRORS
+from cart_core.cart.vocabulary import CART_ERROR_NAMES, CART_STATUSES
 from cart_core.problem import FieldError
 
 
 class NotACart(Exception):
-    """What Partner Center sent is no cart: not an object with an id and line items."""
+    """What Partner Center sent is not a cart: it is not an object with an id and line items."""
 
 
 def normalise_cart(
     document: Any, customer_id: str, warnings: tuple[FieldError, ...] = ()
 ) -> dict[str, Any]:
-    """The normalised cart for a parsed Partner Center cart; `warnings` are passed on in it.
+    """The cart a caller gets for a parsed cart of Partner Center.
 
-    Raises NotACart.
+    Its warnings are `warnings` (those of the request) and one for each member that cannot be read.
+    It is orderable when no line or add-on has an error, and all add-ons can be read. Raises
+    NotACart.
     """
     unreadable: list[str] = []
     try:
@@ -45,9 +47,9 @@ def normalise_cart(
         raise NotACart from None
     return cart.model_dump(by_alias=True) | {
         "customerId": customer_id,
-        "orderable": "addonItems" not in unreadable and not any(map(_failed, cart.line_items)),
+        "orderable": "addonItems" not in unreadable and not any(map(_has_error, cart.line_items)),
         "links": {"self": cart_path(customer_id, cart.id)},
-        "warnings": told(warnings, unreadable),
+        "warnings": answer_warnings(warnings, unreadable),
     }
 
 
@@ -56,8 +58,8 @@ def cart_path(customer_id: str, cart_id: str) -> str:
     return f"/api/customers/{customer_id}/carts/{quote(cart_id, safe='')}"
 
 
-def _failed(line: "LineItemAnswer") -> bool:
-    return line.error is not None or any(_failed(addon) for addon in line.addon_items)
+def _has_error(line: "LineItemAnswer") -> bool:
+    return line.error is not None or any(_has_error(addon) for addon in line.addon_items)
 
 
 def _status(text: str) -> str:
@@ -65,63 +67,66 @@ def _status(text: str) -> str:
 
 
 def _line_error(value: Any) -> Any:
-    """CartError under our names; its code is a number on the wire and an enum's name in the SDK."""
+    """CartError under our names. Its code is a number on the wire and an enum's name in the SDK.
+
+    What is not an object becomes the description, so that the line still has an error.
+    """
     if not isinstance(value, dict):
         return {"description": json.dumps(value)}
     error = {
-        _LINE_ERROR_NAMES.get(given.lower(), given): item
+        _LINE_ERROR_MEMBERS.get(given.lower(), given): item
         for given, item in value.items()
         if given.lower() != "name"
     }
     code = error.get("code")
     if isinstance(code, str):
-        code = _LINE_ERROR_CODES.get(without_separators(code), code)
-    return error | {"code": code, "name": LINE_ERRORS.get(str(code))}
+        code = _CODES_BY_NAME.get(without_separators(code), code)
+    return error | {"code": code, "name": CART_ERROR_NAMES.get(str(code))}
 
 
-_LINE_ERROR_NAMES = {"errorcode": "code", "code": "code", "errordescription": "description"}
-_LINE_ERROR_CODES = {name.lower(): code for code, name in LINE_ERRORS.items()}
+_LINE_ERROR_MEMBERS = {"errorcode": "code", "code": "code", "errordescription": "description"}
+_CODES_BY_NAME = {name.lower(): code for code, name in CART_ERROR_NAMES.items()}
 
 
-class ParticipantAnswer(Answer):
+class ParticipantAnswer(AnswerModel):
     """One participant on the purchase."""
 
-    key: Text = None
-    value: Text = None
+    key: TextOrNull = None
+    value: TextOrNull = None
 
 
-class LineErrorAnswer(Answer):
+class LineErrorAnswer(AnswerModel):
     """Why a line cannot be ordered (CartError)."""
 
-    code: Text = None
+    code: TextOrNull = None
     name: str | None = None
-    description: Text = None
+    description: TextOrNull = None
     additional_information: Annotated[dict[str, Any], readable_or({})] = Field(default_factory=dict)
 
 
-class LineItemAnswer(Answer):
-    """CartLineItem."""
+class LineItemAnswer(AnswerModel):
+    """CartLineItem: one product in the cart."""
 
-    id: Integer = None
-    catalog_item_id: Text = None
-    friendly_name: Text = None
-    quantity: Integer = None
-    currency_code: Text = None
-    billing_cycle: BillingCycle = None
-    term_duration: Text = None
+    id: IntegerOrNull = None
+    catalog_item_id: TextOrNull = None
+    friendly_name: TextOrNull = None
+    quantity: IntegerOrNull = None
+    currency_code: TextOrNull = None
+    billing_cycle: BillingCycleOrNull = None
+    term_duration: TextOrNull = None
     participants: Annotated[
         list[ParticipantAnswer], BeforeValidator(participant_pairs), readable_or([])
     ] = Field(default_factory=list)
-    provisioning_context: Texts = Field(default_factory=dict)
-    order_group: Text = None
+    provisioning_context: TextsOrEmpty = Field(default_factory=dict)
+    order_group: TextOrNull = None
     addon_items: "Annotated[list[LineItemAnswer], readable_or([])]" = Field(default_factory=list)
-    renews_to: RenewsTo = None
-    promotion_id: Text = None
-    custom_term_end_date: Timestamp = None
-    attestation_accepted: Flag = None
-    pricing: Bag = None
-    purchase_commitment: Bag = None
-    purchase_system: Text = None
+    renews_to: RenewsToOrNull = None
+    promotion_id: TextOrNull = None
+    custom_term_end_date: TimestampOrNull = None
+    attestation_accepted: BoolOrNull = None
+    pricing: ObjectOrNull = None
+    purchase_commitment: ObjectOrNull = None
+    purchase_system: TextOrNull = None
     error: Annotated[LineErrorAnswer, BeforeValidator(_line_error)] | None = None
 
 
@@ -131,23 +136,28 @@ class LinksAnswer(BaseModel):
     self: str
 
 
-_NOWHERE = LinksAnswer(self="")
+_NO_LINKS = LinksAnswer(self="")
 
 
-class CartAnswer(Answer):
-    """Cart. `customerId`, `orderable`, `links` and `warnings` are ours, never Partner Center's."""
+class CartAnswer(AnswerModel):
+    """Cart. `customerId`, `orderable`, `links` and `warnings` are set by us.
 
-    dropped = Answer.dropped | {"customerid", "orderable", "warnings"}
+    Members of Partner Center with these names are dropped.
+    """
+
+    dropped = AnswerModel.dropped | {"customerid", "orderable", "warnings"}
 
     id: Annotated[str, Field(min_length=1)]
     customer_id: str = ""
     status: Annotated[Annotated[str, AfterValidator(_status)] | None, readable_or(None)] = None
-    creation_timestamp: Timestamp = None
-    last_modified_timestamp: Timestamp = None
-    expiration_timestamp: Timestamp = None
-    last_modified_user: Text = None
-    partner_on_record_attestation_accepted: Flag = None
+    creation_timestamp: TimestampOrNull = None
+    last_modified_timestamp: TimestampOrNull = None
+    expiration_timestamp: TimestampOrNull = None
+    last_modified_user: TextOrNull = None
+    partner_on_record_attestation_accepted: BoolOrNull = None
     orderable: bool = True
     line_items: list[LineItemAnswer]
-    links: LinksAnswer = Field(default_factory=lambda: _NOWHERE)  # a default would be copied
+    links: LinksAnswer = Field(
+        default_factory=lambda: _NO_LINKS
+    )  # pydantic would copy a plain default each time
     warnings: list[FieldError] = Field(default_factory=list)

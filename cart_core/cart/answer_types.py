@@ -1,8 +1,9 @@
-"""What Partner Center's answers have in common: how their members are read.
+"""The types of the members in Partner Center's answers, and the base of the models of answers.
 
 Microsoft's pages, SDK and service disagree on spellings and types (`creationTimeStamp`, line ids as
-text, renewsTo as an array, error codes as numbers). Read here is any of them; written is one. A
-member that cannot be read is null, and a warning says so: what it belongs to exists all the same.
+text, renewsTo as an array, error codes as numbers). All of these are read, and one is written. A
+member that cannot be read becomes null (or empty), and a warning names it: the cart or the order
+that it belongs to exists all the same, and must not be lost.
 """
 
 import json
@@ -24,18 +25,21 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from cart_core.cart.spelling import (
-    billing_cycle,
+    find_billing_cycle,
     format_timestamp,
-    is_unset,
+    is_unset_date,
     parse_timestamp,
-    single,
+    single_renews_to,
     wire_names,
 )
 from cart_core.problem import FieldError
 
 
 def readable_or(default: Any) -> WrapValidator:
-    """A member that cannot be read becomes `default`, and its name goes into the context."""
+    """An annotation: a member that cannot be read becomes `default`.
+
+    The member's name is appended to the validation context, a list.
+    """
 
     def read(
         value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[list[str]]
@@ -49,30 +53,32 @@ def readable_or(default: Any) -> WrapValidator:
     return WrapValidator(read)
 
 
-def told(warnings: Iterable[FieldError], unreadable: Iterable[str]) -> list[dict[str, Any]]:
-    """The `warnings` of an answer: those of the request, and one for each unreadable member."""
+def answer_warnings(
+    request_warnings: Iterable[FieldError], unreadable: Iterable[str]
+) -> list[dict[str, Any]]:
+    """The `warnings` of an answer: those of the request, then one for each unreadable member."""
     names = dict.fromkeys(unreadable)
-    mine = (
+    unreadable_warnings = (
         FieldError("", "unreadable_member", f"Partner Center's '{name}' could not be read.")
         for name in names
     )
-    return [warning.as_json() for warning in (*warnings, *mine)]
+    return [warning.as_json() for warning in (*request_warnings, *unreadable_warnings)]
 
 
-def number_as_text(value: Any) -> Any:
+def _number_as_text(value: Any) -> Any:
     """Ids and codes are numbers on some of Microsoft's pages and texts on others."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _timestamp(text: str) -> str | None:
-    return None if is_unset(text) else format_timestamp(parse_timestamp(text))
+    return None if is_unset_date(text) else format_timestamp(parse_timestamp(text))
 
 
 def _billing_cycle(text: str) -> str:
-    return billing_cycle(text) or text
+    return find_billing_cycle(text) or text
 
 
-def _texts(value: Any) -> Any:
+def _values_as_texts(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
@@ -85,28 +91,40 @@ def _texts(value: Any) -> Any:
 def _without_envelope(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return {name: item for name, item in value.items() if name.lower() not in Answer.dropped}
+    return {name: item for name, item in value.items() if name.lower() not in AnswerModel.dropped}
 
 
-Word = Annotated[str, BeforeValidator(number_as_text)]
-Text = Annotated[Word | None, readable_or(None)]
-Integer = Annotated[int | None, readable_or(None)]
-Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, readable_or(None)]
-Flag = Annotated[bool | None, readable_or(None)]
-Timestamp = Annotated[
+TextOrNumber = Annotated[str, BeforeValidator(_number_as_text)]
+"""A text, or a whole number that becomes its digits."""
+
+TextOrNull = Annotated[TextOrNumber | None, readable_or(None)]
+IntegerOrNull = Annotated[int | None, readable_or(None)]
+NumberOrNull = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, readable_or(None)]
+BoolOrNull = Annotated[bool | None, readable_or(None)]
+
+TimestampOrNull = Annotated[
     Annotated[str, AfterValidator(_timestamp), Field(json_schema_extra={"format": "date-time"})]
     | None,
     readable_or(None),
 ]
-BillingCycle = Annotated[Annotated[Word, AfterValidator(_billing_cycle)] | None, readable_or(None)]
-Texts = Annotated[dict[str, str], BeforeValidator(_texts), readable_or({})]
-Bag = Annotated[
+"""A date-time in UTC with microseconds. .NET's default date becomes null."""
+
+BillingCycleOrNull = Annotated[
+    Annotated[TextOrNumber, AfterValidator(_billing_cycle)] | None, readable_or(None)
+]
+"""A billing cycle in the spelling of the wire; one that is not documented stays as it is."""
+
+TextsOrEmpty = Annotated[dict[str, str], BeforeValidator(_values_as_texts), readable_or({})]
+"""An object of texts. Another value becomes its JSON, and null is left out."""
+
+ObjectOrNull = Annotated[
     Annotated[dict[str, Any], BeforeValidator(_without_envelope)] | None, readable_or(None)
 ]
+"""An object that is passed on as it is, but for Partner Center's envelope."""
 
 
-class Answer(BaseModel):
-    """A JSON object of Partner Center as it answers; members it adds later are kept."""
+class AnswerModel(BaseModel):
+    """A JSON object of Partner Center as it answers. Members that it adds later are passed on."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -116,7 +134,7 @@ class Answer(BaseModel):
     )
 
     dropped: ClassVar[frozenset[str]] = frozenset({"attributes", "links"})
-    """Partner Center's envelope, of no use to a caller of this API."""
+    """Lower-case names that are not passed on: Partner Center's envelope, of no use to a caller."""
 
     @model_validator(mode="before")
     @classmethod
@@ -132,10 +150,12 @@ class Answer(BaseModel):
         }
 
 
-class RenewsToAnswer(Answer):
+class RenewsToAnswer(AnswerModel):
     """What a trial turns into when it ends."""
 
-    term_duration: Text = None
+    term_duration: TextOrNull = None
 
 
-RenewsTo = Annotated[RenewsToAnswer | None, BeforeValidator(single), readable_or(None)]
+RenewsToOrNull = Annotated[
+    RenewsToAnswer | None, BeforeValidator(single_renews_to), readable_or(None)
+]

@@ -1,7 +1,7 @@
 """What a caller gets for a checkout: the orders that were made, and the groups that failed.
 
-An order that exists is never lost to a member that cannot be read, and a group that failed is never
-taken for one that did not; see answer_members.
+An order with members that cannot be read is still an order, and an order error that cannot be read
+is still an error: the customer pays for the one and did not get the other. See answer_types.
 """
 
 import json
@@ -10,19 +10,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from cart_core.cart.answer_types import (
-    Answer,
-    Bag,
-    BillingCycle,
-    Flag,
-    Integer,
-    Number,
-    RenewsTo,
-    Text,
-    Texts,
-    Timestamp,
-    Word,
+    AnswerModel,
+    BillingCycleOrNull,
+    BoolOrNull,
+    IntegerOrNull,
+    NumberOrNull,
+    ObjectOrNull,
+    RenewsToOrNull,
+    TextOrNull,
+    TextOrNumber,
+    TextsOrEmpty,
+    TimestampOrNull,
+    answer_warnings,
     readable_or,
-    told,
 )
 from cart_core.problem import FieldError
 
@@ -35,7 +35,7 @@ _ORDERS_NOT_RETRIEVED = FieldError(
 
 
 class NotACheckout(Exception):
-    """What Partner Center sent is no CartCheckoutResult."""
+    """What Partner Center sent is not a CartCheckoutResult."""
 
 
 class NothingOrdered(Exception):
@@ -49,8 +49,9 @@ class NothingOrdered(Exception):
 def normalise_checkout(
     document: Any, customer_id: str, cart_id: str, warnings: tuple[FieldError, ...] = ()
 ) -> dict[str, Any]:
-    """The normalised answer for a parsed CartCheckoutResult; `warnings` are passed on in it.
+    """The answer a caller gets for a parsed CartCheckoutResult.
 
+    Its warnings are `warnings` (those of the request) and one for each member that cannot be read.
     Raises NotACheckout, and NothingOrdered where there is no order in it.
     """
     unreadable: list[str] = []
@@ -69,19 +70,19 @@ def normalise_checkout(
         "cartId": cart_id,
         "customerId": customer_id,
         "status": "partial" if checkout.order_errors else "completed",
-        "warnings": told(warnings, unreadable),
+        "warnings": answer_warnings(warnings, unreadable),
     }
 
 
 def ordered_already(
     customer_id: str, cart_id: str, warnings: tuple[FieldError, ...] = ()
 ) -> dict[str, Any]:
-    """The answer for a cart that is ordered, where Partner Center does not say into what."""
+    """The answer for a cart that was ordered before, if Partner Center does not list the orders."""
     return CheckoutAnswer().model_dump(by_alias=True) | {
         "cartId": cart_id,
         "customerId": customer_id,
         "status": "ordered",
-        "warnings": told((*warnings, _ORDERS_NOT_RETRIEVED), ()),
+        "warnings": answer_warnings((*warnings, _ORDERS_NOT_RETRIEVED), ()),
     }
 
 
@@ -89,61 +90,64 @@ def _order_error(value: Any) -> Any:
     return value if isinstance(value, dict) else {"description": json.dumps(value)}
 
 
-class OrderLineAnswer(Answer):
-    """OrderLineItem."""
+class OrderLineAnswer(AnswerModel):
+    """OrderLineItem: one product in an order."""
 
-    line_item_number: Integer = None
-    offer_id: Text = None
-    subscription_id: Text = None
-    parent_subscription_id: Text = None
-    term_duration: Text = None
-    transaction_type: Text = None
-    friendly_name: Text = None
-    quantity: Integer = None
-    custom_term_end_date: Timestamp = None
-    promotion_id: Text = None
-    pricing: Bag = None
-    partner_id_on_record: Text = None
-    additional_partner_ids_on_record: Annotated[list[Word], readable_or([])] = Field(
+    line_item_number: IntegerOrNull = None
+    offer_id: TextOrNull = None
+    subscription_id: TextOrNull = None
+    parent_subscription_id: TextOrNull = None
+    term_duration: TextOrNull = None
+    transaction_type: TextOrNull = None
+    friendly_name: TextOrNull = None
+    quantity: IntegerOrNull = None
+    custom_term_end_date: TimestampOrNull = None
+    promotion_id: TextOrNull = None
+    pricing: ObjectOrNull = None
+    partner_id_on_record: TextOrNull = None
+    additional_partner_ids_on_record: Annotated[list[TextOrNumber], readable_or([])] = Field(
         default_factory=list
     )
-    provisioning_context: Texts = Field(default_factory=dict)
-    renews_to: RenewsTo = None
-    attestation_accepted: Flag = None
-    purchase_commitment: Bag = None
+    provisioning_context: TextsOrEmpty = Field(default_factory=dict)
+    renews_to: RenewsToOrNull = None
+    attestation_accepted: BoolOrNull = None
+    purchase_commitment: ObjectOrNull = None
 
 
-class OrderAnswer(Answer):
-    """Order. Its id may be a GUID or not."""
+class OrderAnswer(AnswerModel):
+    """Order. Its id is a text that need not be a GUID."""
 
-    id: Text = None
-    alternate_id: Text = None
-    reference_customer_id: Text = None
-    status: Text = None
-    transaction_type: Text = None
-    billing_cycle: BillingCycle = None
-    currency_code: Text = None
-    currency_symbol: Text = None
-    creation_date: Timestamp = None
-    total_price: Number = None
-    partner_on_record_attestation_accepted: Flag = None
+    id: TextOrNull = None
+    alternate_id: TextOrNull = None
+    reference_customer_id: TextOrNull = None
+    status: TextOrNull = None
+    transaction_type: TextOrNull = None
+    billing_cycle: BillingCycleOrNull = None
+    currency_code: TextOrNull = None
+    currency_symbol: TextOrNull = None
+    creation_date: TimestampOrNull = None
+    total_price: NumberOrNull = None
+    partner_on_record_attestation_accepted: BoolOrNull = None
     line_items: Annotated[
         list[Annotated[OrderLineAnswer, readable_or(OrderLineAnswer())]], readable_or([])
     ] = Field(default_factory=list)
 
 
-class OrderErrorAnswer(Answer):
+class OrderErrorAnswer(AnswerModel):
     """Why an order group (`orderGroup` of a line) was not ordered (OrderError)."""
 
-    order_group_id: Text = None
-    code: Text = None
-    description: Text = None
+    order_group_id: TextOrNull = None
+    code: TextOrNull = None
+    description: TextOrNull = None
 
 
-class CheckoutAnswer(Answer):
-    """CartCheckoutResult. Ours, never Partner Center's, are all but its orders and errors."""
+class CheckoutAnswer(AnswerModel):
+    """CartCheckoutResult. All members but `orders` and `orderErrors` are set by us.
 
-    dropped = Answer.dropped | {"cartid", "customerid", "status", "warnings"}
+    Members of Partner Center with these names are dropped.
+    """
+
+    dropped = AnswerModel.dropped | {"cartid", "customerid", "status", "warnings"}
 
     cart_id: str = ""
     customer_id: str = ""

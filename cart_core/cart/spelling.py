@@ -1,4 +1,4 @@
-"""One reading for everything that Partner Center and its callers spell in more than one way."""
+"""One reading for what Partner Center and its callers spell in more than one way."""
 
 import re
 from collections.abc import Mapping
@@ -29,34 +29,42 @@ def without_separators(text: str) -> str:
     return re.sub(r"[_\- ]", "", text).lower()
 
 
-def billing_cycle(text: str) -> str | None:
-    """The wire value for any spelling of a billing cycle; None if it is none."""
+def find_billing_cycle(text: str) -> str | None:
+    """The wire's spelling of a billing cycle in any spelling; None for an unknown one."""
     return _BILLING_CYCLE_OF.get(without_separators(text))
 
 
 def participant_pairs(value: Any) -> Any:
-    """Participants as the wire's pairs; `{"transaction_reseller": "5139005"}` is short for them."""
+    """Participants as the wire's list of objects with `key` and `value`.
+
+    Callers may write them as an object of values by key: `{"transaction_reseller": "5139005"}`.
+    Anything that is not an object is returned as it is.
+    """
     if isinstance(value, dict):
         return [{"key": key, "value": item} for key, item in value.items()]
     return value
 
 
-def single(value: Any) -> Any:
-    """renewsTo as the object it is in examples and SDK; Microsoft's tables say array."""
+def single_renews_to(value: Any) -> Any:
+    """renewsTo as an object, as in Microsoft's examples and SDK; its tables call it an array.
+
+    An empty array becomes None. A longer one is returned as it is.
+    """
     if isinstance(value, list) and len(value) <= 1:
         return value[0] if value else None
     return value
 
 
-def is_unset(value: Any) -> bool:
-    """Whether `value` is .NET's default date, with which Partner Center says "no date"."""
+def is_unset_date(value: Any) -> bool:
+    """Whether `value` is .NET's default date, which Partner Center uses for "no date"."""
     return isinstance(value, str) and _UNSET.fullmatch(value) is not None
 
 
 def parse_timestamp(text: str) -> datetime:
-    """An RFC 3339 date-time as an aware UTC value; no zone means UTC, digits past microseconds go.
+    """The moment of an RFC 3339 date-time, in UTC.
 
-    Raises ValueError for anything else.
+    A date-time without a zone is in UTC. Digits beyond microseconds are cut off. Raises ValueError
+    for anything else.
     """
     if not _DATE_TIME.fullmatch(text):
         raise ValueError("not an RFC 3339 date-time")
@@ -68,5 +76,8 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def format_timestamp(moment: datetime, timespec: str = "microseconds") -> str:
-    """`2026-01-31T12:00:00.000000Z`; with timespec "auto" a fraction of 0 is left out."""
+    """A moment in UTC as `2026-01-31T12:00:00.000000Z`.
+
+    With the timespec "auto" a fraction of zero is left out; see datetime.isoformat.
+    """
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

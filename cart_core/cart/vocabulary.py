@@ -1,15 +1,15 @@
-"""Partner Center's own words for a cart: values of its members and names of its errors."""
+"""Partner Center's own words for a cart: the values of its members and the names of its errors."""
 
 BILLING_CYCLES = ("monthly", "annual", "one_time", "none", "triennial", "biennial")
 """Wire values of billingCycle (product resources page; `biennial` from the .NET SDK 3.4.0)."""
 
 KNOWN_TERMS = frozenset({"P1M", "P1Y", "P3Y"})
-"""The documented termDuration values. Others exist in catalogues, so they pass with a warning."""
+"""The documented termDuration values. Catalogues have others, which are accepted with a warning."""
 
 CART_STATUSES = ("Active", "Ordered")
 """Wire values of a cart's status (cart resources page)."""
 
-LINE_ERRORS = {
+CART_ERROR_NAMES = {
     "0": "Unknown",
     "10000": "CurrencyIsNotSupported",
     "10001": "CatalogItemIdIsNotValid",
@@ -32,4 +32,4 @@ LINE_ERRORS = {
     "10019": "MinimumAddOnSeatsNotMet",
     "500600": "LegacyOfferNotEligibleForPurchase",
 }
-"""CartError codes and their names in Microsoft's SDK (CartErrorCode.cs); the set is open."""
+"""CartError codes and their names in Microsoft's SDK (CartErrorCode.cs). Microsoft adds to it."""

@@ -1,1 +1,1 @@
-"""The local cloud: identity, Key Vault, Entra and Partner Center on loopback."""
+"""Microsoft Partner Center's carts, and the services that lead to them, emulated on loopback."""

@@ -1,8 +1,7 @@
-"""The whole local cloud on one event loop, and the environment that leads a process into it."""
+"""The whole local cloud on one event loop: its services, the proxy, and the control endpoint."""
 
 import asyncio
 import base64
-import os
 import secrets
 import tempfile
 import threading
@@ -15,8 +14,10 @@ from aiohttp import web
 
 from partner_center_emulator.control import Control
 from partner_center_emulator.network.certificates import ServerCertificate, application_certificate
+from partner_center_emulator.network.connection_details import ConnectionDetails
 from partner_center_emulator.network.proxy import ConnectProxy
-from partner_center_emulator.partner_center.api import PartnerCenter
+from partner_center_emulator.partner_center.api import PartnerCenterApi
+from partner_center_emulator.partner_center.carts import PartnerCenter
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.services.blob_storage import BlobStorage
 from partner_center_emulator.services.entra import Entra
@@ -52,15 +53,17 @@ _PARTNER_CENTER_HOSTS = (
     "partner.partnercenterapi.microsoftonline.cn",
 )
 _MAX_BODY_BYTES = 16 * 1024 * 1024
-_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
+_THREAD_SECONDS = 120
+"""How long a thread's event loop may take to start or to stop, on however slow a machine."""
 
 
 class LocalCloud:
     """Managed identity, Key Vault, Entra and Partner Center on free loopback ports.
 
-    `async with LocalCloud() as cloud` runs it on the current loop, `with LocalCloud.in_thread() as
-    cloud` on a loop of its own. The parts are public: look at them and change them at will.
-    A running `azurite` adds Blob Storage, with a container of its own.
+    `async with LocalCloud() as cloud` runs it on the current event loop, and `with
+    LocalCloud.in_thread() as cloud` on an event loop of its own. The parts are public attributes,
+    to be looked at and changed at any time. A running `azurite` adds Blob Storage, with a container
+    of the cloud's own. `seed` makes the faults that have a probability repeatable.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class LocalCloud:
         self.identity = IdentityEndpoint(self.tokens, TENANT_ID, IDENTITY)
         self.key_vault = KeyVault(self.tokens, TENANT_ID)
         self.entra = Entra(self.tokens, TENANT_ID, CLIENT_ID)
-        self.partner_center = PartnerCenter(self.tokens, deduplicate=deduplicate)
+        self.partner_center = PartnerCenter(deduplicate=deduplicate)
         self.storage = BlobStorage(azurite, self.tokens, TENANT_ID) if azurite else None
         self._directory = tempfile.TemporaryDirectory(prefix="local-cloud-")
         self.certificate = ServerCertificate(Path(self._directory.name))
@@ -83,41 +86,44 @@ class LocalCloud:
 
     @property
     def control_url(self) -> str:
-        """Where the control endpoint is."""
+        """The address of the control endpoint, without a slash at its end."""
         return f"{self._plain_url}/emulator"
 
-    def environment(self, **changes: str | None) -> dict[str, str]:
-        """The complete environment of a function process; `changes` set (or with None drop) names.
-
-        It starts from almost nothing, so that no setting of this process leads the other astray.
-        """
-        environment: dict[str, str | None] = {
-            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-            "PARTNER_CENTER_TENANT_ID": TENANT_ID,
-            "PARTNER_CENTER_CLIENT_ID": CLIENT_ID,
-            "AZURE_CLIENT_ID": IDENTITY.client_id,
-            "KEY_VAULT_URL": f"https://{VAULT}.vault.azure.net",
-            "IDENTITY_ENDPOINT": f"{self._plain_url}/msi/token",
-            "IDENTITY_HEADER": self.identity.header,
-            "HTTPS_PROXY": self.proxy.url,
-            "NO_PROXY": "127.0.0.1,localhost",
-            "SSL_CERT_FILE": str(self.certificate.ca_file),
-            "REQUESTS_CA_BUNDLE": str(self.certificate.ca_file),
-            "CART_STORE_URL": self.storage.container_url if self.storage else None,
-            **changes,
-        }
-        return {name: value for name, value in environment.items() if value is not None}
+    def connection_details(self) -> ConnectionDetails:
+        """What a client has to know. Call it only while the cloud runs."""
+        return ConnectionDetails(
+            control_url=self.control_url,
+            proxy_url=self.proxy.url,
+            ca_file=str(self.certificate.ca_file),
+            tenant_id=TENANT_ID,
+            client_id=CLIENT_ID,
+            client_secret=self.client_secret,
+            managed_identity_client_id=IDENTITY.client_id,
+            identity_endpoint=f"{self._plain_url}/msi/token",
+            identity_header=self.identity.header,
+            key_vault_url=f"https://{VAULT}.vault.azure.net",
+            client_secret_name=CLIENT_SECRET_NAME,
+            certificate_name=CERTIFICATE_NAME,
+            refresh_token_name=REFRESH_TOKEN_NAME,
+            container_url=self.storage.container_url if self.storage else None,
+        )
 
     def rotate_client_secret(self, *, in_vault: bool = True) -> str:
-        """Replaces the app's secret; the old one is worthless. Returns the new one."""
-        secret = f"local~{secrets.token_urlsafe(24)}"
-        self.entra.client_secrets = {secret}
+        """Replaces the app registration's secret: Entra refuses the old one from now on.
+
+        Key Vault gets a version with the new one only with `in_vault`. Returns the new one.
+        """
+        self.client_secret = f"local~{secrets.token_urlsafe(24)}"
+        self.entra.client_secrets = {self.client_secret}
         if in_vault:
-            self.key_vault.set_secret(VAULT, CLIENT_SECRET_NAME, SecretVersion(secret))
-        return secret
+            self.key_vault.set_secret(VAULT, CLIENT_SECRET_NAME, SecretVersion(self.client_secret))
+        return self.client_secret
 
     def reset(self) -> None:
-        """Forgets carts, orders, requests and faults; what directory and vault hold stays."""
+        """Forgets carts, orders, requests, connections and faults.
+
+        Settings, tokens, and the content of Entra, Key Vault and Blob Storage stay as they are.
+        """
         self.partner_center.clear()
         self.journal.clear()
         self.faults.clear()
@@ -125,26 +131,27 @@ class LocalCloud:
 
     async def __aenter__(self) -> Self:
         secure = web.Application(client_max_size=_MAX_BODY_BYTES)
-        parts: list[tuple[tuple[str, ...], Service, list[web.RouteDef]]] = [
+        partner_center = PartnerCenterApi(self.partner_center, self.tokens)
+        services: list[tuple[tuple[str, ...], Service, list[web.RouteDef]]] = [
             (_VAULT_HOSTS, "key_vault", self.key_vault.routes()),
             (_ENTRA_HOSTS, "entra", self.entra.routes()),
-            (_PARTNER_CENTER_HOSTS, "partner_center", self.partner_center.routes()),
+            (_PARTNER_CENTER_HOSTS, "partner_center", partner_center.routes()),
         ]
         if self.storage:
             await self.storage.start()
-            parts.append(((self.storage.host,), "storage", self.storage.routes()))
-        for hosts, service, routes in parts:
+            services.append(((self.storage.host,), "storage", self.storage.routes()))
+        for hosts, service, routes in services:
             for host in hosts:
-                secure.add_domain(host, self._part(service, routes))
+                secure.add_domain(host, self._application(service, routes))
         plain = web.Application(client_max_size=_MAX_BODY_BYTES)
-        plain.add_subapp("/msi", self._part("identity", self.identity.routes()))
+        plain.add_subapp("/msi", self._application("identity", self.identity.routes()))
         control = web.Application()
         control.add_routes(Control(self).routes())
         plain.add_subapp("/emulator", control)
 
         await self.proxy.start()
         port = await self._serve(secure, ssl_context=self.certificate.server_context())
-        for hosts, _, _ in parts:
+        for hosts, _, _ in services:
             for host in hosts:
                 self.proxy.add_route(host, port)
         self._plain_url = f"http://127.0.0.1:{await self._serve(plain)}"
@@ -161,24 +168,29 @@ class LocalCloud:
     @classmethod
     @contextmanager
     def in_thread(cls, **options: Any) -> Iterator[Self]:
-        """The same on an event loop in a thread, for synchronous callers."""
+        """The same on an event loop in a thread, for callers without one."""
         cloud = cls(**options)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="local-cloud", daemon=True)
         thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(cloud.__aenter__(), loop).result(30)
+            asyncio.run_coroutine_threadsafe(cloud.__aenter__(), loop).result(_THREAD_SECONDS)
             try:
                 yield cloud
             finally:
-                asyncio.run_coroutine_threadsafe(cloud.__aexit__(), loop).result(30)
+                asyncio.run_coroutine_threadsafe(cloud.__aexit__(), loop).result(_THREAD_SECONDS)
         finally:
+            asyncio.run_coroutine_threadsafe(_cancel_other_tasks(), loop).result(_THREAD_SECONDS)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            thread.join(_THREAD_SECONDS)
             loop.close()
 
     def _register_application(self) -> None:
-        """The app registration with all three credentials, and the vault that holds them."""
+        """Sets up the app registration and its vault.
+
+        The app registration gets a secret, a certificate, a federated credential for each national
+        cloud, and a refresh token of its user.
+        """
         self.rotate_client_secret()
         certificate = application_certificate()
         self.entra.certificates.append(certificate.certificate)
@@ -194,14 +206,24 @@ class LocalCloud:
         refresh_token = SecretVersion(self.entra.add_refresh_token())
         self.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, refresh_token)
 
-    def _part(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
-        part = web.Application(middlewares=[watched(service, self.journal, self.faults)])
-        part.add_routes(routes)
-        return part
+    def _application(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
+        """One service, with every request journalled and open to faults."""
+        application = web.Application(middlewares=[watched(service, self.journal, self.faults)])
+        application.add_routes(routes)
+        return application
 
     async def _serve(self, application: web.Application, **options: Any) -> int:
+        """Serves an application on a free loopback port, and returns the port."""
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         self._runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024, **options).start()
         return int(runner.addresses[0][1])
+
+
+async def _cancel_other_tasks() -> None:
+    """Ends the handlers of requests whose callers went away: closing the server does not."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,114 +1,188 @@
-"""The control endpoint: look at the local cloud and disturb it from another process.
+"""The control endpoint: other processes look at the local cloud and change it over HTTP.
 
-Plain HTTP on loopback, JSON in and out:
-
-    GET  /emulator/environment      the environment of a function process
-    GET  /emulator/requests         what arrived, oldest first; ?service= and ?path= choose
-    GET  /emulator/counts           how much arrived, by service
-    GET  /emulator/connections      what was asked of the proxy
-    GET  /emulator/carts            the carts that exist
-    GET  /emulator/orders           the orders, with the checkouts that they answered
-    POST /emulator/expire           {"cart_id"}: ends a cart's life
-    POST /emulator/check-out        {"cart_id"}: orders a cart, as somebody else would
-    GET  /emulator/faults           the disturbances in force; DELETE ends them
-    POST /emulator/faults           adds one Fault, or a list of them
-    POST /emulator/settings         any of "deduplicate", "put_status", "repeat_checkout",
-                                    "change_seconds", "busy_code", "token_lifetime", "mfa", "seed"
-    POST /emulator/rotate-secret    {"in_vault": false} leaves the old secret in the vault
-    POST /emulator/revoke-tokens    makes all tokens worthless
-    POST /emulator/routes           {"host", "port"}: one more host behind the proxy
-    POST /emulator/reset            forgets carts, orders, requests and faults
+README.md describes every route: method, path, body, answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal, Protocol
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from partner_center_emulator.partner_center.api import RefusalError
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.network.connection_details import ConnectionDetails
+from partner_center_emulator.network.proxy import ConnectProxy
+from partner_center_emulator.partner_center.carts import PartnerCenter
+from partner_center_emulator.partner_center.refusals import RefusalError
+from partner_center_emulator.services.entra import Entra
+from partner_center_emulator.services.tokens import Tokens
+from partner_center_emulator.watch.faults import Fault, Faults
+from partner_center_emulator.watch.journal import SERVICES, Journal
 
-if TYPE_CHECKING:
-    from partner_center_emulator.cloud import LocalCloud
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-_PARTNER_CENTER_SWITCHES = (
-    *("deduplicate", "put_status", "repeat_checkout"),
-    *("change_seconds", "busy_code"),
-)
-_ENTRA_SWITCHES = ("token_lifetime", "mfa")
+class Controlled(Protocol):
+    """The parts of a cloud that the control endpoint uses."""
+
+    journal: Journal
+    faults: Faults
+    tokens: Tokens
+    proxy: ConnectProxy
+    entra: Entra
+    partner_center: PartnerCenter
+
+    def connection_details(self) -> ConnectionDetails:
+        """What a client has to know."""
+
+    def rotate_client_secret(self, *, in_vault: bool = True) -> str:
+        """Replaces the app registration's secret."""
+
+    def reset(self) -> None:
+        """Forgets carts, orders, requests and faults."""
+
+
+class Body(BaseModel):
+    """A request's body: a JSON object with these members and no others."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class CartBody(Body):
+    """The cart that something is done with."""
+
+    cart_id: str
+
+
+class RotateSecretBody(Body):
+    """Whether Key Vault gets the new secret as well."""
+
+    in_vault: bool = True
+
+
+class RouteBody(Body):
+    """A host name, or a pattern such as `*.example.com`, and a port on loopback."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class PartnerCenterSettings(Body):
+    """Those switches of PartnerCenter that are to change."""
+
+    deduplicate: bool | None = None
+    put_status: Literal[200, 201] | None = None
+    repeat_checkout: bool | None = None
+    change_seconds: Annotated[float, Field(ge=0)] | None = None
+    busy_code: Literal["800060", "800064"] | None = None
+
+
+class EntraSettings(Body):
+    """Those switches of Entra that are to change."""
+
+    token_lifetime: Annotated[int, Field(ge=0)] | None = None
+    mfa: bool | None = None
+
+
+class SettingsBody(PartnerCenterSettings, EntraSettings):
+    """The settings that are to change; null leaves one as it is."""
+
+    seed: int | None = None
 
 
 class Control:
-    """The routes over one local cloud."""
+    """The routes over one cloud."""
 
-    def __init__(self, cloud: "LocalCloud") -> None:
+    def __init__(self, cloud: Controlled) -> None:
         self._cloud = cloud
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of the module's docstring, relative to the mount point."""
+        """The routes, relative to the mount point."""
         cloud = self._cloud
         return [
-            web.get("/environment", _tell(cloud.environment)),
+            web.get("/connection-details", _query(lambda: asdict(cloud.connection_details()))),
             web.get("/requests", self._requests),
-            web.get("/counts", _tell(lambda: cloud.journal.counts)),
-            web.get("/connections", _tell(lambda: [asdict(c) for c in cloud.proxy.connections])),
-            web.get("/carts", _tell(cloud.partner_center.as_json)),
-            web.get("/orders", _tell(cloud.partner_center.orders_as_json)),
-            web.post("/expire", _do(cloud.partner_center.expire)),
-            web.post("/check-out", _do(cloud.partner_center.check_out)),
-            web.get("/faults", _tell(self._faults)),
-            web.delete("/faults", _tell(cloud.faults.clear)),
-            web.post("/faults", _do(self._inject)),
-            web.post("/settings", _do(self._set)),
-            web.post("/rotate-secret", _do(cloud.rotate_client_secret)),
-            web.post("/revoke-tokens", _tell(cloud.tokens.revoke_all)),
-            web.post("/routes", _do(cloud.proxy.add_route)),
-            web.post("/reset", _tell(cloud.reset)),
+            web.get("/counts", _query(lambda: cloud.journal.counts)),
+            web.get("/connections", _query(lambda: [asdict(c) for c in cloud.proxy.connections])),
+            web.get("/carts", _query(cloud.partner_center.as_json)),
+            web.get("/orders", _query(cloud.partner_center.orders_as_json)),
+            web.post("/expire", _command(CartBody, self._expire)),
+            web.post("/check-out", _command(CartBody, self._check_out)),
+            web.get("/faults", _query(lambda: [asdict(f) for f in cloud.faults.active])),
+            web.post("/faults", _command(Fault | list[Fault], self._inject)),
+            web.delete("/faults", _command(Body, lambda _: cloud.faults.clear())),
+            web.post("/settings", _command(SettingsBody, self._set)),
+            web.post("/rotate-secret", _command(RotateSecretBody, self._rotate_secret)),
+            web.post("/revoke-tokens", _command(Body, lambda _: cloud.tokens.revoke_all())),
+            web.post("/routes", _command(RouteBody, self._add_route)),
+            web.post("/reset", _command(Body, lambda _: cloud.reset())),
         ]
 
     async def _requests(self, request: web.Request) -> web.Response:
         service: Any = request.query.get("service")
-        found = self._cloud.journal.requests(service, request.query.get("path", ""))
-        return web.json_response([arrival.as_json() for arrival in found])
+        if service not in (None, *SERVICES):
+            return _bad_request(f"service must be one of {', '.join(SERVICES)}")
+        requests = self._cloud.journal.requests(service, request.query.get("path", ""))
+        return web.json_response([arrival.as_json() for arrival in requests])
 
-    def _faults(self) -> list[dict[str, Any]]:
-        return [asdict(fault) for fault in self._cloud.faults.active]
+    def _expire(self, body: CartBody) -> None:
+        self._cloud.partner_center.expire(body.cart_id)
 
-    def _inject(self, *faults: dict[str, Any], **fault: Any) -> None:
-        self._cloud.faults.inject(*[Fault(**one) for one in faults or [fault]])
+    def _check_out(self, body: CartBody) -> None:
+        self._cloud.partner_center.check_out(body.cart_id)
 
-    def _set(self, seed: int | None = None, **switches: Any) -> None:
-        unknown = switches.keys() - set(_PARTNER_CENTER_SWITCHES + _ENTRA_SWITCHES)
-        if unknown:
-            raise ValueError(f"there is no setting {', '.join(sorted(unknown))}")
-        for name, value in switches.items():
-            of_partner_center = name in _PARTNER_CENTER_SWITCHES
-            part = self._cloud.partner_center if of_partner_center else self._cloud.entra
-            setattr(part, name, value)
-        if seed is not None:
-            self._cloud.faults.random.seed(seed)
+    def _inject(self, faults: Fault | list[Fault]) -> None:
+        self._cloud.faults.inject(*(faults if isinstance(faults, list) else [faults]))
+
+    def _set(self, settings: SettingsBody) -> None:
+        for part, names in (
+            (self._cloud.partner_center, PartnerCenterSettings.model_fields),
+            (self._cloud.entra, EntraSettings.model_fields),
+        ):
+            for name in names:
+                if (value := getattr(settings, name)) is not None:
+                    setattr(part, name, value)
+        if settings.seed is not None:
+            self._cloud.faults.random.seed(settings.seed)
+
+    def _rotate_secret(self, body: RotateSecretBody) -> None:
+        self._cloud.rotate_client_secret(in_vault=body.in_vault)
+
+    def _add_route(self, body: RouteBody) -> None:
+        self._cloud.proxy.add_route(body.host, body.port)
 
 
-def _tell(question: Callable[[], Any]) -> Any:
-    """A handler that answers what `question` returns."""
+def _query(read: Callable[[], Any]) -> Handler:
+    """Answers with what `read` returns."""
 
     async def handle(request: web.Request) -> web.Response:
-        return web.json_response(question())
+        return web.json_response(read())
 
     return handle
 
 
-def _do(action: Callable[..., Any]) -> Any:
-    """A handler that calls `action` with the body's members; 400 where they do not fit."""
+def _command(body: Any, act: Callable[[Any], None]) -> Handler:
+    """Calls `act` with the request's body, read as the type `body`, and answers null.
+
+    Answers 400 to a body that does not fit, and to what Partner Center refuses.
+    """
+    adapter = TypeAdapter[Any](body)
 
     async def handle(request: web.Request) -> web.Response:
-        document = await request.json() if request.can_read_body else {}
         try:
-            action(*document) if isinstance(document, list) else action(**document)
-        except (LookupError, RefusalError, TypeError, ValueError) as error:
-            return web.json_response({"error": str(error)}, status=400)
+            act(adapter.validate_json(await request.read() or b"{}"))
+        except ValidationError as invalid:
+            errors = (
+                f"{'.'.join(map(str, error['loc']))}: {error['msg']}".removeprefix(": ")
+                for error in invalid.errors(include_url=False, include_context=False)
+            )
+            return _bad_request("; ".join(errors))
+        except RefusalError as refusal:
+            return _bad_request(refusal.description)
         return web.json_response(None)
 
     return handle
+
+
+def _bad_request(error: str) -> web.Response:
+    return web.json_response({"error": error}, status=400)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints what is left for a person after the infrastructure is there. It changes nothing and asks
-# nobody: it only puts the names of this environment into commands. Its input are the deployment's
-# outputs, as environment variables of the same names; azd sets them.
+# Prints the steps that a person has to do after the infrastructure is deployed. It changes nothing
+# and calls nothing: it only puts the names of this environment into commands. It reads the outputs of
+# the deployment from environment variables of the same names, which azd sets.
 set -eu
 
 : "${FUNCTION_APP_URL:?is an output of the deployment; see docs/deploy.md}"
@@ -37,14 +37,14 @@ title() {
     printf '\n%s. %s\n\n' "$step" "$1"
 }
 
-# Lets the person who is signed in write to a vault; $1 is the role, $2 the vault's id.
+# Prints how the person who is signed in gets the role $1 on the vault with the id $2, and loses it.
 allow_me() {
     cat <<EOF
     az role assignment create --role '$1' \\
       --assignee-object-id "\$(az ad signed-in-user show --query id --output tsv)" \\
       --assignee-principal-type User --scope '$2'
 
-  It takes effect within some minutes. Take it away again when you are done:
+  It takes effect within some minutes. Remove it when you are done:
 
     az role assignment delete --role '$1' --scope '$2' \\
       --assignee "\$(az ad signed-in-user show --query id --output tsv)"
@@ -52,7 +52,7 @@ allow_me() {
 EOF
 }
 
-printf 'The infrastructure is there. What is left takes a person:\n'
+printf 'The infrastructure is there. These steps are left for you:\n'
 
 title 'Register the application in Partner Center'
 cat <<EOF
@@ -108,9 +108,9 @@ if [ "$PARTNER_CENTER_AUTH" = app_user ]; then
     : "${REFRESH_TOKEN_VAULT_NAME:?}" "${REFRESH_TOKEN_VAULT_ID:?}"
     title 'Consent once, and put the refresh token into its vault'
     cat <<EOF
-  In a bash with jq, such as Azure Cloud Shell. First let the application ask for Partner Center, and
-  let the browser come back. The second line replaces the application's web redirect addresses:
-  name those that it has as well.
+  Use a bash with jq, such as Azure Cloud Shell. First give the application the permission for Partner
+  Center, and the redirect address. The second command replaces the application's web redirect
+  addresses, so add those that it has already.
 
     az ad app permission add --id '$PARTNER_CENTER_CLIENT_ID' \\
       --api fa3d9a0c-3fb0-42cc-9193-47c7ecd2edbd \\
@@ -124,8 +124,8 @@ EOF
 
     $token_endpoint/authorize?client_id=$PARTNER_CENTER_CLIENT_ID&response_type=code&redirect_uri=http://localhost&scope=$scope&prompt=login
 
-  The browser ends at an address that it cannot show. Copy what stands there between 'code=' and
-  the next '&'. It is good for some minutes and for one use; paste it after 'read':
+  The browser ends at an address that it cannot show. Copy the text between 'code=' and the next '&'
+  from that address. It can be used once, within some minutes; paste it when 'read' waits:
 
 EOF
     if [ "$PARTNER_CENTER_CREDENTIAL" = secret ]; then
@@ -156,7 +156,7 @@ EOF
       "\$(az ad app credential list --id '$PARTNER_CENTER_CLIENT_ID' --output tsv \\
         --query "[?displayName=='consent'].keyId")"
 
-  The secret made here is for the consent alone; the last line deletes it.
+  The secret made here is only for the consent; the last command deletes it.
 EOF
     fi
 fi

@@ -34,19 +34,20 @@ param forUser bool
 @description('Required. Age of the refresh token in days from which on there is an alert.')
 param refreshTokenAgeDays int
 
-// The warning of TokenCache in cart_core/tokens.py, and the error of the daily renewal in
-// cart_core/use_cases/rotate_refresh_token.py; the failure's code comes next.
+// How the warning of TokenCache in cart_core/tokens.py and the error of the daily renewal in
+// cart_core/use_cases/rotate_refresh_token.py begin. The failure's code follows.
 var tokenFailureText = 'No new token: '
 var rotationFailureText = 'refresh token rotation failed: '
 
-// The warning of cart_core/use_cases/rotate_refresh_token.py where it fails; the token's age in days comes next.
+// How the warning of cart_core/use_cases/rotate_refresh_token.py about a failed renewal begins. The
+// token's age in days follows.
 var refreshTokenAgeText = 'refresh token age '
 
-// The last line of cart_core/use_cases/rotate_refresh_token.py where it succeeds.
+// The last line of a successful renewal in cart_core/use_cases/rotate_refresh_token.py.
 var rotatedText = 'refresh token rotated'
 
-// At least three, so that one failed order in a quiet hour wakes nobody. The availability test's own
-// requests would hide what happens to carts.
+// The alert needs at least three failures, so that one failed order in a quiet hour does not raise
+// it. The availability test's own requests are left out, because they would hide failures of carts.
 var failedRequestsQuery = '''
 AppRequests
 | where Url !contains "/api/health"
@@ -54,7 +55,7 @@ AppRequests
 | where Failed >= 3 and Failed * 10 > Total
 '''
 
-// What ends in _unavailable mostly passes by itself; anything else needs a person at once.
+// A failure whose code ends in _unavailable mostly passes by itself. All others need a person at once.
 var tokenFailureQueryEnd = '''
 | summarize Failures = count() by Code
 | where Failures >= iff(Code endswith "_unavailable", 3, 1)
@@ -63,13 +64,15 @@ var tokenFailureQuery = 'AppTraces | extend Code = extract("(${tokenFailureText}
 
 var refreshTokenAgeQuery = 'AppTraces | where Message contains "${refreshTokenAgeText}" | extend Days = toint(extract("${refreshTokenAgeText}([0-9]+)", 1, Message)) | where Days >= ${refreshTokenAgeDays}'
 
-// No line in two days, which is as far back as these rules look. Not before the app has served for as
-// long: the availability test sees to a request every few minutes.
+// The alert is raised where there was no such line for two days, the longest window of these rules,
+// and only after the app has received requests for as long. The availability test sends one every few
+// minutes.
 var notRotatedQueryStart = 'let Since = toscalar(AppRequests | summarize min(TimeGenerated)); AppTraces | where Message startswith "${rotatedText}"'
 var notRotatedQuery = '${notRotatedQueryStart} | summarize Lines = count() | where Lines == 0 and Since < ago(47h)'
 
-// The line of cart_core/api/invocation.py for each request. One without a cart bought nothing. The last of a
-// cart counts: callers repeat, and mostly settle it themselves.
+// cart_core/api/invocation.py writes these lines, one for each request. A request without a cart
+// bought nothing. Only the last line of a cart counts: callers repeat a request, and this mostly
+// settles it.
 var purchaseUnknownQuery = '''
 AppTraces
 | where Message startswith "operation=checkout_cart " or Message startswith "operation=place_order "
@@ -79,7 +82,7 @@ AppTraces
 | where Message contains " outcome=unknown " and TimeGenerated < ago(15m)
 '''
 
-// The alert takes two of them, so that a failure of one place alone says nothing.
+// The alert needs failures from two of them, so that trouble of one place alone does not raise it.
 var testLocations = [
   'emea-nl-ams-azr'
   'us-va-ash-azr'
@@ -204,7 +207,7 @@ resource purchaseUnknown 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
       logAnalyticsId
     ]
     evaluationFrequency: 'PT15M'
-    // The longest that there is: the alert ends with it, settled or not.
+    // The longest window that Azure allows. The alert ends with it, even if nobody settled the order.
     windowSize: 'P2D'
     criteria: {
       allOf: [
@@ -252,7 +255,7 @@ resource refreshTokenAge 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = i
       logAnalyticsId
     ]
     evaluationFrequency: 'PT1H'
-    // The timer runs daily; a day's window keeps the alert up between two of its warnings.
+    // The timer runs daily. A window of a day keeps the alert raised between two of its warnings.
     windowSize: 'P1D'
     criteria: {
       allOf: [

@@ -90,7 +90,7 @@ param instanceMemoryMB int
 
 var runtimeVersion = '3.13'
 
-// Names and addresses only: the app reads the secrets behind them by itself.
+// These are names and addresses only. The app reads the secrets from the vault by itself.
 var appSettings = {
   PARTNER_CENTER_TENANT_ID: partnerTenantId
   PARTNER_CENTER_CLIENT_ID: partnerClientId
@@ -111,7 +111,8 @@ var userSettings = {
   KEY_VAULT_REFRESH_TOKEN_URL: refreshTokenVaultUrl
 }
 
-// The host's own. HTTP and timer triggers need blobs only: there are no queues and no tables here.
+// Settings of the Functions host. It needs blobs only, for HTTP and timer triggers: the app uses no
+// queues and no tables.
 var platformSettings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
@@ -119,7 +120,7 @@ var platformSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
-  OTEL_TRACES_SAMPLER: 'parentbased_always_on' // the exporter's own sampler keeps five spans a second
+  OTEL_TRACES_SAMPLER: 'parentbased_always_on' // the exporter's own sampler keeps only five spans a second
 }
 
 var settings = union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, platformSettings)
@@ -210,7 +211,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// FTP and basic authentication are off here, and not by ftpsState, which this plan rejects.
+// These two policies turn FTP and basic authentication off. The plan rejects ftpsState.
 resource ftpCredentials 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'ftp'

@@ -22,8 +22,8 @@ param logAnalyticsId string
 @description('Required. Days for which records of checkouts and orders are kept.')
 param orderRetentionDays int
 
-// As long as cart_core.idempotency.runner.RETENTION. Days count from a record's last change, here as there:
-// what the app still counts on is never deleted.
+// The same as RETENTION in cart_core/idempotency/runner.py. Both count the days from a record's last
+// change, so a record that the app still uses is never deleted.
 var cartRetentionDays = 7
 
 var softDeleteDays = 7
@@ -86,8 +86,9 @@ resource records 'Microsoft.Storage/storageAccounts/blobServices/containers@2026
   }
 }
 
-// A prefix starts with the container's name, and no filter excludes: a rule for the whole container
-// would delete purchases with the carts. A blob with neither prefix is never deleted.
+// A prefix starts with the container's name, and a rule cannot exclude blobs: a rule for the whole
+// container would delete records of purchases as early as records of carts. A blob with neither
+// prefix is never deleted.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = {
   parent: account
   name: 'default'

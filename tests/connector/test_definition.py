@@ -1,217 +1,275 @@
-"""The connector's definition is what the code describes, and keeps every rule for connectors."""
+"""The connector's definition keeps the rules for connectors.
 
-import copy
-import inspect
-import json
-from collections.abc import Callable
+They are those of Microsoft's Swagger validator, string guidance and coding standards, and our own
+for what a maker sees.
+"""
+
+import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
-import schemathesis
+from schemathesis.specs.openapi.definitions import SWAGGER_20
 
+from cart_core import __version__
 from cart_core.cart.vocabulary import BILLING_CYCLES, KNOWN_TERMS
-from connector.swagger import DROP_DOWNS, KEY_EXPRESSION, NOT_OFFERED, WORDS
-from description.__main__ import ROOT, described
+from connector.swagger import EXCLUDED_OPERATIONS
+from connector.texts import DROP_DOWNS, KEY_EXPRESSION, MAKER_DESCRIPTIONS
 from description.document import describe
-from tests.connector import rules
-
-FILE = ROOT / "connector" / "apiDefinition.swagger.json"
-DEFINITION: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
-
-GONE = object()
-CREATE = ("paths", "/customers/{customerId}/carts", "post")
-CUSTOMER_ID = (*CREATE, "parameters", 0)
-CART = ("definitions", "Cart")
-LINE = (*CART, "properties", "lineItems", "items", "properties")
-
-BROKEN: list[tuple[Callable[[rules.Document], rules.Found], tuple[str | int, ...], Any]] = [
-    (rules.title, ("info", "title"), "Partner Center Carts and Orders"),
-    (rules.title, ("info", "title"), "Carts API"),
-    (rules.title, ("info", "title"), "Carts!"),
-    (rules.description, ("info", "description"), "Carts and orders."),
-    (rules.description, ("info", "description"), "Carts and orders in Microsoft Partner Center"),
-    (rules.description, ("info", "description"), "Carts and orders of the Partner Center API."),
-    (rules.contact_and_metadata, ("info", "contact", "email"), GONE),
-    (rules.contact_and_metadata, ("x-ms-connector-metadata", 0), GONE),
-    (
-        rules.contact_and_metadata,
-        ("x-ms-connector-metadata", 2, "propertyValue"),
-        "Commerce;Data;Finance",
-    ),
-    (rules.operation_ids, (*CREATE, "operationId"), "createCart"),
-    (rules.operation_ids, (*CREATE, "operationId"), "Create_Cart"),
-    (rules.operation_ids, (*CREATE, "operationId"), "PlaceOrder"),
-    (rules.summaries, (*CREATE, "summary"), GONE),
-    (rules.summaries, (*CREATE, "summary"), "Create a cart" * 7),
-    (rules.summaries, (*CREATE, "summary"), "Create a Cart"),
-    (rules.summaries, (*CREATE, "summary"), "create a cart"),
-    (rules.summaries, (*CREATE, "summary"), "Create/replace a cart"),
-    (rules.summaries, (*CREATE, "summary"), "Create a cart."),
-    (rules.descriptions, (*CREATE, "description"), GONE),
-    (rules.descriptions, (*CREATE, "description"), f"{DEFINITION['info']['title']}"),
-    (rules.descriptions, (*CREATE, "description"), "Create a cart."),
-    (rules.descriptions, (*CUSTOMER_ID, "description"), GONE),
-    (rules.descriptions, (*LINE, "quantity", "description"), "how many"),
-    (rules.descriptions, (*LINE, "quantity", "description"), "Quantity."),
-    (rules.friendly_names, (*CUSTOMER_ID, "x-ms-summary"), GONE),
-    (rules.friendly_names, (*CUSTOMER_ID, "x-ms-summary"), "Customer id"),
-    (rules.friendly_names, (*LINE, "quantity", "x-ms-summary"), GONE),
-    (rules.friendly_names, (*LINE, "quantity", "x-ms-summary"), "Q" * 81),
-    (rules.path_parameters, (*CUSTOMER_ID, "required"), False),
-    (rules.path_parameters, (*CUSTOMER_ID, "x-ms-url-encoding"), GONE),
-    (rules.path_parameters, (*CUSTOMER_ID, "name"), "customer"),
-    (rules.visibility, (*CUSTOMER_ID, "x-ms-visibility"), "advanced"),
-    (rules.visibility, (*LINE, "quantity", "x-ms-visibility"), "advanced"),
-    (rules.visibility, (*LINE, "friendlyName", "x-ms-visibility"), GONE),
-    (rules.internal_has_default, (*CUSTOMER_ID, "x-ms-visibility"), "internal"),
-    (rules.internal_has_default, (*LINE, "quantity", "x-ms-visibility"), "internal"),
-    (rules.one_response_schema, (*CREATE, "responses", "201", "schema"), GONE),
-    (rules.one_response_schema, (*CREATE, "responses", "default", "schema"), {"type": "string"}),
-    (rules.one_response_schema, (*CREATE, "responses", "default", "description"), "error"),
-    (rules.media_types, ("produces",), ["application/json", "application/problem+json"]),
-    (rules.media_types, ("consumes",), ["text/plain"]),
-    (rules.media_types, (*CREATE, "produces"), ["application/problem+json"]),
-    (rules.references, (*CREATE, "responses", "201", "schema", "description"), "The cart."),
-    (rules.references, (*CREATE, "responses", "201", "schema", "$ref"), "#/definitions/None"),
-    (rules.references, ("definitions", "Unused"), {"type": "string"}),
-    (rules.keywords, (*LINE, "quantity", "minimum"), 1),
-    (rules.keywords, (*LINE, "quantity", "anyOf"), [{"type": "integer"}, {"type": "null"}]),
-    (rules.keywords, (*LINE, "quantity", "type"), ["integer", "null"]),
-    (rules.keywords, (*CUSTOMER_ID, "type"), "null"),
-    (rules.known_members, (*LINE, "renewsTo", "properties"), {}),
-    (rules.known_members, (*LINE, "participants", "items"), GONE),
-    (rules.known_members, (*LINE, "catalogItemId"), GONE),
-    (rules.addons_one_level_deep, (*LINE, "addonItems", "items", "properties", "id"), GONE),
-    (
-        rules.addons_one_level_deep,
-        (*LINE, "addonItems", "items", "properties", "addonItems"),
-        {"type": "array", "items": {"type": "object"}},
-    ),
-    (rules.drop_downs, (*LINE, "billingCycle", "enum"), GONE),
-    (rules.drop_downs, (*LINE, "billingCycle", "x-ms-enum-values", 0, "value"), "weekly"),
-    (rules.drop_downs, (*LINE, "billingCycle", "x-ms-enum-values", 0, "displayName"), "monthly"),
-    (rules.host, ("schemes",), ["http", "https"]),
-    (rules.host, ("host",), "https://example.com"),
-    (rules.host, ("basePath",), "api"),
-    (rules.limits, ("paths", "/many"), {str(n): {"parameters": []} for n in range(257)}),
-    (
-        rules.limits,
-        ("definitions", "Many"),
-        {"properties": {str(n): {"type": "string"} for n in range(512)}},
-    ),
-    (rules.security, ("security",), []),
-    (rules.security, ("securityDefinitions", "api_key", "in"), "query"),
-]
-RULES = list(dict.fromkeys(rule for rule, _, _ in BROKEN))
-
-
-def test_every_generated_file_is_what_the_code_describes() -> None:
-    for name, text in described().items():
-        assert (ROOT / name).read_text("utf-8") == text, f"{name}: run `make describe`"
-
-
-def test_the_openapi_document_is_written_as_it_is() -> None:
-    assert json.loads(described()["cart_core/api/openapi.json"]) == describe()
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.__name__))
-def test_the_definition_keeps(rule: Callable[[rules.Document], rules.Found]) -> None:
-    assert list(rule(DEFINITION)) == []
-
-
-@pytest.mark.parametrize(
-    ("rule", "path", "value"),
-    BROKEN,
-    ids=[f"{rule.__name__}-{number}" for number, (rule, _, _) in enumerate(BROKEN)],
+from tests.connector.definition import (
+    BODY_SCHEMAS,
+    DEFINITION,
+    FILE,
+    MEMBERS,
+    OPERATIONS,
+    PARAMETERS,
+    REQUEST_MEMBERS,
+    SCHEMAS,
 )
-def test_the_rule_finds(
-    rule: Callable[[rules.Document], rules.Found], path: tuple[str | int, ...], value: Any
-) -> None:
-    broken = copy.deepcopy(DEFINITION)
-    parent: Any = broken
-    for step in path[:-1]:
-        parent = parent[step]
-    if value is GONE:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = value
 
-    assert list(rule(broken)) != []
+NAMED = {**PARAMETERS, **MEMBERS}
+"""Everything that a maker sees by a name of its own."""
 
+SMALL_WORDS = {"a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "the"}
+SMALL_WORDS |= {"per", "to", "with"}
+PROPER_NAMES = re.compile("Partner Center|Microsoft|Azure")
+FORBIDDEN = re.compile(
+    r"\b((?i:api|connector)|Flow|Copilot Studio|Logic Apps|Power (Apps|Automate|Platform))\b"
+)
+"""Words that Microsoft takes neither in a title nor in a description of a connector."""
 
-def test_no_rule_is_left_out() -> None:
-    found = inspect.getmembers(rules, inspect.isfunction)
-    assert {name for name, rule in found if rule.__annotations__["return"] == rules.Found} == {
-        rule.__name__ for rule in RULES
-    }
+TYPES = {"string", "number", "integer", "boolean", "object", "array"}
+KEYWORDS = {"type", "format", "description", "enum", "items", "properties", "required"}
+KEYWORDS |= {"x-ms-enum-values", "x-ms-summary", "x-ms-visibility"}
+"""All that a schema may have: nothing that OpenAPI 2.0 or the connector designer does not know."""
+FREE_OBJECTS = {"provisioningContext", "pricing", "purchaseCommitment", "additionalInformation"}
+"""Objects whose members are not documented."""
 
 
-def test_it_is_a_valid_openapi_2_document() -> None:
-    schemathesis.openapi.from_dict(DEFINITION).validate()
+def is_sentence(text: str) -> bool:
+    return re.fullmatch(r"[A-Z`].*[^.\s]\.", text, re.DOTALL) is not None
 
 
-def test_an_invalid_document_is_found() -> None:
-    broken = copy.deepcopy(DEFINITION)
-    del broken["paths"]["/customers/{customerId}/carts"]["post"]["responses"]
+def is_title(text: str) -> bool:
+    first, *others = re.split(r"[ -]", text)
+    capital = re.compile("[A-Z0-9]")
+    return (
+        len(text) <= 80
+        and capital.match(first) is not None
+        and all(word in SMALL_WORDS or capital.match(word) for word in others)
+    )
 
-    with pytest.raises(Exception, match="responses"):
-        schemathesis.openapi.from_dict(broken).validate()
 
+def test_it_is_openapi_2_of_less_than_one_megabyte() -> None:
+    specification = jsonschema_rs.validator_for(SWAGGER_20)
 
-def test_the_file_is_below_one_megabyte() -> None:
+    specification.validate(DEFINITION)
+    assert not specification.is_valid({**DEFINITION, "paths": {"/carts": {"get": {}}}})
     assert FILE.stat().st_size < 1_000_000
 
 
-def test_every_operation_for_makers_is_there() -> None:
-    def ids(document: dict[str, Any]) -> set[str]:
-        return {
-            each["operationId"]
-            for item in document["paths"].values()
-            for method, each in item.items()
-            if method in rules.METHODS
-        }
+def test_its_head_suits_a_connector() -> None:
+    info = DEFINITION["info"]
+    metadata = {
+        each["propertyName"]: each["propertyValue"]
+        for each in DEFINITION["x-ms-connector-metadata"]
+    }
 
-    assert ids(DEFINITION) == ids(describe()) - NOT_OFFERED
-    assert ids(describe()) >= NOT_OFFERED
-    assert len(ids(DEFINITION)) == 5
+    assert len(info["title"]) <= 30
+    assert info["title"][-1].isalnum()
+    assert 30 <= len(info["description"]) <= 500
+    assert is_sentence(info["description"])
+    assert FORBIDDEN.findall(f"{info['title']}: {info['description']}") == []
+    assert info["version"] == __version__
+    assert info["contact"].keys() == {"name", "url", "email"}
+    assert metadata.keys() == {"Website", "Privacy policy", "Categories"}
+    assert len(metadata["Categories"].split(";")) <= 2
 
 
-def test_the_drop_downs_have_what_partner_center_knows() -> None:
+def test_it_is_called_over_https_with_json_and_a_function_key() -> None:
+    assert DEFINITION["schemes"] == ["https"]
+    assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", DEFINITION["host"])
+    assert DEFINITION["basePath"] == "/api"
+    assert DEFINITION["consumes"] == DEFINITION["produces"] == ["application/json"]
+    assert DEFINITION["security"] == [{"api_key": []}]
+    assert DEFINITION["securityDefinitions"] == {
+        "api_key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
+    }
+
+
+def test_it_has_every_operation_that_a_maker_has_a_use_for() -> None:
+    documented = {
+        operation["operationId"]
+        for item in describe()["paths"].values()
+        for operation in item.values()
+    }
+    offered = [operation["operationId"] for operation in OPERATIONS.values()]
+
+    assert sorted([*offered, *EXCLUDED_OPERATIONS]) == sorted(documented)
+    assert len(offered) == 5
+
+
+@pytest.mark.parametrize("where", OPERATIONS)
+def test_an_operation_is_described_for_makers(where: str) -> None:
+    operation = OPERATIONS[where]
+    summary = operation["summary"]
+
+    members = {"operationId", "summary", "description", "parameters", "responses"}
+    assert operation.keys() == members
+    assert re.fullmatch(r"([A-Z][a-z0-9]+)+", operation["operationId"])
+    # In sentence case, without a slash, and without punctuation at its end.
+    assert re.fullmatch(r"[A-Z][^A-Z/]{,78}[^A-Z\W]", PROPER_NAMES.sub("it", summary))
+    assert is_sentence(operation["description"])
+    assert operation["description"] != f"{summary}."
+
+
+@pytest.mark.parametrize("where", OPERATIONS)
+def test_only_the_success_response_of_an_operation_has_a_schema(where: str) -> None:
+    responses = OPERATIONS[where]["responses"]
+
+    assert [name for name, each in responses.items() if "schema" in each] in (["200"], ["201"])
+    assert len(responses) == 2
+    assert is_sentence(responses["default"]["description"])
+    assert all(is_sentence(each["description"]) for each in responses.values())
+
+
+@pytest.mark.parametrize("where", OPERATIONS)
+def test_the_parameters_of_a_path_are_those_in_its_braces(where: str) -> None:
+    given = [each for each in OPERATIONS[where]["parameters"] if each["in"] == "path"]
+
+    assert [each["name"] for each in given] == re.findall(r"{(\w+)}", where)
+    assert [each for each in given if each["required"] is not True] == []
+    # Otherwise the platform encodes the value twice.
+    assert {each["x-ms-url-encoding"] for each in given} == {"single"}
+
+
+def test_the_operations_that_send_a_cart_have_a_body() -> None:
+    with_body = {where.rpartition(" ")[0] for where in PARAMETERS if where.endswith(" body")}
+
+    sending = {OPERATIONS[where]["operationId"] for where in with_body}
+    assert sending == {"CreateCart", "UpdateCart", "PlaceOrder"}
+
+
+def test_every_parameter_and_member_has_a_friendly_name_and_a_description() -> None:
+    assert len(NAMED) > 150
+    assert [where for where, each in NAMED.items() if not is_title(each["x-ms-summary"])] == []
+    assert [where for where, each in NAMED.items() if not is_sentence(each["description"])] == []
+    repeating = [
+        where
+        for where, each in NAMED.items()
+        if each["description"].rstrip(".") == each["x-ms-summary"]
+    ]
+    assert repeating == []
+
+
+def test_what_is_required_is_shown_first_and_the_rest_on_demand() -> None:
+    required = {
+        **{where: each["required"] for where, each in PARAMETERS.items()},
+        **{
+            f"{where}.{name}": name in schema.get("required", ())
+            for where, schema in SCHEMAS.items()
+            for name in schema.get("properties", ())
+        },
+    }
+
+    # The idempotency key is shown first even where it is optional.
+    assert [
+        where
+        for where, each in {**PARAMETERS, **REQUEST_MEMBERS}.items()
+        if (each.get("x-ms-visibility") == "important")
+        != (required[where] or where.endswith(" Idempotency-Key"))
+    ] == []
+    assert {each.get("x-ms-visibility") for each in {**PARAMETERS, **REQUEST_MEMBERS}.values()} == {
+        "important",
+        "advanced",
+    }
+
+
+def test_every_definition_is_that_of_a_body() -> None:
+    references = [schema.get("$ref") for schema in BODY_SCHEMAS.values()]
+
+    assert {f"#/definitions/{name}" for name in DEFINITION["definitions"]} == set(references)
+    assert all(len(schema) == 1 for schema in BODY_SCHEMAS.values())
+
+
+def test_a_schema_has_one_type_and_only_keywords_that_the_designer_knows() -> None:
+    assert [where for where, schema in SCHEMAS.items() if not schema.keys() <= KEYWORDS] == []
+    assert [
+        where for where, schema in SCHEMAS.items() if str(schema.get("type")) not in TYPES
+    ] == []
+    assert {each["type"] for each in PARAMETERS.values() if each["in"] != "body"} == {"string"}
+
+
+def test_every_object_and_list_says_what_is_in_it() -> None:
+    free = [
+        where
+        for where, schema in SCHEMAS.items()
+        if schema["type"] == "object" and not schema.get("properties")
+    ]
+
+    assert {where.rpartition(".")[2] for where in free} <= FREE_OBJECTS
+    for where, schema in SCHEMAS.items():
+        assert schema["type"] != "array" or "items" in schema, where
+        assert set(schema.get("required", ())) <= set(schema.get("properties", ())), where
+
+
+@pytest.mark.parametrize("name", ["Cart", "CartAnswer"])
+def test_an_add_on_has_all_members_of_a_line_but_add_ons(name: str) -> None:
+    line = SCHEMAS[f"{name}.lineItems[]"]["properties"]
+    addon = SCHEMAS[f"{name}.lineItems[].addonItems[]"]["properties"]
+
+    assert line.keys() - addon.keys() == {"addonItems"}
+
+
+def test_every_value_of_a_drop_down_has_a_name() -> None:
+    with_values = {where for where, each in MEMBERS.items() if "enum" in each}
+
+    # Nobody has to type the value of a billing cycle, a term or a role.
+    assert with_values == {
+        where
+        for where in REQUEST_MEMBERS
+        if where.rpartition(".")[2] in {"billingCycle", "termDuration", "key"}
+    }
+    for where in with_values:
+        shown = MEMBERS[where]["x-ms-enum-values"]
+        assert [each["value"] for each in shown] == MEMBERS[where]["enum"]
+        assert all(re.match("[A-Z]", each["displayName"]) for each in shown)
+
+
+def test_the_drop_downs_have_the_values_that_partner_center_documents() -> None:
     assert tuple(DROP_DOWNS["LineItem.billingCycle"]) == BILLING_CYCLES
     assert set(DROP_DOWNS["LineItem.termDuration"]) == KNOWN_TERMS
     assert set(DROP_DOWNS["RenewsTo.termDuration"]) == KNOWN_TERMS
 
 
-@pytest.mark.parametrize("key", sorted({*WORDS, *DROP_DOWNS}))
-def test_what_is_said_otherwise_exists(key: str) -> None:
+@pytest.mark.parametrize("key", sorted({*MAKER_DESCRIPTIONS, *DROP_DOWNS}))
+def test_a_text_for_makers_replaces_another_one(key: str) -> None:
     name, _, member = key.partition(".")
-    schemas = describe()["components"]["schemas"]
+    schemas: Any = describe()["components"]["schemas"]
 
     if member:
-        assert member in schemas[name]["properties"]
-        assert schemas[name]["properties"][member]["description"] != WORDS.get(key)
+        assert schemas[name]["properties"][member]["description"] != MAKER_DESCRIPTIONS.get(key)
     else:
-        assert name in {each["operationId"] for _, each in rules.operations(DEFINITION)}
+        assert name in {each["operationId"] for each in OPERATIONS.values()}
 
 
-def test_no_description_speaks_of_what_the_connector_has_not() -> None:
-    for where, each in [*rules.operations(DEFINITION), *rules.parameters(DEFINITION)]:
-        assert "webhook" not in each["description"], where
-    for where, _, member, _ in rules.members(rules.sent(DEFINITION)):
-        assert "In a request" not in member["description"], where
-        assert "any depth" not in member["description"], where
+def test_no_text_is_about_something_that_the_connector_does_not_have() -> None:
+    for where, each in {**OPERATIONS, **PARAMETERS}.items():
+        assert "webhook" not in f"{where} {each['description']}".lower()
+    for where, member in REQUEST_MEMBERS.items():
+        assert not re.search("In a request|any depth", member["description"]), where
 
 
-def test_the_key_is_asked_for_with_an_expression() -> None:
+def test_the_idempotency_key_is_asked_for_with_an_expression() -> None:
     keys = {
-        where.partition(" ")[2]: parameter
-        for where, parameter in rules.parameters(DEFINITION)
+        where: parameter
+        for where, parameter in PARAMETERS.items()
         if parameter["name"] == "Idempotency-Key"
     }
 
     assert {where: key["required"] for where, key in keys.items()} == {
-        "/customers/{customerId}/carts Idempotency-Key": False,
-        "/customers/{customerId}/orders Idempotency-Key": True,
+        "post /customers/{customerId}/carts Idempotency-Key": False,
+        "post /customers/{customerId}/orders Idempotency-Key": True,
     }
-    for key in keys.values():
-        assert KEY_EXPRESSION in key["description"]
+    advice = f". Use an expression on the order's own id, such as {KEY_EXPRESSION}."
+    assert all(key["description"].endswith(advice) for key in keys.values())

@@ -1,4 +1,4 @@
-"""What surrounds the definition fits it: properties, settings and the readme."""
+"""The properties, the settings and the readme of the connector fit its definition."""
 
 import json
 import re
@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from connector.swagger import BASE_PATH, HOST, KEY_EXPRESSION, SECURITY
+from connector.swagger import BASE_PATH, HOST, SECURITY
+from connector.texts import KEY_EXPRESSION
 from description.__main__ import ROOT
-from tests.connector import rules
+from tests.connector.definition import DEFINITION, MEMBERS, OPERATIONS, PARAMETERS
 
 FOLDER = ROOT / "connector"
-DEFINITION: dict[str, Any] = json.loads((FOLDER / "apiDefinition.swagger.json").read_text("utf-8"))
 PROPERTIES: dict[str, Any] = json.loads((FOLDER / "apiProperties.json").read_text("utf-8"))[
     "properties"
 ]
 README = (FOLDER / "readme.md").read_text("utf-8")
 
 
-def test_the_function_key_is_a_secret_that_the_definition_asks_for() -> None:
+def test_a_connection_asks_for_the_function_key_as_a_secret_and_for_the_host() -> None:
     parameters = PROPERTIES["connectionParameters"]
 
     assert parameters.keys() == {SECURITY, "hostName"}
@@ -31,10 +31,10 @@ def test_the_function_key_is_a_secret_that_the_definition_asks_for() -> None:
         assert {"displayName", "description", "tooltip"} < parameter["uiDefinition"].keys()
 
 
-def test_each_connection_names_its_host() -> None:
+def test_every_call_goes_to_the_host_of_the_connection() -> None:
     (policy,) = PROPERTIES["policyTemplateInstances"]
 
-    # The policy replaces scheme, host and base path, so it has to name all three.
+    # The policy replaces the scheme, the host and the base path together.
     assert policy["templateId"] == "dynamichosturl"
     assert policy["parameters"] == {
         "x-ms-apimTemplateParameter.urlTemplate": (
@@ -42,11 +42,12 @@ def test_each_connection_names_its_host() -> None:
         )
     }
     assert PROPERTIES["connectionParameters"]["hostName"]["type"] == "string"
+    assert DEFINITION["host"] == HOST
     assert HOST in README
 
 
 def test_the_properties_have_nothing_that_paconn_refuses() -> None:
-    # `stackOwner` keeps paconn from updating the connector.
+    # With a `stackOwner`, `paconn update` refuses the connector.
     assert PROPERTIES.keys() == {
         "connectionParameters",
         "iconBrandColor",
@@ -59,11 +60,11 @@ def test_the_properties_have_nothing_that_paconn_refuses() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: str(path.name))
-def test_paconn_reads_each_file_in_any_encoding(path: Path) -> None:
+def test_a_file_is_ascii_because_paconn_reads_it_in_the_encoding_of_the_machine(path: Path) -> None:
     assert path.read_bytes().isascii()
 
 
-def test_the_settings_name_the_files() -> None:
+def test_the_settings_of_paconn_name_the_files() -> None:
     settings = json.loads((FOLDER / "settings.json").read_text("utf-8"))
 
     assert (FOLDER / settings["apiProperties"]).is_file()
@@ -80,8 +81,7 @@ def test_the_readme_lists_the_operations() -> None:
     rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \| ", README, re.MULTILINE)
 
     assert {identifier: name for name, identifier in rows} == {
-        operation["operationId"]: operation["summary"]
-        for _, operation in rules.operations(DEFINITION)
+        operation["operationId"]: operation["summary"] for operation in OPERATIONS.values()
     }
 
 
@@ -90,15 +90,14 @@ def test_the_readme_shows_the_expression_of_the_definition() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\*([A-Z][\w ]+)\*", README))))
-def test_what_the_readme_calls_by_name_exists(name: str) -> None:
+def test_every_field_that_the_readme_names_exists(name: str) -> None:
     platform = {"App keys", "Enter custom value"}
-    summaries = {operation["summary"] for _, operation in rules.operations(DEFINITION)}
-    fields = {parameter["x-ms-summary"] for _, parameter in rules.parameters(DEFINITION)}
-    fields |= {member["x-ms-summary"] for _, _, member, _ in rules.members(DEFINITION)}
+    summaries = {operation["summary"] for operation in OPERATIONS.values()}
+    fields = {each["x-ms-summary"] for each in (*PARAMETERS.values(), *MEMBERS.values())}
 
     assert name in platform | summaries | fields
 
 
-def test_every_link_of_the_readme_leads_somewhere() -> None:
+def test_every_relative_link_of_the_readme_leads_to_a_file() -> None:
     for target in re.findall(r"\]\((\.\.[^)#]+)", README):
         assert (FOLDER / target).is_file(), target

@@ -1,4 +1,4 @@
-"""README.md shows what is so."""
+"""The cart and the answers in README.md are those of the code."""
 
 import json
 import re
@@ -27,14 +27,3 @@ def test_the_answer_and_the_error_have_these_members() -> None:
 
     CartAnswer.model_validate(answer, context=[])
     assert {"code", "outcome", "retryable", "errors"} == set(error)
-
-
-def test_every_file_and_target_it_names_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make (\w+)", README, re.M):
-        assert re.search(rf"^{target}:", makefile, re.M), target
-    table = README.partition("## Find your way")[2]
-    for name in re.findall(r"`([\w/]+\.py|\w+/)`", table):
-        assert (ROOT / name).exists() or (ROOT / "cart_core" / name).exists(), name
-    for link in re.findall(r"\]\((docs/[\w.-]+)", README):
-        assert (ROOT / link).exists(), link

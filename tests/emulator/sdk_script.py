@@ -1,12 +1,12 @@
 """A process that uses Microsoft's own libraries with their default settings, and prints results.
 
-It knows nothing of the local cloud but its environment.
+Its environment leads it into the local cloud, as the emulator's README says. It reads the cloud's
+connection details, in JSON, from its standard input.
 """
 
 import asyncio
 import base64
 import json
-import os
 import sys
 from typing import Any
 
@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-VAULT = os.environ["KEY_VAULT_URL"]
-IDENTITY = os.environ["AZURE_CLIENT_ID"]
+DETAILS = json.load(sys.stdin)
+VAULT = DETAILS["key_vault_url"]
+IDENTITY = DETAILS["managed_identity_client_id"]
 GLOBAL = "https://api.partnercenter.microsoft.com/.default"
 CHINA = "https://partner.partnercenterapi.microsoftonline.cn/.default"
 
@@ -32,8 +33,8 @@ CHINA = "https://partner.partnercenterapi.microsoftonline.cn/.default"
 def application(credential: Any, host: str = "login.microsoftonline.com") -> Any:
     """The app as msal sees it, instance discovery on."""
     return msal.ConfidentialClientApplication(
-        os.environ["PARTNER_CENTER_CLIENT_ID"],
-        authority=f"https://{host}/{os.environ['PARTNER_CENTER_TENANT_ID']}",
+        DETAILS["client_id"],
+        authority=f"https://{host}/{DETAILS['tenant_id']}",
         client_credential=credential,
     )
 
@@ -50,17 +51,17 @@ def main() -> dict[str, Any]:
         ManagedIdentityCredential(client_id=IDENTITY) as identity,
         SecretClient(VAULT, identity) as vault,
     ):
-        secret = vault.get_secret("partner-center-client-secret").value
+        secret = vault.get_secret(DETAILS["client_secret_name"]).value
         results["secret"] = outcome(application(secret).acquire_token_for_client([GLOBAL]))
         results["wrong secret"] = outcome(application("no").acquire_token_for_client([GLOBAL]))
 
-        refresh_token = vault.get_secret("partner-center-refresh-token").value
+        refresh_token = vault.get_secret(DETAILS["refresh_token_name"]).value
         app = application(secret)
         answer = app.acquire_token_by_refresh_token(refresh_token, [GLOBAL])
         results["refresh token"] = outcome(answer)
         results["rotated"] = answer["refresh_token"] != refresh_token
 
-        stored = vault.get_secret("partner-center-certificate")
+        stored = vault.get_secret(DETAILS["certificate_name"])
         assert stored.properties.content_type == "application/x-pkcs12"
         key, certificate, _ = pkcs12.load_key_and_certificates(
             base64.b64decode(stored.value or ""), None

@@ -23,6 +23,7 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import application_certificate
 from partner_center_emulator.watch.journal import Arrival
 
+from local.environment import app_environment
 from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -251,8 +252,8 @@ def started(app_dir: Path = ROOT, **settings: str | None) -> Iterator[Chain]:
         tempfile.TemporaryDirectory() as directory,
     ):
         guard_log = Path(directory) / "connections"
-        environment = cloud.environment(
-            FUNCTIONS_KEY=FUNCTION_KEY, EMULATOR_LOOPBACK_GUARD=str(guard_log), **settings
+        environment = app_environment(
+            cloud, FUNCTIONS_KEY=FUNCTION_KEY, LOOPBACK_GUARD_LOG=str(guard_log), **settings
         )
         with (
             FunctionProcess(environment, app_dir=app_dir, log_level="DEBUG") as function,

@@ -20,6 +20,7 @@ from partner_center_emulator.watch.journal import Arrival
 
 from cart_core.idempotency.decision import OperationId
 from cart_core.idempotency.record import Record
+from local.environment import app_environment
 from local.function_process import FunctionProcess
 from tests.end_to_end.chain import CUSTOMER, cart, problem
 
@@ -112,7 +113,7 @@ def cloud(azurite: Azurite) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def survivor(cloud: LocalCloud) -> Iterator[Process]:
-    with FunctionProcess(cloud.environment(**SETTINGS)) as function:
+    with FunctionProcess(app_environment(cloud, **SETTINGS)) as function:
         process = Process(function)
         _warm(process)
         yield process
@@ -132,7 +133,7 @@ def start(cloud: LocalCloud) -> Iterator[Callable[..., Process]]:
     with ExitStack() as stack:
 
         def start(*, cold: bool = False, **settings: str) -> Process:
-            environment = cloud.environment(**SETTINGS | settings)
+            environment = app_environment(cloud, **SETTINGS | settings)
             process = Process(stack.enter_context(FunctionProcess(environment)))
             if not cold:
                 _warm(process)

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from partner_center_emulator.partner_center.api import NO_AGREEMENT, UNKNOWN_CUSTOMER
+from partner_center_emulator.partner_center.refusals import NO_AGREEMENT, UNKNOWN_CUSTOMER
 from partner_center_emulator.watch.faults import Action, Fault
 
 from tests.end_to_end.chain import Chain, cart, hasty_app, patched_app, problem, started

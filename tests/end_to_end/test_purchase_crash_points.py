@@ -22,6 +22,7 @@ from partner_center_emulator.watch.journal import Arrival
 
 from cart_core.idempotency.decision import OperationId
 from cart_core.idempotency.record import Record
+from local.environment import app_environment
 from local.function_process import FunctionProcess
 from tests.end_to_end.chain import FOR_USER, USER, cart, problem
 
@@ -267,7 +268,7 @@ def aftermath(
     calls: list[Future[httpx.Response]] = []
     with (
         ThreadPoolExecutor(3 * len(POINTS)) as pool,
-        FunctionProcess(cloud.environment(**HASTY)) as doomed,
+        FunctionProcess(app_environment(cloud, **HASTY)) as doomed,
     ):
         warm(doomed)
         for story in stories:
@@ -315,14 +316,14 @@ def cloud(azurite: Azurite) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def survivor(cloud: LocalCloud) -> Iterator[FunctionProcess]:
-    with FunctionProcess(cloud.environment(**PATIENT)) as process:
+    with FunctionProcess(app_environment(cloud, **PATIENT)) as process:
         warm(process)
         yield process
 
 
 @pytest.fixture(scope="module")
 def hasty(cloud: LocalCloud) -> Iterator[FunctionProcess]:
-    with FunctionProcess(cloud.environment(**HASTIER)) as process:
+    with FunctionProcess(app_environment(cloud, **HASTIER)) as process:
         warm(process)
         yield process
 
@@ -454,7 +455,7 @@ def test_killed_twice(story: Story, cloud: LocalCloud, survivor: FunctionProcess
     """Whoever goes on is killed as well, when the order is made."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         for _ in range(2):
-            doomed = stack.enter_context(FunctionProcess(cloud.environment(**HASTIER)))
+            doomed = stack.enter_context(FunctionProcess(app_environment(cloud, **HASTIER)))
             warm(doomed)
             expected = len(story.sent("checkout")) + 1
             story.hold("checkout", delay_after=1.5)

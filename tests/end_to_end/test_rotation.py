@@ -13,6 +13,7 @@ from partner_center_emulator.cloud import REFRESH_TOKEN_NAME, VAULT
 from partner_center_emulator.services.key_vault import SecretVersion
 from partner_center_emulator.watch.faults import Fault
 
+from local.environment import app_environment
 from local.function_process import FunctionProcess
 from tests.end_to_end.chain import CUSTOMER, FUNCTION_KEY, NOTHING, Chain, cart, problem
 
@@ -64,8 +65,8 @@ def told(chain: Chain) -> list[str]:
 
 def another(chain: Chain, **settings: str | None) -> FunctionProcess:
     """One more process in the same cloud, which has read no secret yet."""
-    environment = chain.cloud.environment(
-        FUNCTIONS_KEY=FUNCTION_KEY, PARTNER_CENTER_AUTH="app_user", **settings
+    environment = app_environment(
+        chain.cloud, FUNCTIONS_KEY=FUNCTION_KEY, PARTNER_CENTER_AUTH="app_user", **settings
     )
     return FunctionProcess(environment, log_level="DEBUG")
 

@@ -1,11 +1,12 @@
 """Reads Bicep files, as far as these tests need it.
 
-Objects become dicts and arrays lists, texts become str with their `${...}` as they are, and what
-would have to be computed becomes an Expression.
+Objects become dicts, arrays become lists, and texts become str in which `${...}` stays as it is. An
+expression that has to be computed becomes an Expression.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ _PARSER = Parser(Language(tree_sitter_bicep.language()))
 
 
 class Expression(NamedTuple):
-    """What only a deployment could work out, as it is written."""
+    """The source text of an expression that only a deployment can compute."""
 
     text: str
 
@@ -51,6 +52,7 @@ def syntax(path: Path) -> Node:
     return _PARSER.parse(path.read_bytes()).root_node
 
 
+@cache
 def read(path: Path) -> list[Declaration]:
     """All declarations of a file, in order."""
     return list(_declarations(syntax(path)))

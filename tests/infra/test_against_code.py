@@ -1,4 +1,4 @@
-"""The templates fit the code that they run."""
+"""The templates and the code agree: settings, limits, names, and the lines that alerts read."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ import yaml
 from annotated_types import Ge, Le
 
 from cart_core import composition
-from cart_core.adapters.blob_store import _blob
+from cart_core.adapters.blob_store import blob_name
 from cart_core.api import about, invocation
 from cart_core.api.messages import Call, Request, Response
 from cart_core.idempotency.decision import CARTS_PREFIX, PURCHASES, PURCHASES_PREFIX, OperationId
@@ -49,7 +49,7 @@ PLATFORM = {
     "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
     "OTEL_TRACES_SAMPLER",
 }
-"""Settings that host and worker read, and the app does not."""
+"""Settings that the host and the worker read, and the app does not."""
 
 REJECTED = {
     *("FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE"),
@@ -78,21 +78,21 @@ VALUES = {
     "allowCheckout ? 'true' : 'false'": "false",
     "string(orderRetentionDays)": "90",
 }
-"""What a deployment hands to function-app.bicep, by the expression that a setting is made of."""
+"""What a deployment passes to function-app.bicep, by the expression in the setting."""
 
 
 def settings_of(variable: str) -> dict[str, Any]:
     """The settings of one of the template's variables, by name."""
-    found: dict[str, Any] = one(FUNCTION_APP, variable).value
-    return found
+    settings: dict[str, Any] = one(FUNCTION_APP, variable).value
+    return settings
 
 
 def site() -> dict[str, Any]:
-    found: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
-    return found
+    properties: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
+    return properties
 
 
-def test_every_app_setting_is_one_that_somebody_reads() -> None:
+def test_every_app_setting_is_read_by_the_app_or_the_platform() -> None:
     ours = settings_of("appSettings").keys() | settings_of("userSettings").keys()
 
     assert ours <= ALIASES.keys()
@@ -100,7 +100,7 @@ def test_every_app_setting_is_one_that_somebody_reads() -> None:
     assert not (ours | PLATFORM) & REJECTED
 
 
-def test_every_setting_that_is_there_gets_to_the_site() -> None:
+def test_every_setting_reaches_the_site() -> None:
     assert one(FUNCTION_APP, "settings").value == Expression(
         "union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, "
         "platformSettings)"
@@ -161,17 +161,8 @@ def test_nothing_can_be_bought_unless_the_deployment_says_so() -> None:
 
     assert declared.value is Settings.model_fields["allow_checkout"].default is False
     assert one(MAIN, "functionApp").value["params"]["allowCheckout"] == Expression("allowCheckout")
-    chosen = settings_of("appSettings")["CART_ALLOW_CHECKOUT"].text
-    assert chosen == "allowCheckout ? 'true' : 'false'"
-    for text, allowed in (("true", True), ("false", False)):
-        given = {
-            "PARTNER_CENTER_TENANT_ID": VALUES["partnerTenantId"],
-            "PARTNER_CENTER_CLIENT_ID": VALUES["partnerClientId"],
-            "AZURE_CLIENT_ID": VALUES["identityClientId"],
-            "KEY_VAULT_URL": VALUES["keyVaultUrl"],
-            "CART_ALLOW_CHECKOUT": text,
-        }
-        assert Settings.read(given).allow_checkout is allowed
+    setting = settings_of("appSettings")["CART_ALLOW_CHECKOUT"]
+    assert setting == Expression("allowCheckout ? 'true' : 'false'")
 
 
 def test_the_site_has_nothing_that_the_plan_rejects() -> None:
@@ -249,9 +240,9 @@ def test_the_rule_for_its_kind_deletes_a_record_and_no_other_does(operation: str
 
     for key in range(100):  # names of all first digits
         name = OperationId(operation, VALUES["partnerTenantId"], None, str(key)).record_name()
-        assert rules_for(_blob(name)) == [own]
-        assert rules_for(_blob(name.rpartition("/")[2])) == []
-        assert rules_for(_blob(name), container="deployments") == []
+        assert rules_for(blob_name(name)) == [own]
+        assert rules_for(blob_name(name.rpartition("/")[2])) == []
+        assert rules_for(blob_name(name), container="deployments") == []
 
 
 def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
@@ -315,7 +306,7 @@ def test_health_is_asked_where_it_is_and_for_what_it_answers() -> None:
 
 
 def read_by_alert(query: str, message: str) -> str | None:
-    """What an alert's query takes from a log line."""
+    """What an alert's query extracts from a log line."""
     template = one(ALERTS, query).value
     for name in re.findall(r"\$\{(\w+)\}", template):
         if name.endswith("Text"):
@@ -323,8 +314,8 @@ def read_by_alert(query: str, message: str) -> str | None:
     extraction = re.search(r'extract\("([^"]+)", (\d), Message\)', template)
     assert template.startswith("AppTraces | ")
     assert extraction
-    found = re.search(extraction[1], message)
-    return found and found[int(extraction[2])]
+    match = re.search(extraction[1], message)
+    return match and match[int(extraction[2])]
 
 
 async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(
@@ -342,34 +333,42 @@ async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(
     assert read_by_alert("tokenFailureQuery", record.getMessage()) == "vault_denied"
 
 
-class VaultOfOldToken:
-    """Its refresh token is twelve days old."""
+class Vault:
+    """A vault with a refresh token that was issued on 1 November 2026."""
+
+    value = "a token"
 
     def read(self, names: Iterable[str]) -> dict[str, str]:
-        return dict.fromkeys(names, "a token")
+        return dict.fromkeys(names, self.value)
 
     def issued(self, name: str) -> datetime:
         return datetime(2026, 11, 1, tzinfo=UTC)
 
     def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
-        raise NotImplementedError
+        self.value = value
 
-    def disable_older(self, name: str, kept: int) -> None:
-        raise NotImplementedError
+    def disable_older(self, name: str, keep: int) -> None:
+        pass
 
 
-class RefusedExchange:
-    """Entra wants the user to sign in again."""
+class Exchange:
+    """Entra issues a new refresh token, or refuses."""
 
-    rotated_refresh_token = None
+    rotated_refresh_token = "another token"
+
+    def __init__(self, failure: TokenFailure | None = None) -> None:
+        self.failure = failure
 
     def fetch(self) -> AccessToken:
-        raise TokenFailure("consent_required", "Sign in again.")
+        if self.failure:
+            raise self.failure
+        return AccessToken("an access token", 0)
 
 
 def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptureFixture) -> None:
     later = datetime(2026, 11, 13, 3, tzinfo=UTC).timestamp()
-    rotate = RotateRefreshToken("name", VaultOfOldToken(), RefusedExchange, clock=lambda: later)
+    refusal = TokenFailure("consent_required", "Sign in again.")
+    rotate = RotateRefreshToken("name", Vault(), lambda: Exchange(refusal), clock=lambda: later)
 
     with caplog.at_level(logging.WARNING), pytest.raises(TokenFailure):
         rotate()
@@ -381,34 +380,10 @@ def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptur
     assert one(ALERTS, "refreshTokenAge").condition == "(forUser)"
 
 
-class VaultOfToday(VaultOfOldToken):
-    """It can be written."""
-
-    value = "a token"
-
-    def read(self, names: Iterable[str]) -> dict[str, str]:
-        return dict.fromkeys(names, self.value)
-
-    def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
-        self.value = value
-
-    def disable_older(self, name: str, kept: int) -> None:
-        pass
-
-
-class GrantedExchange:
-    """Entra issues a new refresh token."""
-
-    rotated_refresh_token = "another token"
-
-    def fetch(self) -> AccessToken:
-        return AccessToken("an access token", 0)
-
-
 def test_the_alert_on_a_timer_that_does_not_run_misses_the_line_of_every_renewal(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    rotate = RotateRefreshToken("name", VaultOfToday(), GrantedExchange, clock=lambda: 0)
+    rotate = RotateRefreshToken("name", Vault(), Exchange, clock=lambda: 0)
 
     with caplog.at_level(logging.INFO):
         rotate()
@@ -430,7 +405,7 @@ IN_DOUBT = " outcome=unknown "
 async def line_of(
     operation: str, problem: str | None, cart_id: str | None, caplog: pytest.LogCaptureFixture
 ) -> str:
-    """What a request leaves in the log."""
+    """The line that a request writes into the log."""
 
     async def run(request: Request, call: Call) -> Response:
         call.cart_id = cart_id
@@ -462,7 +437,7 @@ async def test_the_alert_on_purchases_reads_the_line_of_a_request(
     in_doubt: bool | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """None: the line says nothing of a purchase."""
+    """`in_doubt` is None for a line that is not about a purchase."""
     query = one(ALERTS, "purchaseUnknownQuery").value
     starts = re.findall(r'Message startswith "([^"]+)"', query)
     cart = re.search(r'extend Cart = tolower\(extract\("([^"]+)", 1, Message\)\)', query)
@@ -470,9 +445,9 @@ async def test_the_alert_on_purchases_reads_the_line_of_a_request(
     assert f'where Message contains "{IN_DOUBT}" and TimeGenerated < ago(15m)' in query
     line = await line_of(operation, problem, cart_id, caplog)
 
-    taken = line.startswith(tuple(starts)) and re.search(cart[1], line)
-    assert (IN_DOUBT in line if taken else None) is in_doubt
-    assert not taken or taken[1] == quote(cart_id or "", safe="")
+    match = line.startswith(tuple(starts)) and re.search(cart[1], line)
+    assert (IN_DOUBT in line if match else None) is in_doubt
+    assert not match or match[1] == quote(cart_id or "", safe="")
 
 
 def test_the_alert_on_purchases_knows_their_names_and_looks_at_the_last_line_of_each_cart() -> None:
@@ -494,7 +469,7 @@ def test_the_alert_on_the_refresh_token_leaves_time_to_act() -> None:
 
 
 def test_transient_token_failures_are_the_retryable_ones() -> None:
-    """The alert tells them by the end of their names."""
+    """The alert recognises them by the end of their names."""
     for code in get_args(FailureCode):
         assert code.endswith("_unavailable") == CATALOGUE[code].retryable
 

@@ -1,16 +1,17 @@
-"""Every Bicep file is Bicep, and checkov has really looked at every resource in it."""
+"""checkov finds nothing, and it has really looked at every resource and workflow."""
 
 import json
 import os
 import subprocess
 import tempfile
-from functools import cache
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.bicep import FILES, INFRA, read, syntax
+from tests.infra.bicep import FILES, INFRA, read
 
 ROOT = INFRA.parent
 CHECKOV = ROOT / ".venv-infra" / "bin" / "checkov"
@@ -29,84 +30,69 @@ SUPPRESSED = {
     ("function-app.bicep", "CKV_AZURE_222"),  # public network access
     ("function-app.bicep", "CKV_AZURE_225"),  # zones
 }
-"""What may be suppressed at all; the reasons stand in the files."""
+"""The checks that may be suppressed; the files give the reasons."""
 
 
-@cache
-def scan(directory: Path, framework: str) -> dict[str, Any]:
-    """checkov's report. It has no way out of this machine, and two minutes."""
+Results = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def scans() -> Iterator[tuple[Results, Results]]:
+    """checkov's results for the templates and for the workflows. It cannot reach a network."""
     assert CHECKOV.exists(), (
         "`make test` installs checkov; it is not in the .venv-infra beside .venv"
     )
+    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor() as pool:
+        templates = pool.submit(scan, INFRA, "bicep", home)
+        workflows = pool.submit(scan, ROOT / ".github", "github_actions", home)
+        yield templates.result(), workflows.result()
+
+
+def scan(directory: Path, framework: str, home: str) -> Results:
     nowhere = "http://127.0.0.1:9"
-    with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [
-                *(CHECKOV, "--directory", directory, "--framework", framework, "--output", "json"),
-                *("--skip-download", "--external-checks-dir", EVERY_RESOURCE),
-            ],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": home,
-                "HTTP_PROXY": nowhere,
-                "HTTPS_PROXY": nowhere,
-            },
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    done = subprocess.run(
+        [
+            *(CHECKOV, "--directory", directory, "--framework", framework, "--output", "json"),
+            *("--skip-download", "--external-checks-dir", EVERY_RESOURCE),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "HTTP_PROXY": nowhere,
+            "HTTPS_PROXY": nowhere,
+        },
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.stdout.startswith("{"), done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    results: Results = json.loads(done.stdout)["results"]
+    return results
 
 
-def test_there_is_something_to_scan() -> None:
-    assert INFRA / "main.bicep" in FILES
-    assert len(FILES) > 5
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_syntax_is_right(path: Path) -> None:
-    assert not syntax(path).has_error
-
-
-def test_a_slip_in_the_syntax_would_be_found(tmp_path: Path) -> None:
-    slip = tmp_path / "slip.bicep"
-    slip.write_text("param name string = 'x\nresource x 'y' = {")
-
-    assert syntax(slip).has_error
-
-
-def test_checkov_parses_every_file() -> None:
-    assert scan(INFRA, "bicep")["results"]["parsing_errors"] == []
-
-
-def test_checkov_looks_at_every_resource() -> None:
-    passed = scan(INFRA, "bicep")["results"]["passed_checks"]
+def test_checkov_looks_at_every_resource_and_finds_nothing(scans: tuple[Results, Results]) -> None:
+    templates, _ = scans
     seen = {
         (Path(check["file_path"]).name, check["resource"])
-        for check in passed
+        for check in templates["passed_checks"]
         if check["check_id"] == SEEN
     }
 
+    assert templates["parsing_errors"] == []
+    assert len(FILES) > 5
     assert seen == {
         (path.name, f"{each.of.partition('@')[0]}.{each.name}")
         for path in FILES
         for each in read(path)
         if each.kind == "resource" and not each.existing
     }
+    assert [f"{each['check_id']} {each['resource']}" for each in templates["failed_checks"]] == []
 
 
-def test_checkov_finds_nothing() -> None:
-    findings = scan(INFRA, "bicep")["results"]["failed_checks"]
-
-    assert [f"{each['check_id']} {each['resource']}" for each in findings] == []
-
-
-def test_what_is_suppressed_is_known_and_has_a_reason() -> None:
-    skipped = scan(INFRA, "bicep")["results"]["skipped_checks"]
+def test_what_is_suppressed_is_known_and_has_a_reason(scans: tuple[Results, Results]) -> None:
+    skipped = scans[0]["skipped_checks"]
 
     assert {(Path(each["file_path"]).name, each["check_id"]) for each in skipped} == SUPPRESSED
     for each in skipped:
@@ -115,10 +101,10 @@ def test_what_is_suppressed_is_known_and_has_a_reason() -> None:
     assert written == len(SUPPRESSED), "a suppression that suppresses nothing"
 
 
-def test_checkov_finds_nothing_in_the_workflows() -> None:
-    report = scan(ROOT / ".github", "github_actions")["results"]
+def test_checkov_finds_nothing_in_the_workflows(scans: tuple[Results, Results]) -> None:
+    _, workflows = scans
 
-    assert report["parsing_errors"] == []
-    assert report["failed_checks"] == []
-    scanned = {Path(each["file_path"]).name for each in report["passed_checks"]}
+    assert workflows["parsing_errors"] == []
+    assert workflows["failed_checks"] == []
+    scanned = {Path(each["file_path"]).name for each in workflows["passed_checks"]}
     assert scanned == {path.name for path in (ROOT / ".github" / "workflows").iterdir()}

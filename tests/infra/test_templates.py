@@ -3,17 +3,11 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.infra.bicep import (
-    FILES,
-    INFRA,
-    Declaration,
-    Expression,
-    one,
-    read,
-)
+from tests.infra.bicep import FILES, INFRA, Declaration, Expression, one, read
 
 MODULES = INFRA / "modules"
 
@@ -75,16 +69,10 @@ def of_kind(kind: str) -> list[Declaration]:
     return [each for _, each in EVERYTHING if each.kind == kind]
 
 
-def test_every_parameter_says_what_it_is_and_whether_it_is_needed() -> None:
+def test_every_parameter_says_whether_it_is_needed() -> None:
     for each in of_kind("param"):
         start = "Required. " if each.value is None else "Optional. "
         assert each.description.startswith(start), each.name
-        assert each.description.endswith("."), each.name
-
-
-def test_every_output_says_what_it_is() -> None:
-    for each in of_kind("output"):
-        assert each.description.endswith("."), each.name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -146,9 +134,9 @@ def test_the_app_may_do_this_and_nothing_else() -> None:
     for path, each in assignments:
         properties = each.value["properties"]
         scope = each.value["scope"].text
-        found = re.search(r"roleIds\['(.+)'\]", properties["roleDefinitionId"].text)
-        assert found
-        role = found[1]
+        match = re.search(r"roleIds\['(.+)'\]", properties["roleDefinitionId"].text)
+        assert match
+        role = match[1]
         assert one(path, "roleIds").value[role] == ROLE_IDS[role]
         assert each.value["name"].text == f"guid({scope}.id, principalId, roleIds['{role}'])"
         assert properties["principalType"] == "ServicePrincipal"
@@ -180,31 +168,52 @@ def test_the_site_waits_for_its_roles() -> None:
     assert waits_for == [Expression("roles"), Expression("refreshTokenRole")]
 
 
-def test_storage_opens_to_identities_only() -> None:
-    account = one(MODULES / "storage.bicep", "account").value["properties"]
-
-    assert account["allowSharedKeyAccess"] is False
-    assert account["allowBlobPublicAccess"] is False
-    assert account["supportsHttpsTrafficOnly"] is True
-    assert account["minimumTlsVersion"] == "TLS1_2"
-    blobs = one(MODULES / "storage.bicep", "blobs").value["properties"]
-    assert blobs["deleteRetentionPolicy"]["enabled"] is True
-    assert blobs["containerDeleteRetentionPolicy"]["enabled"] is True
+SOFT_DELETE = {"enabled": True, "days": Expression("softDeleteDays")}
 
 
-def test_telemetry_is_taken_from_identities_only() -> None:
-    component = one(MODULES / "monitoring.bicep", "applicationInsights").value["properties"]
+@pytest.mark.parametrize(
+    ("module", "resource", "properties"),
+    [
+        (
+            "storage",
+            "account",
+            {
+                "allowSharedKeyAccess": False,
+                "allowBlobPublicAccess": False,
+                "supportsHttpsTrafficOnly": True,
+                "minimumTlsVersion": "TLS1_2",
+            },
+        ),
+        (
+            "storage",
+            "blobs",
+            {
+                "deleteRetentionPolicy": SOFT_DELETE,
+                "containerDeleteRetentionPolicy": SOFT_DELETE,
+            },
+        ),
+        (
+            "monitoring",
+            "applicationInsights",
+            {"DisableLocalAuth": True, "WorkspaceResourceId": Expression("logAnalytics.id")},
+        ),
+        (
+            "key-vault",
+            "vault",
+            {
+                "enableRbacAuthorization": True,
+                "enablePurgeProtection": True,
+                "softDeleteRetentionInDays": 90,
+            },
+        ),
+    ],
+)
+def test_services_open_to_identities_only_and_lose_nothing(
+    module: str, resource: str, properties: dict[str, Any]
+) -> None:
+    declared = one(MODULES / f"{module}.bicep", resource).value["properties"]
 
-    assert component["DisableLocalAuth"] is True
-    assert component["WorkspaceResourceId"] == Expression("logAnalytics.id")
-
-
-def test_the_vaults_cannot_be_purged() -> None:
-    vault = one(MODULES / "key-vault.bicep", "vault").value["properties"]
-
-    assert vault["enableRbacAuthorization"] is True
-    assert vault["enablePurgeProtection"] is True
-    assert vault["softDeleteRetentionInDays"] == 90
+    assert {name: declared[name] for name in properties} == properties
 
 
 def test_site_vaults_and_storage_send_their_logs() -> None:
@@ -237,7 +246,7 @@ def test_every_alert_goes_to_the_group() -> None:
 
 
 def test_log_alerts_look_at_windows_that_azure_takes() -> None:
-    """Not as far back as one likes: two days are the most, and for one period only."""
+    """Azure takes windows of at most two days, and then for a single period."""
     windows = ["PT5M", "PT10M", "PT15M", "PT30M", "PT45M"]
     windows += [*(f"PT{hours}H" for hours in range(1, 7)), "P1D", "P2D"]
     rules = [each for _, each in RESOURCES if "/scheduledQueryRules@" in each.of]

@@ -1,4 +1,4 @@
-"""Carts, lines and calls that the unit tests share."""
+"""Carts that the tests share, and short ways to read, refuse and normalise one."""
 
 import json
 from typing import Any
@@ -69,6 +69,28 @@ def line(**members: Any) -> dict[str, Any]:
     return {"catalogItemId": "A:1:B", "quantity": 1, "billingCycle": "monthly"} | members
 
 
+FULL_LINE: dict[str, Any] = {
+    "id": 7,
+    "catalogItemId": "A:1:B",
+    "friendlyName": "é 日本",
+    "quantity": 2**31 - 1,
+    "currencyCode": "USD",
+    "billingCycle": "annual",
+    "termDuration": "P1Y",
+    "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
+    "provisioningContext": {"ParentSubscriptionId": "x", "catalogId": "y", "quantitty": ""},
+    "orderGroup": "OMS-0",
+    "addonItems": [{"id": 9, "catalogItemId": "C:1", "quantity": 1, "billingCycle": "none"}],
+    "renewsTo": {"termDuration": "P1M"},
+    "promotionId": "39NFJQT1PHSN:0008:39NFJQT1Q5J0",
+    "customTermEndDate": "2022-02-19T00:00:00Z",
+    "attestationAccepted": False,
+    "purchaseCommitment": {"amount": 0.05, "currency": "usd", "grain": "hourly"},
+    "purchaseSystem": "x",
+}
+"""A line item with every documented member, as it is sent."""
+
+
 def line_without(name: str, **members: Any) -> dict[str, Any]:
     """The same without one member."""
     return {key: value for key, value in line(**members).items() if key != name}
@@ -86,8 +108,8 @@ def read(document: Any, **rules: Any) -> CartRequest:
 
 def read_bytes(body: bytes, **rules: Any) -> CartRequest:
     """Send a body through the same two steps as a request."""
-    value, flaws = read_json(body)
-    return read_cart(value, CUSTOMER, CartRules(**rules), flaws)
+    value, errors = read_json(body)
+    return read_cart(value, CUSTOMER, CartRules(**rules), errors)
 
 
 def first_line(document: Any, **rules: Any) -> dict[str, Any]:
@@ -122,15 +144,8 @@ def normalised(document: Any, *warnings: FieldError) -> dict[str, Any]:
     return answer
 
 
-def normalised_line(**members: Any) -> dict[str, Any]:
-    """A Partner Center line item with these members, normalised."""
-    answer = normalised({"id": CART_ID, "lineItems": [{"id": 0} | members]})
-    item: dict[str, Any] = answer["lineItems"][0]
-    return item
-
-
 def unreadable(answer: dict[str, Any]) -> list[str]:
-    """The codes and details of an answer's warnings about members it could not read."""
+    """The details of an answer's warnings about members that could not be read."""
     return [
         warning["detail"]
         for warning in answer["warnings"]

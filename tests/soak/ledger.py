@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 from partner_center_emulator.cloud import TENANT_ID, LocalCloud
-from partner_center_emulator.partner_center.api import StoredCart
+from partner_center_emulator.partner_center.carts import StoredCart
 from partner_center_emulator.partner_center.orders import StoredOrder
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.services.blob_storage import BlobStorage

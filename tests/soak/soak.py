@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from partner_center_emulator.partner_center.api import BUSY
+from partner_center_emulator.partner_center.refusals import BUSY
 from partner_center_emulator.services.azurite import Azurite
 
+from local.environment import app_environment
 from tests.soak import judgement, scenario
 from tests.soak.caller import Caller, Delivered
 from tests.soak.fleet import Fleet, over
@@ -71,7 +72,8 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         cloud.partner_center.busy_code = dice.choice(list(BUSY))
         fleet = Fleet(
             [
-                cloud.environment(
+                app_environment(
+                    cloud,
                     **scenario.SETTINGS,
                     FUNCTIONS_KEY=FUNCTION_KEY,
                     PARTNER_CENTER_CREDENTIAL=credential,

@@ -1,4 +1,4 @@
-"""A process that keeps one record, and knows nothing of the local cloud but its environment."""
+"""A process that stores one record. All it has of the local cloud is its environment."""
 
 import asyncio
 import json
@@ -9,19 +9,18 @@ from local import loopback_guard
 
 loopback_guard.install()
 
-from cart_core.adapters.blob_store import BlobStore  # noqa: E402 - after the guard
-from tests.store.identity import storage_tokens  # noqa: E402 - after the guard
+from tests.store.opening import open_store  # noqa: E402 - after the guard
 from tests.store.records import name_of, record  # noqa: E402 - after the guard
 
 
 async def main() -> list[bool]:
     assert not {"azure", "aiohttp"} & set(sys.modules)
-    store = BlobStore(os.environ["CART_STORE_URL"], storage_tokens(os.environ["AZURE_CLIENT_ID"]))
+    store = open_store(os.environ)
     name = name_of("from a process")
     version = await store.create(name, record())
-    kept = await store.read(name)
+    stored = await store.read(name)
     await store.close()
-    return [version is not None, kept == (record(), version)]
+    return [version is not None, stored == (record(), version)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Azurite is there or the reason is told; it is never quietly left out."""
+"""Azurite runs, or an error says why it does not; no test leaves it out silently."""
 
 import subprocess
 from pathlib import Path
@@ -89,7 +89,7 @@ async def test_it_is_the_pinned_one(azurite: Azurite) -> None:
 
 async def test_each_cloud_has_its_own_container(azurite: Azurite) -> None:
     async with LocalCloud(azurite=azurite) as one, LocalCloud(azurite=azurite) as other:
-        urls = {cloud.environment()["CART_STORE_URL"] for cloud in (one, other)}
+        urls = {cloud.connection_details().container_url for cloud in (one, other)}
     assert len(urls) == 2
     async with LocalCloud() as without:
-        assert "CART_STORE_URL" not in without.environment()
+        assert without.connection_details().container_url is None

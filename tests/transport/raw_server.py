@@ -69,6 +69,8 @@ class RawServer:
         self.connections = 0
         self.heads: list[bytes] = []
         self.arrived = asyncio.Event()
+        self.ended = asyncio.Event()
+        """A connection has ended in good order, on both sides."""
 
     @property
     def port(self) -> int:
@@ -97,10 +99,6 @@ class RawServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
-    def stop_listening(self) -> None:
-        """Refuse connections from now on; those that are there stay."""
-        self._server.close()
-
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.create_task(self._serve(Peer(self, reader, writer)))
@@ -113,6 +111,7 @@ class RawServer:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._script(peer)
                 await peer.hang_up()
+                self.ended.set()
         finally:
             peer.abort()
 
@@ -123,14 +122,13 @@ def reply(body: bytes, *headers: str, status: str = "201 Created") -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def answers(*parts: bytes, pause: float = 0.0) -> Script:
+def answers(*parts: bytes) -> Script:
     """Reads one request, writes `parts` and closes."""
 
     async def script(peer: Peer) -> None:
         await peer.read_request()
         for part in parts:
             await peer.write(part)
-            await asyncio.sleep(pause)
 
     return script
 
@@ -147,15 +145,9 @@ def keeps_answering(*parts: bytes) -> Script:
     return script
 
 
-async def silent(peer: Peer) -> None:
-    """Reads one request and never answers."""
-    await peer.read_request()
-    await asyncio.sleep(60)
-
-
 async def says_nothing(peer: Peer) -> None:
     """Accepts the connection and does nothing with it."""
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 
 async def resets(peer: Peer) -> None:

@@ -14,12 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
 
 from cart_core.adapters import partner_center_http as partner_center
-from cart_core.adapters.partner_center_http import PartnerCenter, open_transport
+from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from tests.transport.raw_server import (
     Peer,
@@ -30,7 +31,6 @@ from tests.transport.raw_server import (
     reply,
     resets,
     says_nothing,
-    silent,
 )
 
 TOKEN = "planted-bearer-token"
@@ -89,13 +89,41 @@ def nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]
     assert TOKEN not in caplog.text
 
 
+class EndOfTry:
+    """Stands in for the time limit of a try, which here ends when a test calls this, not by time.
+
+    The unit tests prove that a try ends after the attempt's seconds.
+    """
+
+    def __init__(self) -> None:
+        self._limits: list[asyncio.Timeout] = []
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        self._limits.append(asyncio.timeout(None))
+        return self._limits[-1]
+
+    def __call__(self) -> None:
+        self._limits[-1].reschedule(asyncio.get_running_loop().time())
+
+
+end_of_try = EndOfTry()
+
+
+@pytest.fixture(autouse=True)
+def tries_end_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partner_center, "asyncio", SimpleNamespace(timeout=end_of_try.timeout))
+
+
 @asynccontextmanager
-async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenter]:
+async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenterHttp]:
     async with open_transport(url, max_connections=max_connections) as transport:
-        yield PartnerCenter(transport, base_url=url, application_name="tests")
+        yield PartnerCenterHttp(transport, base_url=url, application_name="tests")
 
 
-def attempt(within: float = 5.0) -> Attempt:
+Operation = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
+
+
+def attempt(within: float = 300.0) -> Attempt:
     return Attempt(
         TOKEN,
         request_id="11111111-0000-0000-0000-000000000000",
@@ -106,31 +134,29 @@ def attempt(within: float = 5.0) -> Attempt:
 
 
 async def post(
-    to: PartnerCenter, *, within: float = 5.0, cart: dict[str, object] | None = None
+    to: PartnerCenterHttp, *, within: float = 300.0, cart: dict[str, object] | None = None
 ) -> Reply | NoReply:
     body: dict[str, object] = {"lineItems": []} if cart is None else cart
-    result = await to.create_cart(CUSTOMER, body, attempt(within))
+    async with asyncio.timeout(120):  # a test that hangs fails in the end
+        result = await to.create_cart(CUSTOMER, body, attempt(within))
     assert TOKEN not in repr(result)
     assert TOKEN not in repr(to)
     return result
 
 
-async def get(to: PartnerCenter) -> Reply | NoReply:
+async def get(to: PartnerCenterHttp) -> Reply | NoReply:
     return await to.get_cart(CUSTOMER, CART_ID, attempt())
 
 
-async def put(to: PartnerCenter) -> Reply | NoReply:
+async def put(to: PartnerCenterHttp) -> Reply | NoReply:
     return await to.update_cart(CUSTOMER, CART_ID, {"lineItems": []}, attempt())
 
 
-async def check_out(to: PartnerCenter, customer_user: str | None = None) -> Reply | NoReply:
-    return await to.checkout_cart(CUSTOMER, CART_ID, customer_user, attempt())
+async def check_out(to: PartnerCenterHttp) -> Reply | NoReply:
+    return await to.checkout_cart(CUSTOMER, CART_ID, None, attempt())
 
 
-Operation = Callable[[PartnerCenter], Awaitable[Reply | NoReply]]
-
-
-async def post_once(url: str, *, within: float = 5.0) -> Reply | NoReply:
+async def post_once(url: str, *, within: float = 300.0) -> Reply | NoReply:
     async with center(url) as to:
         return await post(to, within=within)
 
@@ -146,7 +172,6 @@ def unknown(reason: str, *, timed_out: bool = False) -> NoReply:
 UNREADABLE = unknown("the answer is cut short or garbled")
 CLOSED = unknown("the connection was closed without an answer")
 SILENCE = unknown("no complete answer in time", timed_out=True)
-TOO_LARGE = unknown("the answer is too large")
 
 
 # --- before the request is sent
@@ -184,24 +209,18 @@ async def test_no_room_in_the_servers_backlog() -> None:
             for filler in fillers:
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
-            result = await post_once(f"https://127.0.0.1:{port}", within=0.3)
+            result = await post_once(f"https://127.0.0.1:{port}", within=0.1)
         finally:
             for filler in fillers:
                 filler.close()
     assert result == not_sent("no connection in time", timed_out=True)
 
 
-@pytest.mark.parametrize(
-    ("certificate", "reason"),
-    [
-        ("untrusted", "the server's certificate is not valid"),
-        ("wrong_name", "the server's certificate is not valid"),
-        ("expired", "the server's certificate is not valid"),
-    ],
-)
-async def test_bad_certificate(certificates: Certificates, certificate: str, reason: str) -> None:
+@pytest.mark.parametrize("certificate", ["untrusted", "wrong_name", "expired"])
+async def test_bad_certificate(certificates: Certificates, certificate: str) -> None:
     async with RawServer(keeps_answering(OK), getattr(certificates, certificate)) as server:
-        assert await post_once(server.url) == not_sent(reason)
+        result = await post_once(server.url)
+    assert result == not_sent("the server's certificate is not valid")
     assert server.heads == []
 
 
@@ -216,7 +235,7 @@ async def test_plain_text_on_the_tls_port() -> None:
 
 async def test_tls_handshake_never_answered() -> None:
     async with RawServer(says_nothing) as server:
-        result = await post_once(server.url, within=0.3)
+        result = await post_once(server.url, within=0.1)
     assert result == not_sent("no connection in time", timed_out=True)
 
 
@@ -231,48 +250,49 @@ async def test_connection_closed_during_the_tls_handshake() -> None:
 
 
 async def test_wait_for_a_free_connection(certificates: Certificates) -> None:
+    leave = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await leave.wait()
+        await peer.write(OK)
+
     async with (
-        RawServer(silent, certificates.good) as server,
+        RawServer(script, certificates.good) as server,
         center(server.url, max_connections=1) as to,
     ):
-        first = asyncio.create_task(post(to, within=0.6))
+        first = asyncio.create_task(post(to))
         await server.arrived.wait()
-        assert await post(to, within=0.25) == not_sent("no connection in time", timed_out=True)
+        assert await post(to, within=0.1) == not_sent("no connection in time", timed_out=True)
         assert server.requests == 1
-        assert await first == SILENCE
+        leave.set()
+        assert isinstance(await first, Reply)
 
 
 # --- the proxy
 
+REFUSED = not_sent("the proxy refused the connection")
+
 
 @pytest.mark.parametrize(
-    ("script", "expected"),
+    ("script", "within", "expected"),
     [
+        pytest.param(answers(reply(b"", status="403 Forbidden")), 300, REFUSED, id="403"),
+        pytest.param(answers(reply(b"", status="407 Log in")), 300, REFUSED, id="407"),
+        pytest.param(answers(reply(b"", status="502 Bad Gateway")), 300, REFUSED, id="502"),
         pytest.param(
-            answers(reply(b"", status="403 Forbidden")),
-            not_sent("the proxy refused the connection"),
-            id="403",
+            says_nothing, 0.1, not_sent("no connection in time", timed_out=True), id="silent"
         ),
-        pytest.param(
-            answers(reply(b"", status="407 Proxy Authentication Required")),
-            not_sent("the proxy refused the connection"),
-            id="407",
-        ),
-        pytest.param(
-            answers(reply(b"", status="502 Bad Gateway")),
-            not_sent("the proxy refused the connection"),
-            id="502",
-        ),
-        pytest.param(silent, not_sent("no connection in time", timed_out=True), id="silent"),
-        # Not told apart from a server that hangs up: the doubtful answer is the safe one.
-        pytest.param(answers(b""), CLOSED, id="hangs up"),
-        pytest.param(answers(b"garbage\r\n\r\n"), UNREADABLE, id="garbled"),
+        # This cannot be told from a server that closes the connection, so it counts as sent.
+        pytest.param(answers(b""), 300, CLOSED, id="hangs up"),
+        pytest.param(answers(b"garbage\r\n\r\n"), 300, UNREADABLE, id="garbled"),
     ],
 )
 async def test_proxy_makes_no_tunnel(
     environment: pytest.MonkeyPatch,
     certificates: Certificates,
     script: Script,
+    within: float,
     expected: NoReply,
 ) -> None:
     async with (
@@ -280,9 +300,9 @@ async def test_proxy_makes_no_tunnel(
         RawServer(script) as proxy,
     ):
         environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        assert await post_once(server.url, within=0.5) == expected
+        assert await post_once(server.url, within=within) == expected
         assert server.heads == []
-        assert proxy.heads[0].startswith(b"CONNECT ")
+        assert all(head.startswith(b"CONNECT ") for head in proxy.heads)
         assert TOKEN.encode() not in b"".join(proxy.heads)
 
 
@@ -316,7 +336,6 @@ def tunnels_to(port: int) -> Script:
     return script
 
 
-@pytest.mark.parametrize("scheme", ["http://", ""])
 @pytest.mark.parametrize(
     ("script", "expected"), [(keeps_answering(OK), None), (answers(), CLOSED), (resets, CLOSED)]
 )
@@ -325,13 +344,12 @@ async def test_through_the_proxys_tunnel(
     certificates: Certificates,
     script: Script,
     expected: NoReply | None,
-    scheme: str,
 ) -> None:
     async with (
         RawServer(script, certificates.good) as server,
         RawServer(tunnels_to(server.port)) as proxy,
     ):
-        environment.setenv("HTTPS_PROXY", f"{scheme}127.0.0.1:{proxy.port}")
+        environment.setenv("HTTPS_PROXY", f"127.0.0.1:{proxy.port}")
         result = await post_once("https://partner-center.invalid")
         assert result == (expected or Reply(201, {"content-length": "10"}, CART))
         assert server.requests == 1
@@ -352,15 +370,6 @@ async def test_bad_certificate_behind_the_proxy(
         assert server.heads == []
 
 
-async def test_no_proxy_is_honoured(
-    environment: pytest.MonkeyPatch, certificates: Certificates
-) -> None:
-    environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
-    environment.setenv("NO_PROXY", "127.0.0.1,localhost")
-    async with RawServer(keeps_answering(OK), certificates.good) as server:
-        assert isinstance(await post_once(server.url), Reply)
-
-
 # --- after the request is sent
 
 
@@ -373,46 +382,35 @@ async def _resets_at_once(peer: Peer) -> None:
     peer.reset()
 
 
-def _drips(*parts: bytes) -> Script:
+def _then_silence(*parts: bytes) -> Script:
+    """Reads one request, writes `parts`, and lets the try end."""
+
     async def script(peer: Peer) -> None:
         await peer.read_request()
         for part in parts:
             await peer.write(part)
-        while True:
-            await peer.write(b"x")
-            await asyncio.sleep(0.02)
+        end_of_try()
+        await asyncio.Event().wait()
 
     return script
 
 
-def _holds_after(data: bytes) -> Script:
-    async def script(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(data)
-        await asyncio.sleep(60)
-
-    return script
-
-
-def _resets_after(data: bytes) -> Script:
-    async def script(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(data)
-        await asyncio.sleep(0.02)
-        peer.reset()
-
-    return script
-
-
-async def _endless_100(peer: Peer) -> None:
+async def _resets_in_the_body(peer: Peer) -> None:
     await peer.read_request()
-    while True:
-        await peer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        await asyncio.sleep(0.01)
+    await peer.write(OK[:-2])
+    peer.reset()
+
+
+async def _goes_bad_in_the_body(peer: Peer) -> None:
+    """aiohttp wakes no reader of a body that goes bad after its first piece: the try's end does."""
+    await peer.read_request()
+    await peer.write(CHUNKED)
+    await peer.write(b"zz\r\n")
+    await peer.hang_up()
+    end_of_try()
 
 
 GZIPPED = gzip.compress(CART * 50)
-BOMB = gzip.compress(bytes(partner_center.MAX_REPLY_BYTES + 1))
 GZIP = "Content-Encoding: gzip"
 
 
@@ -423,47 +421,32 @@ GZIP = "Content-Encoding: gzip"
         pytest.param(_resets_at_once, None, id="reset at once"),
         pytest.param(_reads_the_head_and_resets, None, id="reset while reading"),
         pytest.param(resets, None, id="reset"),
-        pytest.param(silent, SILENCE, id="silence"),
-        pytest.param(_holds_after(b"HTTP/1.1 201 Cre"), SILENCE, id="silence in the head"),
-        pytest.param(_holds_after(OK[:-2]), SILENCE, id="silence in the body"),
+        pytest.param(_then_silence(), SILENCE, id="silence"),
+        pytest.param(_then_silence(b"HTTP/1.1 201 Cre"), SILENCE, id="silence in the head"),
+        pytest.param(_then_silence(OK[:-2]), SILENCE, id="silence in the body"),
         pytest.param(
-            _drips(b"HTTP/1.1 201 Created\r\nContent-Length: 99999\r\n\r\n"), SILENCE, id="drip"
+            _then_silence(b"HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n", *[b"x"] * 20),
+            SILENCE,
+            id="drip",
         ),
-        pytest.param(_endless_100, SILENCE, id="endless 100"),
+        pytest.param(
+            _then_silence(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 20), SILENCE, id="only 100s"
+        ),
         pytest.param(answers(b"HTTP/1.1 201 Cre"), CLOSED, id="cut head"),
         pytest.param(answers(OK[:-2]), UNREADABLE, id="cut body"),
-        pytest.param(_resets_after(OK[:-2]), None, id="reset in the body"),
+        pytest.param(_resets_in_the_body, None, id="reset in the body"),
         pytest.param(answers(CHUNKED), UNREADABLE, id="chunked, cut at once"),
         pytest.param(answers(CHUNKED + b"a\r\n{"), UNREADABLE, id="cut chunk"),
-        pytest.param(answers(CHUNKED + b"a\r\n" + CART), UNREADABLE, id="cut after a chunk"),
         pytest.param(answers(CHUNKED + b"a\r\n" + CART + b"\r\n"), UNREADABLE, id="no last chunk"),
         pytest.param(answers(CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"), UNREADABLE, id="bad chunk size"),
-        pytest.param(answers(CHUNKED + b"1\r\n{}\r\n0\r\n\r\n"), UNREADABLE, id="wrong chunk size"),
-        # The engine wakes no reader of a body that goes bad after its first piece: the end of the
-        # try does.
-        pytest.param(answers(CHUNKED, b"zz\r\n", pause=0.02), SILENCE, id="bad chunk size, later"),
+        pytest.param(_goes_bad_in_the_body, None, id="bad chunk size, later"),
         pytest.param(answers(b"garbage\r\n\r\n"), UNREADABLE, id="garbled status line"),
-        pytest.param(answers(b"HTTP/1.1 abc Created\r\n\r\n"), UNREADABLE, id="status is a word"),
         pytest.param(answers(b"HTTP/1.1 20 Created\r\n\r\n"), UNREADABLE, id="two-digit status"),
-        pytest.param(answers(b"HTTP/1.1 2010 Created\r\n\r\n"), UNREADABLE, id="long status"),
-        pytest.param(answers(b"HTTP/2 201\r\n\r\n"), UNREADABLE, id="HTTP/2 line"),
         pytest.param(answers(b"\x00\x00\x12\x04\x00\x00\x00"), UNREADABLE, id="HTTP/2 frame"),
-        pytest.param(answers(CART), UNREADABLE, id="body without a head"),
-        pytest.param(
-            answers(b"HTTP/1.1 201 Created\r\nno colon\r\n\r\n"), UNREADABLE, id="garbled header"
-        ),
-        pytest.param(
-            answers(b"HTTP/1.1 201 Created\r\nX: a\x00b\r\n\r\n"), UNREADABLE, id="NUL in a header"
-        ),
         pytest.param(
             answers(b"HTTP/1.1 201 Created\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"),
             UNREADABLE,
             id="huge header",
-        ),
-        pytest.param(
-            answers(b"HTTP/1.1 201 Created\r\nContent-Length: -1\r\n\r\n"),
-            UNREADABLE,
-            id="negative length",
         ),
         pytest.param(
             answers(b"HTTP/1.1 201 Created\r\nContent-Length: x\r\n\r\n"),
@@ -483,15 +466,6 @@ GZIP = "Content-Encoding: gzip"
             id="101",
         ),
         pytest.param(answers(reply(GZIPPED[:-9], GZIP)), UNREADABLE, id="cut gzip"),
-        pytest.param(answers(reply(CART, GZIP)), UNREADABLE, id="gzip that is none"),
-        pytest.param(answers(reply(GZIPPED + b"x", GZIP)), UNREADABLE, id="more than gzip"),
-        pytest.param(answers(reply(BOMB, GZIP)), UNREADABLE, id="gzip bomb"),
-        pytest.param(
-            answers(reply(CART, "Content-Encoding: br")), UNREADABLE, id="unknown encoding"
-        ),
-        pytest.param(
-            answers(reply(bytes(partner_center.MAX_REPLY_BYTES + 1))), TOO_LARGE, id="too large"
-        ),
     ],
 )
 async def test_no_complete_answer(
@@ -499,21 +473,20 @@ async def test_no_complete_answer(
 ) -> None:
     """A failed try is not repeated, and gives its place in the pool (of one) back.
 
-    `None`: any NoReply that says "sent"; which one depends on what the reset overtakes.
+    `None` is any NoReply that says "sent": which one depends on what the close overtakes.
     """
-    within = 0.2 if expected == SILENCE else 5.0
     async with (
         RawServer(script, certificates.good) as server,
         center(server.url, max_connections=1) as to,
     ):
-        result = await post(to, within=within)
+        result = await post(to)
         assert isinstance(result, NoReply)
         assert result.sent
         assert expected is None or result == expected
         assert server.connections == 1
         assert server.requests <= 1
         assert expected is None or server.requests == 1
-        again = await post(to, within=within)
+        again = await post(to)
         assert isinstance(again, NoReply)
         assert again.sent
         assert server.requests <= 2
@@ -528,15 +501,12 @@ async def test_no_complete_answer(
         pytest.param(OK, 201, CART, id="length"),
         pytest.param(CHUNKED + b"a\r\n" + CART + b"\r\n0\r\n\r\n", 201, CART, id="chunked"),
         pytest.param(b"HTTP/1.1 201 Created\r\n\r\n" + CART, 201, CART, id="until the close"),
-        pytest.param(b"HTTP/1.1 201\r\nContent-Length: 0\r\n\r\n", 201, b"", id="no reason"),
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", id="no content"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 201, CART, id="100 first"),
         pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, 201, CART, id="103"),
-        pytest.param(b"HTTP/1.0 201 Created\r\n\r\n" + CART, 201, CART, id="HTTP/1.0"),
         pytest.param(reply(b"\xef\xbb\xbf" + CART), 201, b"\xef\xbb\xbf" + CART, id="BOM kept"),
         pytest.param(reply(GZIPPED, GZIP), 201, CART * 50, id="gzip"),
         pytest.param(reply(b"<html>", status="502 Bad Gateway"), 502, b"<html>", id="5xx"),
-        pytest.param(reply(b"", status="799 Odd"), 799, b"", id="odd status"),
         pytest.param(reply(CART, status="400 Ung\xfcltig"), 400, CART, id="reason in Latin-1"),
     ],
 )
@@ -570,19 +540,12 @@ PLACE = f"/v1/customers/{CUSTOMER}/carts"
     [
         pytest.param(post, f"POST {PLACE}", OF_A_BODY, id="create"),
         pytest.param(get, f"GET {PLACE}/{CART_ID}", set(), id="get"),
-        pytest.param(put, f"PUT {PLACE}/{CART_ID}", OF_A_BODY, id="update"),
         pytest.param(
             check_out, f"POST {PLACE}/{CART_ID}/checkout", {"content-length"}, id="checkout"
         ),
-        pytest.param(
-            lambda to: check_out(to, "a@b"),
-            f"POST {PLACE}/{CART_ID}/checkout",
-            {"content-length", "x-ms-customeruser-upn"},
-            id="checkout for a user",
-        ),
     ],
 )
-async def test_what_is_sent(
+async def test_aiohttp_adds_nothing_to_what_is_sent(
     certificates: Certificates, operation: Operation, line: str, more: set[str]
 ) -> None:
     async with (
@@ -595,8 +558,6 @@ async def test_what_is_sent(
         sent = dict(header.lower().split(": ", 1) for header in headers)
         assert len(sent) == len(headers)
         assert set(sent) == SENT_ALWAYS | more
-        if "content-type" not in more and "content-length" in more:
-            assert sent["content-length"] == "0"
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Moved", "308"])
@@ -612,9 +573,7 @@ async def test_redirect_is_not_followed(certificates: Certificates, status: str)
 
 
 @pytest.mark.parametrize("location", ["http://a:b", "http:a/b", "::", ""])
-async def test_a_garbled_location_is_nobodys_business(
-    certificates: Certificates, location: str
-) -> None:
+async def test_a_garbled_location_is_ignored(certificates: Certificates, location: str) -> None:
     answer = reply(b"", f"Location: {location}", status="307 Moved")
     async with RawServer(answers(answer), certificates.good) as server:
         result = await post_once(server.url)
@@ -633,7 +592,7 @@ async def test_no_cookie_is_kept(
     ):
         environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with open_transport(url) as transport:
-            to = PartnerCenter(transport, base_url=url, application_name="tests")
+            to = PartnerCenterHttp(transport, base_url=url, application_name="tests")
             for _ in range(3):
                 assert isinstance(await post(to), Reply)
         assert (server.connections, server.requests) == (1, 3)
@@ -646,7 +605,7 @@ async def test_no_cookie_is_kept(
 async def test_answer_before_the_request_is_read(certificates: Certificates, status: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.write(reply(b"early", status=status))
-        await asyncio.sleep(60)
+        await says_nothing(peer)
 
     async with RawServer(script, certificates.good) as server, center(server.url) as to:
         result = await post(to, cart={"x": "y" * 256 * 1024})
@@ -658,13 +617,13 @@ async def test_answer_before_the_request_is_read(certificates: Certificates, sta
 
 
 async def test_idle_connection_closed_by_the_server(certificates: Certificates) -> None:
-    """Seen in time: the next try makes a connection of its own."""
+    """The client has noticed, so that the next try makes a connection of its own."""
     async with (
         RawServer(answers(OK), certificates.good) as server,
         center(server.url) as to,
     ):
         assert isinstance(await post(to), Reply)
-        await asyncio.sleep(0.05)
+        await server.ended.wait()
         assert isinstance(await post(to), Reply)
         assert (server.connections, server.requests) == (2, 2)
 
@@ -680,7 +639,7 @@ async def test_idle_connection_closed_unnoticed(
         peers.append(peer)
         await peer.read_request()
         await peer.write(OK)
-        await asyncio.sleep(60)
+        await says_nothing(peer)
 
     async with RawServer(script, certificates.good) as server, center(server.url) as to:
         assert isinstance(await post(to), Reply)
@@ -691,69 +650,34 @@ async def test_idle_connection_closed_unnoticed(
         assert (server.connections, server.requests) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "end", [Peer.hang_up, Peer.reset], ids=["closes the connection", "resets the connection"]
-)
-async def test_reused_connection_lost_after_the_second_request(
-    certificates: Certificates, end: Callable[[Peer], Awaitable[None] | None]
-) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(OK)
-        await peer.read_request()
-        ended = end(peer)
-        if ended is not None:
-            await ended
-
-    async with RawServer(script, certificates.good) as server, center(server.url) as to:
-        assert isinstance(await post(to), Reply)
-        result = await post(to)
-        assert isinstance(result, NoReply)
-        assert result.sent
-        await asyncio.sleep(0.05)
-        assert (server.connections, server.requests) == (1, 2)
-
-
+@pytest.mark.parametrize("end", [Peer.hang_up, Peer.reset], ids=["close", "reset"])
 @pytest.mark.parametrize(
     "operation", [post, get, put, check_out], ids=["create", "get", "update", "checkout"]
 )
-async def test_one_call_is_one_request(certificates: Certificates, operation: Operation) -> None:
-    """Also where a kept connection ends without an answer: aiohttp itself would repeat some."""
+async def test_one_call_is_one_request(
+    certificates: Certificates,
+    operation: Operation,
+    end: Callable[[Peer], Awaitable[None] | None],
+) -> None:
+    """aiohttp itself would send some again where a kept connection ends without an answer."""
 
     async def script(peer: Peer) -> None:
         if server.connections == 1:
             await peer.read_request()
             await peer.write(OK)
         await peer.read_request()
+        if ended := end(peer):
+            await ended
 
     async with RawServer(script, certificates.good) as server, center(server.url) as to:
         assert isinstance(await post(to), Reply)
         result = await operation(to)
         assert isinstance(result, NoReply)
         assert result.sent
-        await asyncio.sleep(0.05)
         assert (server.connections, server.requests) == (1, 2)
 
 
-async def test_put_lost_on_a_kept_connection_may_have_arrived(certificates: Certificates) -> None:
-    """Whatever is tried then to reach the server once more."""
-
-    async def script(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.write(OK)
-        await peer.read_request()
-        server.stop_listening()
-
-    async with RawServer(script, certificates.good) as server, center(server.url) as to:
-        assert isinstance(await put(to), Reply)
-        result = await put(to)
-        assert isinstance(result, NoReply)
-        assert result.sent
-        assert server.requests == 2
-
-
-@pytest.mark.parametrize("pause", [0.0, 0.05])
-async def test_unasked_answer_is_nobodys(certificates: Certificates, pause: float) -> None:
+async def test_an_unrequested_answer_is_not_used(certificates: Certificates) -> None:
     """A second answer to the first request must not be taken for the answer to the second."""
     stray = reply(b'{"id":"stray"}')
 
@@ -765,20 +689,23 @@ async def test_unasked_answer_is_nobodys(certificates: Certificates, pause: floa
             result = await post(to)
             assert isinstance(result, Reply)
             assert result.body == CART
-            await asyncio.sleep(pause)
         assert (server.connections, server.requests) == (2, 2)
 
 
-async def test_answer_after_the_try_is_nobodys(certificates: Certificates) -> None:
+async def test_an_answer_after_the_try_is_not_used(certificates: Certificates) -> None:
+    over = asyncio.Event()
+
     async def script(peer: Peer) -> None:
         await peer.read_request()
         if server.requests == 1:
-            await asyncio.sleep(0.3)
+            end_of_try()
+            await over.wait()
             await peer.write(reply(b'{"id":"late"}'))
         await peer.write(OK)
 
     async with RawServer(script, certificates.good) as server, center(server.url) as to:
-        assert await post(to, within=0.2) == SILENCE
+        assert await post(to) == SILENCE
+        over.set()
         result = await post(to)
         assert isinstance(result, Reply)
         assert result.body == CART
@@ -787,8 +714,13 @@ async def test_answer_after_the_try_is_nobodys(certificates: Certificates) -> No
 # --- the caller goes away
 
 
+async def _holds(peer: Peer) -> None:
+    await peer.read_request()
+    await says_nothing(peer)
+
+
 async def test_cancellation_passes_untouched(certificates: Certificates) -> None:
-    async with RawServer(silent, certificates.good) as server, center(server.url) as to:
+    async with RawServer(_holds, certificates.good) as server, center(server.url) as to:
         task = asyncio.create_task(post(to))
         await server.arrived.wait()
         task.cancel()

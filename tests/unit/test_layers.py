@@ -55,12 +55,13 @@ TABLE = {
         {"tenacity"},
     ),
     "cart_core.cart": Room(
-        {"answer", "answer_types", "checkout_answer", "request", "spelling", "vocabulary"},
-        {"cart_core.api"},
+        {"answer", "answer_types", "checkout_answer", "line_ids", "member_names", "request"}
+        | {"request_errors", "request_types", "request_warnings", "spelling"}
+        | {"validation_context", "vocabulary"}
     ),
     "cart_core.adapters": Room(
         {"blob_store", "entra", "http_sessions", "key_vault", "managed_identity"}
-        | {"partner_center_http", "proxy_setting"},
+        | {"partner_center_http"},
         {"cart_core.idempotency", "cart_core.partner_center"},
         {"aiohttp", "azure", "cryptography", "httpx", "httpx_aiohttp", "msal", "requests"}
         | {"urllib3"},
@@ -90,7 +91,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 45
+MODULE_COUNT = 50
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 

@@ -1,10 +1,10 @@
 """Microsoft's worker library (azure-functions-runtime, Python 3.13 and later) without its host.
 
-The library gets its messages from a proxy that talks gRPC to the Functions host. It uses them as
-plain objects, so that plain objects do here in place of the generated ones.
+In Azure the library gets protobuf messages from a proxy that speaks gRPC to the Functions host. It
+only reads their attributes, so plain objects take their place here.
 
 `python -m tests.worker.runtime APP_DIR` indexes the app, answers the requests in a JSON list on
-standard input one by one, and prints what it found and answered as JSON.
+standard input one by one, and prints the functions and the answers as JSON.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ _PROTOS = SimpleNamespace(
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as the host learns of it; `bindings` are those of a function.json."""
+    """A function as the worker reports it; `bindings` are those of a function.json."""
 
     name: str
     id: str
@@ -84,7 +84,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the host gets to send back."""
+    """The answer that the host gets."""
 
     status: int
     headers: Mapping[str, str]
@@ -96,7 +96,7 @@ class InvocationFailed(Exception):
 
 
 class Worker:
-    """The worker with one app. The library knows one for the whole process."""
+    """The worker with one app. The library has one app for the whole process."""
 
     def __init__(self, runtime: Any, functions: list[Function]) -> None:
         self.functions = functions
@@ -183,8 +183,8 @@ async def _main() -> None:
         loopback_guard.install()
     worker = await Worker.start(Path(sys.argv[1]))
     answers: list[dict[str, Any]] = []
-    for given in json.load(sys.stdin):
-        answer = await worker.invoke(Request(**given | {"body": given["body"].encode()}))
+    for request in json.load(sys.stdin):
+        answer = await worker.invoke(Request(**request | {"body": request["body"].encode()}))
         answers.append(asdict(answer) | {"body": answer.body.decode()})
     functions = [asdict(function) for function in worker.functions]
     print(json.dumps({"functions": functions, "answers": answers}))  # noqa: T201 - its result

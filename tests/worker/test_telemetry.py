@@ -1,8 +1,7 @@
-"""Spans, metrics and log lines on their way to Application Insights, set up by the worker alone."""
+"""Spans, metrics and log lines reach Application Insights; the worker alone sets this up."""
 
 import gzip
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,24 +10,22 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.watch.faults import Fault
 
+from local import loopback_guard
 from local.__main__ import SAMPLE_CART
-from tests.worker.test_runtime import HEALTH, create, run
+from local.environment import app_environment
+from tests.worker.app import HEALTH, create, needs_the_worker, run
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info < (3, 13),
-    reason="azure-functions-runtime, the worker as a library, exists from Python 3.13 on",
-)
+pytestmark = needs_the_worker
 
 TRACES = ["a1" * 16, "c3" * 16]
 PARENTS = ["b2" * 8, "d4" * 8]
 
 
 class Sink:
-    """Application Insights' ingestion, which takes everything and keeps it."""
+    """The ingestion service of Application Insights; it accepts and stores everything."""
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
@@ -37,7 +34,7 @@ class Sink:
     def text(self) -> str:
         return json.dumps(self.items)
 
-    def named(self, kind: str) -> list[dict[str, Any]]:
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """The items of a kind, each as its data with the ids of its trace."""
         return [
             item["data"]["baseData"]
@@ -53,7 +50,7 @@ class Sink:
         """The metrics of our own by name and attributes, each with the times that it came."""
         return Counter(
             (metric["name"], json.dumps(item["properties"]))
-            for item in self.named("Metric")
+            for item in self.of_kind("Metric")
             for metric in item["metrics"]
             if metric["name"].startswith(("carts.", "partner_center."))
         )
@@ -70,13 +67,13 @@ class Sink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                taken: list[Any] = []
+                items: list[Any] = []
                 if "/track" in self.path:
                     text = body.decode()
                     lines = json.loads(text) if text[:1] == "[" else text.splitlines()
-                    taken = [json.loads(x) if isinstance(x, str) else x for x in lines]
-                    sink.items += taken
-                count = {"itemsReceived": len(taken), "itemsAccepted": len(taken), "errors": []}
+                    items = [json.loads(x) if isinstance(x, str) else x for x in lines]
+                    sink.items += items
+                count = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
                 answer = json.dumps(count).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -99,7 +96,8 @@ def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path)
     sink, guard_log = Sink(), tmp_path / "connections"
     with sink.serving() as url, LocalCloud.in_thread() as cloud:
         cloud.faults.inject(Fault("partner_center", status=503))
-        environment = cloud.environment(
+        environment = app_environment(
+            cloud,
             PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY="true",
             APPLICATIONINSIGHTS_CONNECTION_STRING=";".join(
                 [
@@ -113,7 +111,7 @@ def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path)
             # What the exporter tells Microsoft about itself.
             APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL="true",
             APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED="true",
-            EMULATOR_LOOPBACK_GUARD=str(guard_log),
+            **{loopback_guard.VARIABLE: str(guard_log)},
         )
         sampled, unsampled = (
             f"00-{trace}-{parent}-0{flag}"
@@ -131,16 +129,18 @@ def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path)
     assert [answer["status"] for answer in answers] == [201, 400, 200]
     assert "refused" not in guard_log.read_text()
 
-    ours = [s for s in sink.named("RemoteDependency") if s["name"].startswith(("token", "partner"))]
+    ours = [
+        s for s in sink.of_kind("RemoteDependency") if s["name"].startswith(("token", "partner"))
+    ]
     assert [(s["name"], s["properties"], s["success"]) for s in ours] == [
         ("token.fetch", {"attempt": "1"}, True),
         ("partner_center.create_cart", {"attempt": "1"}, True),
         ("partner_center.create_cart", {"attempt": "2"}, True),
     ]
     assert {(span["trace"], span["parent"]) for span in ours} == {(TRACES[0], PARENTS[0])}
-    assert sink.named("Request") == []  # that is the host's
+    assert sink.of_kind("Request") == []  # that is the host's
 
-    lines = [line for line in sink.named("Message") if "operation=" in line["message"]]
+    lines = [line for line in sink.of_kind("Message") if "operation=" in line["message"]]
     assert [line["message"].split(" ")[1] for line in lines] == [
         "status=201",
         "status=400",

@@ -1,1 +1,1 @@
-"""How a client gets to the local cloud: a proxy and certificates."""
+"""How a client reaches the local cloud: the proxy, the certificates and the connection details."""

@@ -1,4 +1,4 @@
-"""The private certificate authority of the local cloud, and what it signs."""
+"""The certificates of the local cloud: its servers', and its app registration's."""
 
 from functools import cache
 from pathlib import Path
@@ -25,12 +25,17 @@ SERVER_NAMES = (
     "127.0.0.1",
 )
 
+_APPLICATION = "partner-center-client"
+
 
 class ServerCertificate:
-    """One server certificate with every real name, as files that other processes can use too."""
+    """One server certificate for every production host name, and the authority that signed it.
+
+    They are files, so that other processes can use them too.
+    """
 
     def __init__(self, directory: Path) -> None:
-        """Makes the authority and the certificate, and writes them as PEM into `directory`."""
+        """Makes the authority and the certificate, and writes them in PEM into `directory`."""
         self.ca_file = directory / "ca.pem"
         self.certificate_file = directory / "server.pem"
         self.key_file = directory / "server-key.pem"
@@ -41,34 +46,32 @@ class ServerCertificate:
         leaf.private_key_pem.write_to_path(self.key_file)
 
     def server_context(self) -> SSLContext:
-        """The TLS side of a server that presents the certificate."""
+        """The TLS context of a server that presents the certificate."""
         context = SSLContext(PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate_file, self.key_file)
         return context
 
 
 class ApplicationCertificate:
-    """An app registration's certificate with its RSA key: a credential, not a server's.
+    """A certificate with its RSA key, as an app registration uses it to prove its identity.
 
-    `certificate` is the public half, as it is uploaded to the app registration; `pem` and `pkcs12`
-    hold both halves, as Key Vault gives them out (PKCS #12 before base64).
+    `certificate` is the public half, as it is uploaded to the app registration. `pem` and `pkcs12`
+    hold both halves, as Key Vault stores them (PKCS #12 before base64).
     """
 
     def __init__(self) -> None:
-        leaf = trustme.CA().issue_cert(
-            common_name="partner-center-carts", key_type=trustme.KeyType.RSA
-        )
+        leaf = trustme.CA().issue_cert(common_name=_APPLICATION, key_type=trustme.KeyType.RSA)
         certificate_pem = leaf.cert_chain_pems[0].bytes()
         key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
         assert isinstance(key, RSAPrivateKey)
         self.certificate = load_pem_x509_certificate(certificate_pem)
         self.pem = (leaf.private_key_pem.bytes() + certificate_pem).decode()
         self.pkcs12 = pkcs12.serialize_key_and_certificates(
-            b"partner-center-carts", key, self.certificate, None, NoEncryption()
+            _APPLICATION.encode(), key, self.certificate, None, NoEncryption()
         )
 
 
 @cache
 def application_certificate() -> ApplicationCertificate:
-    """The certificate of the local app registration: one a process, because RSA keys are slow."""
+    """The app registration's certificate: RSA keys are slow to make, so each process has one."""
     return ApplicationCertificate()

@@ -1,25 +1,30 @@
-"""A CONNECT proxy that leads every production host name to a port on loopback."""
+"""An HTTP proxy that leads every production host name to a port on loopback."""
 
 import asyncio
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from partner_center_emulator.watch.faults import reset
+from partner_center_emulator.network.tcp import reset
 
 _CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One line asked of the proxy. `routed` is False where the host is none of ours."""
+    """One CONNECT request."""
 
     host: str
     port: int
     routed: bool
+    """False where the cloud does not serve this host and port, so the request was refused."""
 
 
 class ConnectProxy:
-    """Answers `CONNECT host:443` by host; anything else gets a 4xx and goes nowhere."""
+    """Connects `CONNECT host:443` to the port that serves the host.
+
+    Every other host or port is answered with 403, every other method with 405. Nothing is ever
+    forwarded off this machine.
+    """
 
     def __init__(self) -> None:
         self.connections: list[Connection] = []
@@ -29,12 +34,15 @@ class ConnectProxy:
 
     @property
     def url(self) -> str:
-        """What HTTPS_PROXY has to be."""
+        """The proxy's own address: for HTTPS_PROXY."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def add_route(self, host: str, port: int) -> None:
-        """Leads `host`, or all like `*.vault.azure.net`, to a loopback port; the newest wins."""
+        """Leads a host name, or a pattern such as `*.vault.azure.net`, to a port on loopback.
+
+        Of several routes that match, the newest counts.
+        """
         self._routes.insert(0, (host.lower(), port))
 
     async def start(self) -> None:
@@ -42,7 +50,7 @@ class ConnectProxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
 
     async def stop(self) -> None:
-        """Ends all lines, and listens no more."""
+        """Stops listening and closes all connections."""
         assert self._server is not None
         self._server.close()
         for task in self._tasks:
@@ -59,7 +67,7 @@ class ConnectProxy:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         except asyncio.CancelledError:
-            pass  # only stop() cancels, and a callback task has nobody to tell
+            pass  # only stop() cancels this task, and nobody awaits its result
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -72,18 +80,18 @@ class ConnectProxy:
             writer.write(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
-        to = self._port_for(host.lower()) if port == "443" else None
-        self.connections.append(Connection(host.lower(), int(port), to is not None))
-        if to is None:
+        loopback_port = self._port_for(host.lower()) if port == "443" else None
+        self.connections.append(Connection(host.lower(), int(port), loopback_port is not None))
+        if loopback_port is None:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", loopback_port)
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(reader, far_writer))
-                group.create_task(_pump(far_reader, writer))
+                group.create_task(_copy(reader, far_writer))
+                group.create_task(_copy(far_reader, writer))
         except* OSError:
             pass
         finally:
@@ -93,8 +101,8 @@ class ConnectProxy:
         return next((port for pattern, port in self._routes if fnmatchcase(host, pattern)), None)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copies one direction until it ends, and ends the other side the same way."""
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copies one direction until it ends, then closes the other side alike (FIN or reset)."""
     try:
         while data := await reader.read(_CHUNK):
             writer.write(data)

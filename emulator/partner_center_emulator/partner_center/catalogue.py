@@ -1,7 +1,7 @@
-"""The catalogue of the emulated Partner Center: what can be bought, and what is wrong with a line.
+"""The catalogue of the emulated Partner Center, and its check of a cart's lines.
 
-One item for each thing that can go wrong, in a cart or at its checkout. Every other catalogue item
-id is unknown.
+It has one item for each kind of product, and one for each thing that can go wrong in a cart or at
+its checkout. Every other catalogue item id is unknown.
 """
 
 import re
@@ -13,15 +13,19 @@ CURRENCIES: Mapping[str, str] = {
     **{"USD": "$", "EUR": "€", "GBP": "£"},
     **{"CAD": "$", "AUD": "$", "JPY": "¥"},
 }
-"""The currencies, with the symbols that orders show."""
+"""The currencies that can be used, with the symbols that orders show."""
 _PROMOTION = re.compile(r"[A-Z0-9]{12}:[A-Z0-9]{4}:[A-Z0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that can be put in a cart. Quantities are seats or instances, prices US dollars."""
+    """Something that can be put in a cart.
+
+    Quantities are seats or instances. Prices are for one of them, in whatever currency is asked.
+    """
 
     title: str
+    """The friendlyName of a line that comes without one."""
     billing_cycles: tuple[str, ...] = ("monthly", "annual")
     terms: tuple[str, ...] = ("P1M", "P1Y")
     term_required: bool = True
@@ -86,10 +90,11 @@ ITEMS: Mapping[str, Item] = {
 }
 
 
-def verdict(line: Mapping[str, Any], item_ids: frozenset[str]) -> dict[str, Any]:
-    """The members that the server adds to a line of a cart that holds `item_ids`.
+def assess(line: Mapping[str, Any], item_ids: frozenset[str]) -> dict[str, Any]:
+    """The members that the server adds to a line; `item_ids` are those of the whole cart.
 
-    An `error` (CartError), or the pre-tax `pricing` and the promotion where the item has them.
+    They are an `error` (CartError) where the line cannot be ordered, otherwise the pre-tax
+    `pricing` and the promotion, where the item has them.
     """
     item = ITEMS.get(line["catalogItemId"])
     if item is None:
@@ -105,13 +110,16 @@ def verdict(line: Mapping[str, Any], item_ids: frozenset[str]) -> dict[str, Any]
 
 
 def order_failure(line: Mapping[str, Any], *, again: bool) -> tuple[int, str] | None:
-    """Why a good line cannot be ordered, if it cannot; `again` after it failed in this cart."""
+    """The code and description of the OrderError of a line without an error, if it has one.
+
+    `again` says that ordering it has failed before.
+    """
     item = ITEMS[line["catalogItemId"]]
     return None if item.fails_once and again else item.order_failure
 
 
 def _error_of(line: Mapping[str, Any], item: Item, item_ids: frozenset[str]) -> dict[str, Any]:
-    """What is wrong with a line; an empty object where nothing is."""
+    """The `error` member for the first thing that is wrong with a line, or an empty object."""
     term, quantity = line.get("termDuration", ""), line["quantity"]
     if item.withdrawn_for:
         return _error(500600, f"The offer is withdrawn. Its replacement is {item.withdrawn_for}.")

@@ -1,4 +1,4 @@
-"""What a checkout makes of a cart: one order for each order group, or the reason why not."""
+"""Makes orders of a cart: one for each order group, or the error why there is none."""
 
 import secrets
 import uuid
@@ -9,28 +9,27 @@ from typing import Any
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.partner_center.documents import every_line
 
-_TAKEN_OVER = (
+_COPIED = (
     *("termDuration", "quantity", "customTermEndDate", "promotionId", "pricing"),
     *("provisioningContext", "renewsTo", "attestationAccepted", "purchaseCommitment"),
 )
-"""What a line of an order has in common with the line of the cart."""
+"""The members that a line of an order copies from the line of the cart."""
 
 Lines = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
 class StoredOrder:
-    """An order as it is kept, with the ids of the checkouts that it answered.
-
-    `customer_user` is the x-ms-customeruser-upn of the checkout that made it.
-    """
+    """An order, with what the server remembers about it."""
 
     customer_id: str
     cart_id: str
     order_group: str
     customer_user: str | None
+    """The x-ms-customeruser-upn of the checkout that made it."""
     document: dict[str, Any]
     request_ids: list[str] = field(default_factory=list)
+    """The MS-RequestIds of the checkouts that were answered with it."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as a JSON object."""
@@ -45,7 +44,7 @@ class StoredOrder:
 
 
 def order_groups(cart: Mapping[str, Any]) -> dict[str, Lines]:
-    """The lines by order group; add-ons go with the line that they are nested in."""
+    """The lines by order group. Add-ons belong to the group of the line that they are nested in."""
     groups: dict[str, Lines] = {}
     for line in cart["lineItems"]:
         groups.setdefault(str(line["orderGroup"]), []).extend(every_line([line]))
@@ -53,7 +52,10 @@ def order_groups(cart: Mapping[str, Any]) -> dict[str, Lines]:
 
 
 def order_error(group: str, lines: Lines, *, again: bool) -> dict[str, Any] | None:
-    """The OrderError that these lines end in, if they do; `again` after one failure."""
+    """The OrderError of a group that cannot be ordered; None for one that can.
+
+    `again` says that ordering the group has failed before.
+    """
     for line in lines:
         failure = catalogue.order_failure(line, again=again)
         if failure is not None:
@@ -69,7 +71,7 @@ def order_error(group: str, lines: Lines, *, again: bool) -> dict[str, Any] | No
 def new_order(
     customer_id: str, cart: Mapping[str, Any], lines: Lines, created: str
 ) -> dict[str, Any]:
-    """The Order of these lines of the cart."""
+    """The Order of these lines of the cart; `created` is its creationDate."""
     order_id = secrets.token_hex(6)
     uri = f"/customers/{customer_id}/orders/{order_id}"
     first = lines[0]
@@ -100,7 +102,7 @@ def new_order(
 
 
 def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of an order. Only licences are provisioned at once and have their subscription."""
+    """A line of an order. Licences have a subscription at once; nothing else has one yet."""
     item = catalogue.ITEMS[line["catalogItemId"]]
     product, sku, availability = line["catalogItemId"].split(":")
     sku_uri = f"/products/{product}/skus/{sku}"
@@ -109,7 +111,7 @@ def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
         "offerId": line["catalogItemId"],
         "transactionType": "New",
         "friendlyName": line.get("friendlyName", item.title),
-        **{name: line[name] for name in _TAKEN_OVER if name in line},
+        **{name: line[name] for name in _COPIED if name in line},
         "links": {
             "product": _link(f"/products/{product}?country=US"),
             "sku": _link(f"{sku_uri}?country=US"),
@@ -124,17 +126,17 @@ def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resellers(participants: list[Any]) -> dict[str, Any]:
-    """The resellers of record among the key and value pairs."""
-    named: dict[str, list[Any]] = {}
+    """The members for the resellers of record among a cart line's participants."""
+    by_role: dict[str, list[Any]] = {}
     for participant in participants:
         if isinstance(participant, dict):
-            named.setdefault(str(participant.get("key")), []).append(participant.get("value"))
-    found: dict[str, Any] = {}
-    if "transaction_reseller" in named:
-        found["partnerIdOnRecord"] = named["transaction_reseller"][0]
-    if "additional_transaction_reseller" in named:
-        found["additionalPartnerIdsOnRecord"] = named["additional_transaction_reseller"]
-    return found
+            by_role.setdefault(str(participant.get("key")), []).append(participant.get("value"))
+    members: dict[str, Any] = {}
+    if "transaction_reseller" in by_role:
+        members["partnerIdOnRecord"] = by_role["transaction_reseller"][0]
+    if "additional_transaction_reseller" in by_role:
+        members["additionalPartnerIdsOnRecord"] = by_role["additional_transaction_reseller"]
+    return members
 
 
 def _link(uri: str, method: str = "GET") -> dict[str, Any]:

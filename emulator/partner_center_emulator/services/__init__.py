@@ -1,1 +1,1 @@
-"""The emulated services around Partner Center: identity, vault, directory and storage."""
+"""The services around Partner Center: managed identity, Key Vault, Entra ID and Blob Storage."""

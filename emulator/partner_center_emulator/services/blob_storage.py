@@ -1,8 +1,8 @@
-"""Blob Storage as the local cloud has it: Azurite behind a relay that can be watched and disturbed.
+"""Blob Storage: Azurite, behind a relay that journals the requests and carries out faults.
 
-The relay passes every request on as it came, host name and token included. What the emulator's
-faults do to a request therefore happens between the caller and a storage account that is real
-enough: an answer can be dropped after Azurite has committed the write.
+The relay passes every request on as it came, host name and token included. Faults therefore happen
+between the caller and a storage account that behaves like a real one: an answer can be dropped
+after Azurite has committed the write.
 """
 
 import ssl
@@ -19,7 +19,7 @@ from partner_center_emulator.services.tokens import Tokens
 
 _AUDIENCE = "https://storage.azure.com"
 _API_VERSION = "2025-11-05"
-_OF_ONE_CONNECTION = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length")
+_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length")
 
 
 class BlobStorage:
@@ -36,42 +36,42 @@ class BlobStorage:
 
     @property
     def container_url(self) -> str:
-        """What CART_STORE_URL has to be."""
+        """The https address of the container."""
         return f"https://{self.host}/{self._container}"
 
     def routes(self) -> list[web.RouteDef]:
-        """Everything that is asked of the host."""
-        return [web.route("*", "/{path:.*}", self._pass_on)]
+        """One route for every request to the host."""
+        return [web.route("*", "/{path:.*}", self._relay)]
 
     async def start(self) -> None:
-        """Opens the line to Azurite and makes the container."""
+        """Opens the connections to Azurite and makes the container."""
         trust = ssl.create_default_context(cafile=self._azurite.ca_file)
-        # Shorter than Azurite's own keep-alive: no line is reused while it is being closed.
+        # Shorter than Azurite's keep-alive: no connection is reused while Azurite closes it.
         connector = aiohttp.TCPConnector(ssl=trust, limit=0, keepalive_timeout=30)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         await self._ask("PUT", "?restype=container")
 
     async def stop(self) -> None:
-        """Closes the line."""
+        """Closes the connections."""
         if self._session:
             await self._session.close()
 
     async def put(self, blob: str, content: bytes) -> None:
-        """Writes a blob past the relay, whatever is there."""
+        """Writes or overwrites a blob, without a request that is journalled or meets a fault."""
         await self._ask("PUT", f"/{blob}", content, **{"x-ms-blob-type": "BlockBlob"})
 
     async def get(self, blob: str) -> tuple[CIMultiDict[str], bytes]:
-        """Reads a blob past the relay: its headers and its content."""
+        """Reads the headers and the content of a blob, in the same way."""
         response = await self._ask("GET", f"/{blob}")
         assert isinstance(response.body, bytes)
         return response.headers, response.body
 
     async def delete_container(self) -> None:
-        """Removes the container with everything in it, past the relay."""
+        """Removes the container with everything in it, in the same way."""
         await self._ask("DELETE", "?restype=container")
 
     async def _ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> web.Response:
-        """A request of the container's owner. Raises RuntimeError where it is refused."""
+        """Sends a request as the container's owner. Raises RuntimeError where it is refused."""
         token = self._tokens.issue(
             600, aud=_AUDIENCE, iss=f"https://sts.windows.net/{self._tenant_id}/", sub="owner"
         )
@@ -81,9 +81,9 @@ class BlobStorage:
             raise RuntimeError(f"Azurite: {response.status}\n{self._azurite.output()}")
         return response
 
-    async def _pass_on(self, request: web.Request) -> web.Response:
+    async def _relay(self, request: web.Request) -> web.Response:
         headers = CIMultiDict(request.headers)
-        for name in _OF_ONE_CONNECTION:
+        for name in _HOP_BY_HOP:
             headers.popall(name, None)
         return await self._send(request.method, request.raw_path, headers, await request.read())
 
@@ -100,7 +100,9 @@ class BlobStorage:
             allow_redirects=False,
         ) as answer:
             content = await answer.read()
-        back = CIMultiDict(answer.headers)
-        for name in _OF_ONE_CONNECTION:
-            back.popall(name, None)
-        return web.Response(status=answer.status, reason=answer.reason, headers=back, body=content)
+        relayed = CIMultiDict(answer.headers)
+        for name in _HOP_BY_HOP:
+            relayed.popall(name, None)
+        return web.Response(
+            status=answer.status, reason=answer.reason, headers=relayed, body=content
+        )

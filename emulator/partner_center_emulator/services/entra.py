@@ -1,4 +1,4 @@
-"""Microsoft Entra ID: discovery and the v2 token endpoint, for one app registration."""
+"""Microsoft Entra ID for one app registration: discovery and the v2 token endpoint."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ class EntraError(Exception):
 class Entra:
     """One tenant with one app registration and one user who consented to it.
 
-    The public attributes are the directory's content: change them to change what is accepted.
+    The public attributes are the directory's content. Change them to change what is accepted.
     """
 
     def __init__(self, tokens: Tokens, tenant_id: str, client_id: str) -> None:
@@ -76,14 +76,14 @@ class Entra:
         self.federated: set[tuple[str, str, str]] = set()
         """Federated credentials: issuer, subject, audience."""
         self.refresh_tokens: dict[str, int | None] = {}
-        """Each refresh token with None, or with the AADSTS number that it is refused with."""
+        """Each refresh token, with the AADSTS number that it is refused with; None: it is valid."""
         self.token_lifetime = 3600
         self.mfa = True
         """Whether the user signed in with a second factor."""
         self._tokens = tokens
 
     def add_refresh_token(self) -> str:
-        """A new good refresh token of the user."""
+        """A new valid refresh token of the user."""
         token = f"1.local-{uuid.uuid4().hex}{uuid.uuid4().hex}"
         self.refresh_tokens[token] = None
         return token
@@ -194,14 +194,14 @@ class Entra:
         return self._answer(_resource(scope), claims)
 
     def _for_user(self, form: Mapping[str, str], authority: str) -> dict[str, Any]:
-        """Each exchange gives a new refresh token; the old one stays good."""
+        """Each exchange issues a new refresh token; the old one stays valid."""
         number = self.refresh_tokens.get(form.get("refresh_token", ""), 9002313)
         if number is not None:
             raise EntraError(number)
-        asked = set(form.get("scope", "").split()) - _OPENID_SCOPES
-        if len(asked) != 1:
+        scopes = set(form.get("scope", "").split()) - _OPENID_SCOPES
+        if len(scopes) != 1:
             raise EntraError(70011)
-        scope = asked.pop()
+        scope = scopes.pop()
         if not scope.endswith(("/.default", "/user_impersonation")):
             raise EntraError(70011)
         user = {"sub": self.user_id, "oid": self.user_id, "upn": "agent@partner.example"}

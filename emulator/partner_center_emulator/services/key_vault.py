@@ -1,4 +1,4 @@
-"""Key Vault's secrets (data plane), with its bearer challenge. Every vault name is a vault."""
+"""Key Vault's REST API for secrets, with its bearer challenge. Every vault name is a vault."""
 
 import time
 import uuid
@@ -27,7 +27,7 @@ class SecretVersion:
     updated: int = field(default_factory=lambda: int(time.time()))
 
     def change(self, document: Mapping[str, Any]) -> None:
-        """Takes over the attributes that a PUT or PATCH names."""
+        """Sets the attributes that a PUT or PATCH names."""
         attributes = document.get("attributes") or {}
         self.enabled = attributes.get("enabled", self.enabled)
         self.expires = attributes.get("exp", self.expires)
@@ -37,7 +37,7 @@ class SecretVersion:
 
 
 class KeyVault:
-    """The secrets of all vaults, by vault name, secret name and age."""
+    """The secrets of all vaults, by vault name and secret name, oldest version first."""
 
     def __init__(self, tokens: Tokens, tenant_id: str) -> None:
         self.vaults: dict[str, dict[str, list[SecretVersion]]] = {}
@@ -54,7 +54,7 @@ class KeyVault:
         return self.vaults.get(vault, {}).get(name.lower(), [])
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes of the data plane that secrets need."""
+        """The routes for secrets."""
         return [
             web.get("/secrets/{name}/versions", self._guarded(self._list_versions)),
             web.get("/secrets/{name}", self._guarded(self._get)),
@@ -94,41 +94,41 @@ class KeyVault:
                 "Operation get is not allowed on a disabled secret.",
                 inner="SecretDisabled",
             )
-        return web.json_response({"value": secret.value, **_described(request, secret)})
+        return web.json_response({"value": secret.value, **_properties(request, secret)})
 
     async def _put(self, request: web.Request) -> web.Response:
         document = await request.json()
         secret = SecretVersion(document["value"])
         secret.change(document)
         self.set_secret(_vault(request), request.match_info["name"], secret)
-        return web.json_response({"value": secret.value, **_described(request, secret)})
+        return web.json_response({"value": secret.value, **_properties(request, secret)})
 
     async def _patch(self, request: web.Request) -> web.Response:
         secret = self._find(request)
         if secret is None:
             return _not_found(request)
         secret.change(await request.json())
-        return web.json_response(_described(request, secret))
+        return web.json_response(_properties(request, secret))
 
     async def _list_versions(self, request: web.Request) -> web.Response:
         versions = self.versions(_vault(request), request.match_info["name"])
-        listed = [_described(request, secret) for secret in versions]
+        listed = [_properties(request, secret) for secret in versions]
         return web.json_response({"value": listed, "nextLink": None})
 
     def _find(self, request: web.Request) -> SecretVersion | None:
         versions = self.versions(_vault(request), request.match_info["name"])
-        wanted = request.match_info.get("version")
-        if not wanted:
+        version = request.match_info.get("version")
+        if not version:
             return versions[-1] if versions else None
-        return next((secret for secret in versions if secret.version == wanted), None)
+        return next((secret for secret in versions if secret.version == version), None)
 
 
 def _vault(request: web.Request) -> str:
     return request.host.partition(".")[0].lower()
 
 
-def _described(request: web.Request, secret: SecretVersion) -> dict[str, Any]:
-    """Everything about a secret but its value."""
+def _properties(request: web.Request, secret: SecretVersion) -> dict[str, Any]:
+    """Everything about a secret except its value."""
     name = f"{request.match_info['name']}/{secret.version}"
     attributes = {
         "enabled": secret.enabled,

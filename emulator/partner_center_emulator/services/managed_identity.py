@@ -19,7 +19,7 @@ class ManagedIdentity:
 
 
 class IdentityEndpoint:
-    """Gives out tokens of one managed identity to whoever knows the header."""
+    """Issues tokens of one managed identity to callers that send its secret header."""
 
     def __init__(self, tokens: Tokens, tenant_id: str, identity: ManagedIdentity) -> None:
         self.tenant_id = tenant_id
@@ -33,21 +33,21 @@ class IdentityEndpoint:
         return [web.get("/token", self._token)]
 
     def issuer_for(self, resource: str) -> str:
-        """Who signs: token exchange is v2, everything else is asked for the v1 way."""
+        """The issuer of a token: v2.0 of a token for token exchange, v1.0 of every other."""
         if resource.startswith(FEDERATION_AUDIENCE):
             return f"https://login.microsoftonline.com/{self.tenant_id}/v2.0"
         return f"https://sts.windows.net/{self.tenant_id}/"
 
     async def _token(self, request: web.Request) -> web.Response:
         if request.headers.get("X-IDENTITY-HEADER") != self.header:
-            return _refused(401, "The identity header is missing or wrong.")
+            return _error(401, "The identity header is missing or wrong.")
         if request.query.get("api-version") != "2019-08-01":
-            return _refused(400, "The api-version is not supported.")
+            return _error(400, "The api-version is not supported.")
         resource = request.query.get("resource")
         if not resource:
-            return _refused(400, "The resource parameter is missing.")
+            return _error(400, "The resource parameter is missing.")
         if request.query.get("client_id") != self.identity.client_id:
-            return _refused(
+            return _error(
                 400,
                 "No User Assigned or Delegated Managed Identity found for specified "
                 "ClientId/ResourceId/PrincipalId.",
@@ -73,5 +73,5 @@ class IdentityEndpoint:
         )
 
 
-def _refused(status: int, message: str) -> web.Response:
+def _error(status: int, message: str) -> web.Response:
     return web.json_response({"statusCode": status, "message": message}, status=status)

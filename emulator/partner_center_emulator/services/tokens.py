@@ -1,4 +1,4 @@
-"""Issues the local cloud's JWTs and knows which of them are good."""
+"""Issues the local cloud's JSON Web Tokens, and knows which of them are valid."""
 
 import time
 import uuid
@@ -15,18 +15,18 @@ KEY_ID = "local-cloud"
 
 @cache
 def signing_key() -> rsa.RSAPrivateKey:
-    """The key behind every token: one a process, because RSA keys are slow to make."""
+    """The key that signs all tokens: RSA keys are slow to make, so each process has one."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class Tokens:
-    """Signs tokens and remembers them; a token that it never issued, or took back, is worthless."""
+    """Signs tokens and remembers them. Any other token is invalid, and so is a revoked one."""
 
     def __init__(self) -> None:
         self._issued: dict[str, dict[str, Any]] = {}
 
     def issue(self, lifetime: int, **claims: Any) -> str:
-        """A signed token with `claims`, valid from now on for `lifetime` seconds."""
+        """A signed token with these claims, valid from now on for `lifetime` seconds."""
         now = int(time.time())
         claims |= {"iat": now, "nbf": now, "exp": now + lifetime, "uti": uuid.uuid4().hex}
         token = jwt.encode(claims, signing_key(), "RS256", {"kid": KEY_ID})
@@ -34,17 +34,17 @@ class Tokens:
         return token
 
     def claims(self, token: str) -> Mapping[str, Any] | None:
-        """What a token says, or None where it is unknown, revoked or expired."""
+        """The claims of a token, or None for one that is unknown, revoked or expired."""
         claims = self._issued.get(token)
         return claims if claims and claims["exp"] > time.time() else None
 
     def claims_of_bearer(self, request: web.Request) -> Mapping[str, Any] | None:
-        """What the request's bearer token says, or None where there is no good one."""
+        """The claims of the request's bearer token, or None where it has no valid one."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return self.claims(token) if scheme.lower() == "bearer" else None
 
     def revoke_all(self) -> None:
-        """Makes every token issued so far worthless."""
+        """Makes every token issued so far invalid."""
         self._issued.clear()
 
     def public_keys(self) -> dict[str, Any]:

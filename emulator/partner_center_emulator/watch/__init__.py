@@ -1,1 +1,1 @@
-"""What arrived at the local cloud, and how its answers are disturbed."""
+"""What arrives at the local cloud, and the faults that can be injected into its answers."""

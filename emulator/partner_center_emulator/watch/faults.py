@@ -1,66 +1,74 @@
-"""Disturbances: what the local cloud does instead of answering properly, when told to."""
+"""Fault injection: what the local cloud does to requests instead of answering them properly."""
 
 import asyncio
-import contextlib
 import json
 import random
 import re
-import socket
-import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import responses
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
-from partner_center_emulator.watch.journal import SERVICES, Journal, Service
+from partner_center_emulator.network.tcp import reset
+from partner_center_emulator.watch.journal import Journal, Service
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_SILENCE = 3600.0
-_NOT_HTTP = b"It is not HTTP that speaks here\r\n\r\n"
 Action = Literal["drop", "reset", "silence", "garble", "truncate", "close_idle"]
 
+_SILENCE_SECONDS = 3600.0
+_NOT_HTTP = b"This is not an answer in HTTP.\r\n\r\n"
 
-@dataclass(slots=True)
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+@dataclass(slots=True, config=ConfigDict(extra="forbid", strict=True))
 class Fault:
     """What happens to the requests that match `service`, `method` and `path`.
 
-    With `status` the answer is replaced (a `body` that is no text is sent as JSON; without one the
-    gateway's own shape is sent). With `action` the connection suffers:
+    With `status` the answer is replaced. With `action` the connection is disturbed:
     drop (closed without an answer), reset (the same with a TCP reset), silence (no answer until the
-    server stops), garble (no HTTP), truncate (half of the body), close_idle (answered, then
-    closed). With neither, the request is merely slow. Raises ValueError where the values are wrong.
+    server stops), garble (bytes that are not HTTP), truncate (half of the body), close_idle
+    (answered, then closed). With neither, the request is only slow.
+
+    Raises ValueError where a value is wrong.
     """
 
     service: Service
     times: int | None = 1
-    """How many requests it hits; None: until it is removed."""
-    probability: float = 1.0
+    """How many requests it hits; None: all until it is removed."""
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How likely it hits a request that matches."""
     method: str | None = None
-    path: str = ""
+    """The HTTP method that it hits; None: all methods."""
+    path: Annotated[str, AfterValidator(_regular_expression)] = ""
     """A regular expression, searched for in the path."""
     commit: bool = False
     """Whether the request takes effect before its answer is replaced or lost."""
-    delay: float = 0.0
+    delay: Annotated[float, Field(ge=0)] = 0.0
     """Seconds before the request takes effect."""
-    delay_after: float = 0.0
+    delay_after: Annotated[float, Field(ge=0)] = 0.0
     """Seconds from then to the answer."""
     action: Action | None = None
-    status: int | None = None
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
     body: Any = None
+    """The body that replaces the answer's: text and bytes as they are, anything else as JSON.
+    Without one, it is the gateway's own `{"statusCode": ..., "message": ...}`."""
     content_type: str = "application/json; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.service not in SERVICES:
-            raise ValueError(f"service must be one of {', '.join(SERVICES)}")
-        if self.action not in (None, *get_args(Action)):
-            raise ValueError(f"action must be one of {', '.join(get_args(Action))}")
-        re.compile(self.path)
+    """More headers of the answer that replaces the true one."""
 
     @property
-    def answers(self) -> bool:
+    def ends_request(self) -> bool:
         """Whether it does more than slow a request down."""
         return self.status is not None or self.action is not None
 
@@ -79,7 +87,7 @@ class Fault:
         )
 
     def replacement(self) -> web.Response | None:
-        """The answer to send instead, if there is one."""
+        """The answer to send instead of the true one; None where that one is to be sent."""
         if self.status is None:
             return None
         body = self.body
@@ -88,28 +96,31 @@ class Fault:
         if not isinstance(body, str | bytes):
             body = json.dumps(body)
         content = body.encode() if isinstance(body, str) else body
-        headers = {"Content-Type": self.content_type}
-        headers |= {name: str(value) for name, value in self.headers.items()}
+        headers = {"Content-Type": self.content_type} | self.headers
         return web.Response(status=self.status, body=content, headers=headers)
 
 
 class Faults:
-    """The disturbances in force, in the order in which they were put in."""
+    """The faults in force, in the order in which they were injected."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(seed)
+        """Decides about each `probability`. Seed it to repeat a run."""
         self.active: list[Fault] = []
 
     def inject(self, *faults: Fault) -> None:
-        """Adds disturbances. A request meets all delays that match, but one answering fault."""
+        """Adds faults.
+
+        A request suffers all delays that match, up to the first fault that does more than delay.
+        """
         self.active.extend(faults)
 
     def clear(self) -> None:
-        """Ends all disturbances."""
+        """Removes all faults."""
         self.active.clear()
 
     def draw(self, service: Service, request: web.Request) -> list[Fault]:
-        """The faults that this request meets, the answering one (if any) last."""
+        """The faults that hit this request. One that does more than delay is the last of them."""
         drawn: list[Fault] = []
         for fault in list(self.active):
             if not fault.matches(service, request) or self.random.random() >= fault.probability:
@@ -119,13 +130,13 @@ class Faults:
                 if fault.times <= 0:
                     self.active.remove(fault)
             drawn.append(fault)
-            if fault.answers:
+            if fault.ends_request:
                 break
         return drawn
 
 
 def watched(service: Service, journal: Journal, faults: Faults) -> Any:
-    """The middleware that writes down what arrives at a service and disturbs it when told to."""
+    """The middleware of a service: it journals every request and carries out the faults."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -140,7 +151,7 @@ def watched(service: Service, journal: Journal, faults: Faults) -> Any:
         if last is not None:
             response = last.replacement() or response
             if last.action is not None and last.action != "close_idle":
-                return await _suffer(last.action, request, response)
+                return await _disturb(last.action, request, response)
             if last.action is not None and request.transport is not None:
                 asyncio.get_running_loop().call_later(0.05, request.transport.close)
         assert response is not None
@@ -150,25 +161,25 @@ def watched(service: Service, journal: Journal, faults: Faults) -> Any:
     return handle
 
 
-async def _suffer(
+async def _disturb(
     action: Action, request: web.Request, response: web.StreamResponse | None
 ) -> web.StreamResponse:
-    """Does to the connection what `action` says. What it returns reaches nobody."""
+    """Does to the connection what `action` says. The response that it returns reaches nobody."""
     transport = request.transport
     if action == "silence":
-        await asyncio.sleep(_SILENCE)
+        await asyncio.sleep(_SILENCE_SECONDS)
     elif transport is not None and action == "drop":
         transport.abort()
     elif transport is not None and action == "reset":
         reset(transport)
     elif transport is not None:
-        transport.write(_cut(response) if action == "truncate" else _NOT_HTTP)
+        transport.write(_first_half(response) if action == "truncate" else _NOT_HTTP)
         transport.close()
     return web.Response()
 
 
-def _cut(response: web.StreamResponse | None) -> bytes:
-    """The first half of an answer that promises the whole."""
+def _first_half(response: web.StreamResponse | None) -> bytes:
+    """An answer with half of its body, under a Content-Length that promises all of it."""
     assert isinstance(response, web.Response)
     assert isinstance(response.body, bytes)
     head = [
@@ -177,12 +188,3 @@ def _cut(response: web.StreamResponse | None) -> bytes:
     ]
     head += [f"{name}: {value}" for name, value in response.headers.items()]
     return "\r\n".join([*head, "", ""]).encode() + response.body[: len(response.body) // 2]
-
-
-def reset(transport: asyncio.Transport | asyncio.WriteTransport) -> None:
-    """Ends a connection with a TCP reset instead of a farewell."""
-    linger_for_nothing = struct.pack("ii", 1, 0)
-    sock = transport.get_extra_info("socket")
-    with contextlib.suppress(OSError):  # it may be gone already
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
-    transport.abort()

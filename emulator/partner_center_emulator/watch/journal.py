@@ -1,21 +1,22 @@
-"""What arrived at the local cloud, in order."""
+"""The journal of the requests that arrive at the local cloud."""
 
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aiohttp import web
 
 Service = Literal["identity", "key_vault", "entra", "partner_center", "storage"]
-SERVICES: tuple[Service, ...] = ("identity", "key_vault", "entra", "partner_center", "storage")
+SERVICES: tuple[Service, ...] = get_args(Service)
 
-_KEPT = 20_000
+_MAXIMUM = 20_000
+"""How many requests are remembered in full."""
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One request as it came. Header names are in lower case; `time` is in Unix seconds."""
+    """One request as it arrived. Header names are in lower case; `time` is in Unix seconds."""
 
     service: Service
     method: str
@@ -26,7 +27,7 @@ class Arrival:
     body: bytes
     time: float
     status: int | None = None
-    """The status sent back; None while there is no answer, and for good where it was withheld."""
+    """The HTTP status of the answer; None before it is sent, and where a fault withholds it."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as a JSON object, the body as text."""
@@ -35,14 +36,14 @@ class Arrival:
 
 
 class Journal:
-    """The newest requests in full, and a count of all of them."""
+    """The newest 20,000 requests in full, and a count of all of them by service."""
 
     def __init__(self) -> None:
-        self._arrivals: deque[Arrival] = deque(maxlen=_KEPT)
+        self._arrivals: deque[Arrival] = deque(maxlen=_MAXIMUM)
         self.counts: Counter[str] = Counter()
 
     async def add(self, service: Service, request: web.Request) -> Arrival:
-        """Reads a request to its end and writes it down."""
+        """Reads a request to its end and records it."""
         arrival = Arrival(
             service,
             request.method,

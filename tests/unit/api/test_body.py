@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from cart_core.api.body import (
     MAX_DEPTH,
     MAX_NAME_LENGTH,
-    pointer_to,
     read_foreign_json,
     read_json,
 )
-from cart_core.problem import Problem
+from cart_core.problem import Problem, pointer_to
 from tests.kit.builders import SEED_REQUEST
 
 

@@ -1,0 +1,65 @@
+"""What makers of flows read: texts, names of values, and who publishes the connector."""
+
+from collections.abc import Mapping
+
+TITLE = "Partner Center Carts"
+DESCRIPTION = (
+    "Create, read, change and check out carts in Microsoft Partner Center, or place an order in "
+    "one step. Carts are validated before they are sent. For each idempotency key one cart or one "
+    "order is made, however often a flow repeats the step."
+)
+KEY_EXPRESSION = "concat('order-', triggerOutputs()?['body/id'])"
+"""An expression for an idempotency key that each order has to itself, as a maker writes it."""
+
+_TERMS = {"P1M": "One month", "P1Y": "One year", "P3Y": "Three years"}
+DROP_DOWNS: Mapping[str, Mapping[str, str]] = {
+    "LineItem.billingCycle": {
+        "monthly": "Monthly",
+        "annual": "Annual",
+        "one_time": "One time",
+        "none": "None",
+        "triennial": "Every three years",
+        "biennial": "Every two years",
+    },
+    "LineItem.termDuration": _TERMS,
+    "RenewsTo.termDuration": _TERMS,
+    "Participant.key": {
+        "transaction_reseller": "Reseller",
+        "additional_transaction_reseller": "Additional reseller",
+        "consumption_reseller": "Reseller for consumption",
+    },
+}
+"""For members of requests, as Model.member: each value, and the name that the maker sees for it."""
+
+MAKER_DESCRIPTIONS: Mapping[str, str] = {
+    "UpdateCart": "Replaces the whole cart: lines that are left out are removed. Running the step "
+    "twice has the same effect as running it once, so it takes no idempotency key.",
+    "PlaceOrder": "Creates a cart and buys what is in it. However often the step is repeated with "
+    "the same key, the cart is bought once. Where the answer was partial, the step tries the "
+    "failed order groups again.",
+    "LineItem.id": "The line's number, unique among lines and add-ons. Lines without one get the "
+    "lowest unused numbers.",
+    "LineItem.catalogItemId": "Product, SKU and availability as ProductId:SkuId:AvailabilityId. "
+    "Fetch it shortly before use.",
+    "LineItem.billingCycle": "How often it is billed.",
+    "LineItem.participants": "The other partners in the purchase.",
+    "LineItem.provisioningContext": "Values that the product needs to be provisioned, as an object "
+    'with texts, such as {"scope": "shared"}.',
+    "LineItem.addonItems": "Line items that belong to this one.",
+    "LineItem.renewsTo": "The subscription that a trial becomes when it ends.",
+    "CheckoutAnswer.status": "One of completed (everything was ordered), partial (some order "
+    "groups failed; the same step tries them again), or ordered (the cart was ordered before, and "
+    "Partner Center does not say which orders came of it).",
+}
+"""Descriptions of operations and members for makers, where the document's is not meant for them."""
+
+METADATA = {
+    "Website": "https://learn.microsoft.com/partner-center/developer/",
+    "Privacy policy": "https://privacy.microsoft.com/privacystatement",
+    "Categories": "Commerce",
+}
+CONTACT = {
+    "name": "Your organization",
+    "url": "https://www.example.com",
+    "email": "support@example.com",
+}

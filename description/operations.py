@@ -1,0 +1,242 @@
+"""The operations of the API as data: everything that only one operation has."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cart_core import __version__
+from cart_core.cart.answer import CartAnswer
+from cart_core.cart.checkout_answer import CheckoutAnswer
+from cart_core.cart.request import Cart
+from cart_core.problem import CATALOGUE
+from description import examples
+from description.schemas import HealthAnswer, Json, reference
+from description.words import API_TITLE
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """The JSON body that an operation takes; `examples` are bodies by name."""
+
+    description: str
+    schema: Json
+    examples: Mapping[str, Any]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path of the API.
+
+    `parameters` and `response_headers` name entries of the document's components, `error_codes`
+    keys of CATALOGUE. `response_examples` are bodies of the success response by name.
+    `cart_id_pointer` is a JSON Pointer to the cart's id in that body; None where it has no id that
+    other operations take.
+    """
+
+    id: str
+    method: str
+    path: str
+    tag: str
+    summary: str
+    description: str
+    status: int
+    response_description: str
+    response_schema: Json
+    response_examples: Mapping[str, Any]
+    error_codes: Iterable[str]
+    parameters: tuple[str, ...] = ()
+    body: RequestBody | None = None
+    response_headers: tuple[str, ...] = ()
+    cart_id_pointer: str | None = None
+    anonymous: bool = False
+
+    @property
+    def calls_partner_center(self) -> bool:
+        """Whether it sends requests to Partner Center; exactly the operations on a customer do."""
+        return "customerId" in self.parameters
+
+
+_BODY_CODES = (
+    "invalid_json",
+    "body_too_large",
+    "unsupported_media_type",
+    "unsupported_content_encoding",
+)
+_KEY_CODES = ("idempotency_key_required", "invalid_idempotency_key", "idempotency_key_reused")
+_PURCHASE_CODES = ("checkout_disabled", "cart_not_orderable", "checkout_failed")
+_STORE_CODES = ("store_unavailable", "operation_in_progress")
+_OWN_CODES = ("internal_error",)
+_PARTNER_CENTER_CODES = tuple(
+    code
+    for code in CATALOGUE
+    if code not in {*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_STORE_CODES}
+)
+"""Every operation that calls Partner Center may answer with these."""
+
+_CARTS_PATH = "/api/customers/{customerId}/carts"
+_CART_PATH = f"{_CARTS_PATH}/{{cartId}}"
+_TRACE_HEADERS = ("MS-CorrelationId", "X-Locale")
+_KEY_HEADERS = ("Idempotency-Key", "webhook-id")
+
+_NEW_CART = RequestBody(
+    "The cart.",
+    reference(Cart),
+    {"reservation": examples.CART, "licences": examples.LICENCES},
+)
+
+OPERATIONS = (
+    Operation(
+        id="CreateCart",
+        method="post",
+        path=_CARTS_PATH,
+        tag="Carts",
+        summary="Create a cart",
+        description="Creates a cart; nothing is bought yet. With an idempotency key, one cart is "
+        "created however often the request is sent.",
+        parameters=("customerId", *_KEY_HEADERS, *_TRACE_HEADERS),
+        body=_NEW_CART,
+        status=201,
+        response_description="The cart. Check orderable: the cart may have lines that cannot be "
+        "ordered.",
+        response_schema=reference(CartAnswer),
+        response_examples=examples.cart_answers(),
+        response_headers=("Location", "Idempotent-Replayed"),
+        cart_id_pointer="/id",
+        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES, *_KEY_CODES, *_STORE_CODES),
+    ),
+    Operation(
+        id="GetCart",
+        method="get",
+        path=_CART_PATH,
+        tag="Carts",
+        summary="Get a cart",
+        description="Reads a cart as Partner Center has it now.",
+        parameters=("customerId", "cartId", *_TRACE_HEADERS),
+        status=200,
+        response_description="The cart.",
+        response_schema=reference(CartAnswer),
+        response_examples=examples.cart_answers(),
+        cart_id_pointer="/id",
+        error_codes=_PARTNER_CENTER_CODES,
+    ),
+    Operation(
+        id="UpdateCart",
+        method="put",
+        path=_CART_PATH,
+        tag="Carts",
+        summary="Update a cart",
+        description="Replaces the whole cart: lines that the request leaves out are removed. "
+        "Get the cart, change it and send it back; the id in the body, if present, must be that "
+        "in the path. Sending the request twice has the same effect as sending it once, so it "
+        "takes no idempotency key.",
+        parameters=("customerId", "cartId", *_TRACE_HEADERS),
+        body=RequestBody(
+            "The cart.",
+            reference(Cart),
+            {"changed": examples.CHANGED_CART, "answer": examples.cart_answers()["licences"]},
+        ),
+        status=200,
+        response_description="The cart after the update.",
+        response_schema=reference(CartAnswer),
+        response_examples=examples.changed_cart_answers(),
+        cart_id_pointer="/id",
+        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES),
+    ),
+    Operation(
+        id="CheckOutCart",
+        method="post",
+        path=f"{_CART_PATH}/checkout",
+        tag="Orders",
+        summary="Check out a cart",
+        description="Buys what is in the cart. The cart's id is the idempotency key: a repeated "
+        "request gets the first answer again. Where that answer was partial, the request tries "
+        "the failed order groups again.",
+        parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_TRACE_HEADERS),
+        body=RequestBody(
+            "Nothing, or an empty object.",
+            {
+                "title": "Nothing",
+                "description": "The cart is bought as it is; an empty object is the same as "
+                "no body.",
+                "type": "object",
+                "additionalProperties": False,
+            },
+            {"nothing": {}},
+            required=False,
+        ),
+        status=201,
+        response_description="The orders that this request or an earlier one made.",
+        response_schema=reference(CheckoutAnswer),
+        response_examples=examples.checkout_answers(),
+        response_headers=("Idempotent-Replayed",),
+        error_codes=(
+            *_PARTNER_CENTER_CODES,
+            *_PURCHASE_CODES,
+            *_STORE_CODES,
+            "idempotency_key_reused",
+        ),
+    ),
+    Operation(
+        id="PlaceOrder",
+        method="post",
+        path="/api/customers/{customerId}/orders",
+        tag="Orders",
+        summary="Place an order",
+        description="Creates a cart and buys what is in it. However often the request is sent "
+        "with the same key, the cart is bought once. Where the answer was partial, the request "
+        "tries the failed order groups again. A webhook-id is accepted as the key too.",
+        parameters=(
+            "customerId",
+            "Idempotency-Key.required",
+            "x-ms-customeruser-upn",
+            *_TRACE_HEADERS,
+        ),
+        body=_NEW_CART,
+        status=201,
+        response_description="The orders that this request or an earlier one made.",
+        response_schema=reference(CheckoutAnswer),
+        response_examples=examples.checkout_answers(),
+        response_headers=("Idempotent-Replayed",),
+        cart_id_pointer="/cartId",
+        error_codes=CATALOGUE,
+    ),
+    Operation(
+        id="GetOpenApi",
+        method="get",
+        path="/api/openapi.json",
+        tag="Function",
+        summary="Get this description",
+        description="Returns this OpenAPI document.",
+        status=200,
+        response_description="An OpenAPI 3.1 document.",
+        response_schema={
+            "title": "OpenAPI Document",
+            "description": "An OpenAPI 3.1 document.",
+            "type": "object",
+            "required": ["openapi", "info", "paths"],
+        },
+        response_examples={
+            "abridged": {
+                "openapi": "3.1.0",
+                "info": {"title": API_TITLE, "version": __version__},
+                "paths": {},
+            }
+        },
+        error_codes=_OWN_CODES,
+    ),
+    Operation(
+        id="GetHealth",
+        method="get",
+        path="/api/health",
+        tag="Function",
+        summary="Get the health",
+        description="Shows that the function runs. It makes no outside call.",
+        status=200,
+        response_description="The function runs.",
+        response_schema=reference(HealthAnswer),
+        response_examples={"ok": {"status": "ok", "version": __version__}},
+        error_codes=_OWN_CODES,
+        anonymous=True,
+    ),
+)

@@ -1,0 +1,109 @@
+"""The JSON Schemas of requests and answers, made from the models that read and write them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from cart_core.cart.answer import CartAnswer
+from cart_core.cart.checkout_answer import CheckoutAnswer, OrderErrorAnswer
+from cart_core.cart.request import Cart
+from cart_core.problem import CATALOGUE, MAX_REPORTED_ERRORS, Fault, FieldError, Outcome
+from description.words import title_and_description
+
+Json = dict[str, Any]
+
+
+class ProblemAnswer(BaseModel):
+    """The shape of Problem.as_json."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: Annotated[str, Field(json_schema_extra={"enum": list(CATALOGUE)})]
+    errors: Annotated[list[FieldError], Field(max_length=MAX_REPORTED_ERRORS)]
+    request_id: str | None
+    correlation_id: str
+    retryable: bool
+    outcome: Outcome
+    partner_center: Fault | None
+    cart: CartAnswer | None
+    order_errors: list[OrderErrorAnswer]
+
+
+class HealthAnswer(BaseModel):
+    """The shape of the body of about.get_health."""
+
+    status: Literal["ok"]
+    version: str
+
+
+def reference(model: type[BaseModel]) -> Json:
+    """A reference to the schema of a model among the document's components."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def schemas() -> Json:
+    """The schema of every model in a request or an answer, by the model's name."""
+    answers = (CartAnswer, CheckoutAnswer, ProblemAnswer, HealthAnswer)
+    definitions = {
+        **_definitions([(Cart, "validation")]),
+        **_definitions([(model, "serialization") for model in answers]),
+    }
+    return {model: _described(model, schema) for model, schema in definitions.items()}
+
+
+def _definitions(models: list[tuple[type[BaseModel], JsonSchemaMode]]) -> Json:
+    _, schema = models_json_schema(models, ref_template="#/components/schemas/{model}")
+    return {model: _simplified(definition) for model, definition in schema["$defs"].items()}
+
+
+def _described(model: str, schema: Json) -> Json:
+    """The schema with our title and description, and so each of its members."""
+    described = _titled(schema, title_and_description(model))
+    if "properties" in schema:
+        described["properties"] = {
+            name: _titled(member, title_and_description(name, model))
+            for name, member in schema["properties"].items()
+        }
+    return described
+
+
+def _titled(schema: Json, texts: Mapping[str, str]) -> Json:
+    # Given twice, the texts come first in the file and win over pydantic's, which are docstrings.
+    return {**texts, **schema, **texts}
+
+
+def _simplified(schema: Any) -> Any:
+    """The schema without pydantic's titles and defaults, and with "null" in a list of types.
+
+    pydantic writes `T | None` as `anyOf` of T's schema and null. Where T has types of its own,
+    "null" becomes one more of them.
+    """
+    if isinstance(schema, list):
+        return [_simplified(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    simplified = {
+        keyword: {name: _simplified(member) for name, member in value.items()}
+        if keyword == "properties"
+        else _simplified(value)
+        for keyword, value in schema.items()
+        if keyword not in {"title", "default"}
+    }
+    if simplified.get("additionalProperties") == {}:
+        simplified["additionalProperties"] = True
+    match simplified:
+        case {"anyOf": [{"type": types} as one, {"type": "null"}]}:
+            types = [*([types] if isinstance(types, str) else types), "null"]
+            rest = {keyword: value for keyword, value in simplified.items() if keyword != "anyOf"}
+            return {**one, "type": types, **rest}
+    return simplified

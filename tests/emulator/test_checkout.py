@@ -1,0 +1,288 @@
+"""Checkouts in the emulated Partner Center."""
+
+import asyncio
+import re
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
+
+from tests.emulator.caller import CUSTOMER, Caller, content_of, licence, line, refusal, until
+
+GOOD = licence(orderGroup="good")
+HOPELESS = licence(catalogue.NO_CREDIT, orderGroup="hopeless")
+UNSTEADY = licence(catalogue.UNSTEADY, orderGroup="unsteady")
+
+
+def groups_of(cloud: LocalCloud) -> list[str]:
+    """The order groups of all orders there are, in the order in which they were made."""
+    return [order.order_group for order in cloud.partner_center.orders.values()]
+
+
+def link(uri: str, method: str = "GET") -> dict[str, Any]:
+    return {"uri": uri, "method": method, "headers": []}
+
+
+async def test_an_order_of_two_lines(cloud: LocalCloud, caller: Caller) -> None:
+    resellers = [
+        {"key": "transaction_reseller", "value": "5357564"},
+        {"key": "additional_transaction_reseller", "value": "517285"},
+        {"key": "additional_transaction_reseller", "value": "5357563"},
+    ]
+    software = line(catalogItemId=catalogue.SOFTWARE, friendlyName="mine", currencyCode="EUR")
+    cart = await caller.create(
+        licence(quantity=2, currencyCode="EUR", participants=resellers),
+        software,
+        PartnerOnRecordAttestationAccepted=True,
+    )
+    request_id = str(uuid.uuid4())
+    upn = "user@customer.example"
+    answer = await caller.check_out(cart["id"], MS_RequestId=request_id, x_ms_customeruser_upn=upn)
+
+    assert answer.status_code == 201
+    assert answer.headers["MS-RequestId"] == request_id
+    result = content_of(answer)
+    (order,) = result.pop("orders")
+    assert result == {"attributes": {"objectType": "CartCheckoutResult"}}
+    order_id, created = order["id"], order.pop("creationDate")
+    assert re.fullmatch("[0-9a-f]{12}", order_id)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", created)
+    subscription_id = order["lineItems"][0].pop("subscriptionId")
+    assert str(uuid.UUID(subscription_id)) == subscription_id
+    uri = f"/customers/{CUSTOMER}/orders/{order_id}"
+    prices = {"listPrice": 6.0, "discountedPrice": 6.0, "proratedPrice": 6.0, "price": 6.0}
+    assert order == {
+        "id": order_id,
+        "alternateId": order_id,
+        "referenceCustomerId": CUSTOMER,
+        "billingCycle": "monthly",
+        "currencyCode": "EUR",
+        "currencySymbol": "€",
+        "lineItems": [
+            {
+                "lineItemNumber": 0,
+                "offerId": "CFQ7TTC0LH18:0001:CFQ7TTC0K971",
+                "termDuration": "P1Y",
+                "transactionType": "New",
+                "friendlyName": "Licence",
+                "quantity": 2,
+                "partnerIdOnRecord": "5357564",
+                "additionalPartnerIdsOnRecord": ["517285", "5357563"],
+                "pricing": {**prices, "extendedPrice": 12.0},
+                "provisioningContext": {},
+                "links": {
+                    "product": link("/products/CFQ7TTC0LH18?country=US"),
+                    "sku": link("/products/CFQ7TTC0LH18/skus/0001?country=US"),
+                    "availability": link(
+                        "/products/CFQ7TTC0LH18/skus/0001/availabilities/CFQ7TTC0K971?country=US"
+                    ),
+                },
+            },
+            order["lineItems"][1],
+        ],
+        "status": "pending",
+        "transactionType": "UserPurchase",
+        "partnerOnRecordAttestationAccepted": True,
+        "totalPrice": 1188.0,
+        "links": {
+            "self": link(uri),
+            "provisioningStatus": link(f"{uri}/provisioningstatus"),
+            "patchOperation": link(uri, "PATCH"),
+        },
+        "client": {},
+        "attributes": {"objectType": "Order"},
+    }
+    assert order["lineItems"][1]["lineItemNumber"] == 1
+    assert order["lineItems"][1]["friendlyName"] == "mine"
+    assert not {"subscriptionId", "termDuration"} & order["lineItems"][1].keys()
+
+    stored = cloud.partner_center.orders[order_id]
+    assert (stored.customer_id, stored.cart_id, stored.order_group) == (CUSTOMER, cart["id"], "0")
+    assert (stored.customer_user, stored.request_ids) == (upn, [request_id])
+    assert await caller.get(cart["id"]) == cart | {"status": "Ordered"}
+
+
+async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(
+    cloud: LocalCloud, caller: Caller
+) -> None:
+    addon = line(ProvisioningContext={"ParentSubscriptionId": "x"})
+    cart = await caller.create(
+        licence(orderGroup="1", addonItems=[addon]),
+        line(orderGroup="2", quantity=3),
+        licence(orderGroup="1", promotionId="39NFJQT1PHSN:0008:39NFJQT1Q5J0"),
+    )
+    first, second = content_of(await caller.check_out(cart["id"]))["orders"]
+    assert [item["lineItemNumber"] for item in first["lineItems"]] == [0, 1, 2]
+    assert first["lineItems"][1]["parentSubscriptionId"] == "x"
+    assert first["lineItems"][2]["promotionId"] == "39NFJQT1PHSN:0008:39NFJQT1Q5J0"
+    assert [item["quantity"] for item in second["lineItems"]] == [3]
+    assert second["billingCycle"] == "one_time"
+    assert not any("totalPrice" in order for order in (first, second))
+    assert groups_of(cloud) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 201), (b'"success"', 201), (b"{}", 400), (b"success", 400)]
+)
+async def test_the_body_of_a_checkout_is_nothing_or_a_text(
+    cloud: LocalCloud, caller: Caller, body: bytes, status: int
+) -> None:
+    cart = await caller.create(line())
+    answer = await caller.check_out(cart["id"], body)
+    assert answer.status_code == status
+    assert len(cloud.partner_center.orders) == (status == 201)
+
+
+async def test_a_cart_with_an_error_is_not_ordered(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(GOOD, line(addonItems=[licence(catalogue.SOLD_OUT)]))
+    assert refusal(await caller.check_out(cart["id"])) == (400, "800009")
+    assert cloud.partner_center.orders == {}
+    assert await caller.get(cart["id"]) == cart
+
+
+async def test_what_fails_is_tried_again_and_what_is_ordered_stays_so(
+    cloud: LocalCloud, caller: Caller
+) -> None:
+    cart = await caller.create(HOPELESS, GOOD, UNSTEADY)
+    result = content_of(await caller.check_out(cart["id"]))
+    assert result["orderErrors"] == [
+        {
+            "orderGroupId": group,
+            "code": code,
+            "description": description,
+            "attributes": {"objectType": "OrderError"},
+        }
+        for group, code, description in (
+            ("hopeless", 800023, "The credit line is too low."),
+            ("unsteady", 800005, "The order could not be created."),
+        )
+    ]
+    assert groups_of(cloud) == ["good"]
+    assert (await caller.get(cart["id"]))["status"] == "Active"
+
+    second = await caller.check_out(cart["id"])
+    again = content_of(second)
+    assert [error["orderGroupId"] for error in again["orderErrors"]] == ["hopeless"]
+    assert groups_of(cloud) == ["good", "unsteady"]
+    orders = list(cloud.partner_center.orders.values())
+    assert again["orders"] == [order.document for order in orders]
+    assert again["orders"][0] == result["orders"][0]
+    assert [len(order.request_ids) for order in orders] == [2, 1]
+    assert orders[0].request_ids[1] == second.headers["MS-RequestId"]
+
+    await caller.put(cart["id"], GOOD, UNSTEADY)
+    last = content_of(await caller.check_out(cart["id"]))
+    assert last == {"orders": again["orders"], "attributes": last["attributes"]}
+    assert (await caller.get(cart["id"]))["status"] == "Ordered"
+    assert groups_of(cloud) == ["good", "unsteady"]
+
+
+async def test_nothing_could_be_ordered(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(HOPELESS)
+    answer = await caller.check_out(cart["id"])
+    result = content_of(answer)
+    assert (answer.status_code, result["orders"]) == (201, [])
+    assert [error["code"] for error in result["orderErrors"]] == [800023]
+    assert cloud.partner_center.orders == {}
+    assert (await caller.get(cart["id"]))["status"] == "Active"
+
+
+@pytest.mark.parametrize("repeat", [True, False])
+async def test_a_cart_is_ordered_once(cloud: LocalCloud, caller: Caller, repeat: bool) -> None:
+    cloud.partner_center.repeat_checkout = repeat
+    cart = await caller.create(line())
+    first = await caller.check_out(cart["id"], MS_RequestId=str(uuid.uuid4()))
+    second = await caller.check_out(cart["id"])
+    if repeat:
+        assert (second.status_code, content_of(second)) == (201, content_of(first))
+    else:
+        assert refusal(second) == (400, "800065")
+        request_id = first.headers["MS-RequestId"]
+        same = await caller.check_out(cart["id"], MS_RequestId=request_id)
+        assert content_of(same) == content_of(first)
+    (order,) = cloud.partner_center.orders.values()
+    assert len(order.request_ids) == 2
+
+    ordered = await caller.get(cart["id"])
+    assert refusal(await caller.put(cart["id"], licence())) == (400, "800065")
+    assert await caller.get(cart["id"]) == ordered
+
+
+@pytest.mark.parametrize(("deduplicate", "orders"), [(True, 0), (False, 1)])
+async def test_a_repeated_request_id_at_checkout(
+    cloud: LocalCloud, caller: Caller, deduplicate: bool, orders: int
+) -> None:
+    cloud.partner_center.deduplicate = deduplicate
+    cart, other = await caller.create(UNSTEADY), await caller.create(line())
+    request_id = str(uuid.uuid4())
+    for _ in range(2):
+        answer = await caller.check_out(cart["id"], MS_RequestId=request_id)
+    assert len(content_of(answer)["orders"]) == len(cloud.partner_center.orders) == orders
+    answer = await caller.check_out(other["id"], MS_RequestId=request_id)
+    (order,) = content_of(answer)["orders"]
+    assert cloud.partner_center.orders[order["id"]].cart_id == other["id"]
+    await caller.check_out(cart["id"])
+    assert len(cloud.partner_center.orders) == 2
+
+
+@pytest.mark.parametrize("commit", [True, False])
+async def test_a_checkout_whose_answer_is_lost(
+    cloud: LocalCloud, caller: Caller, commit: bool
+) -> None:
+    cart = await caller.create(line())
+    cloud.faults.inject(Fault("partner_center", path="/checkout$", action="reset", commit=commit))
+    with pytest.raises(httpx.ReadError):
+        await caller.check_out(cart["id"])
+    assert len(cloud.partner_center.orders) == commit
+    status = "Ordered" if commit else "Active"
+    assert (await caller.get(cart["id"]))["status"] == status
+    (order,) = content_of(await caller.check_out(cart["id"]))["orders"]
+    assert list(cloud.partner_center.orders) == [order["id"]]
+
+
+async def test_a_change_keeps_other_changes_of_the_cart_out(
+    cloud: LocalCloud, caller: Caller, end_of_change: asyncio.Event
+) -> None:
+    cart, other = await caller.create(line()), await caller.create(line())
+    for change in (caller.put(cart["id"], line(quantity=2)), caller.check_out(cart["id"])):
+        before = await caller.get(cart["id"])
+        slow = asyncio.create_task(change)
+        await until(lambda: cloud.partner_center.carts[cart["id"]].busy)
+        assert await caller.get(cart["id"]) == before
+        for code in ("800064", "800060"):
+            cloud.partner_center.busy_code = code
+            assert refusal(await caller.put(cart["id"], line())) == (409, code)
+            assert refusal(await caller.check_out(cart["id"])) == (409, code)
+        elsewhere = asyncio.create_task(caller.put(other["id"], line(quantity=4)))
+        await until(lambda: cloud.partner_center.carts[other["id"]].busy)
+        end_of_change.set()
+        assert {(await slow).status_code, (await elsewhere).status_code} == {201}
+        end_of_change.clear()
+    assert (await caller.get(cart["id"]))["status"] == "Ordered"
+    assert len(cloud.partner_center.orders) == 1
+
+
+async def test_a_caller_that_gives_up_does_not_stop_a_slow_checkout(
+    cloud: LocalCloud, caller: Caller, end_of_change: asyncio.Event
+) -> None:
+    cart = await caller.create(line())
+    stored = cloud.partner_center.carts[cart["id"]]
+    slow = asyncio.create_task(caller.check_out(cart["id"]))
+    await until(lambda: stored.busy)
+    slow.cancel()
+    await asyncio.wait([slow])
+    assert refusal(await caller.check_out(cart["id"])) == (409, "800064")
+    assert cloud.partner_center.orders == {}
+    end_of_change.set()
+    await until(lambda: not stored.busy)
+    assert len(cloud.partner_center.orders) == 1
+
+
+async def test_a_refused_change_lets_the_next_one_in(cloud: LocalCloud, caller: Caller) -> None:
+    cart = await caller.create(line(quantity=2))
+    assert (await caller.put(cart["id"])).status_code == 400
+    assert (await caller.check_out(cart["id"])).status_code == 201

@@ -1,0 +1,201 @@
+"""The control endpoint does what the emulator's README promises."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import asdict, fields
+from typing import Any
+
+import httpx
+import pytest
+from partner_center_emulator import cloud as local
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.control import Control, SettingsBody
+from partner_center_emulator.network.connection_details import ConnectionDetails
+from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.watch.faults import Fault
+
+from tests.emulator.caller import CUSTOMER, Caller, licence, line
+from tests.emulator.readme import names
+
+
+@pytest.fixture
+async def control(cloud: LocalCloud) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=cloud.control_url, trust_env=False, timeout=60
+    ) as running:
+        yield running
+
+
+async def test_the_readme_has_every_route_and_no_other(cloud: LocalCloud) -> None:
+    documented = {tuple(route.split()) for route in names("Routes")}
+    served = {(r.method, f"/emulator{r.path}") for r in Control(cloud).routes()}
+    assert documented == served
+    assert len(served) == 16
+
+
+def test_the_readme_has_every_name_and_no_other() -> None:
+    assert names("Connection details") == [each.name for each in fields(ConnectionDetails)]
+    assert sorted(names("Settings")) == sorted(SettingsBody.model_fields)
+    assert names("Faults") == [each.name for each in fields(Fault)]
+    assert names("The catalogue") == list(catalogue.ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "requests?service=moon", None),
+        ("POST", "expire", {"cart_id": "unknown"}),
+        ("POST", "expire", {"cart_id": 7}),
+        ("POST", "expire", {}),
+        ("POST", "check-out", {"cart_id": "unknown"}),
+        ("POST", "check-out", ["unknown"]),
+        ("POST", "faults", {"status": 500}),
+        ("POST", "faults", {"service": "moon"}),
+        ("POST", "faults", {"service": "entra", "action": "explode"}),
+        ("POST", "faults", {"service": "entra", "path": "("}),
+        ("POST", "faults", {"service": "entra", "times": "1"}),
+        ("POST", "faults", {"service": "entra", "probability": 2}),
+        ("POST", "faults", {"service": "entra", "unknown": 1}),
+        ("POST", "faults", [{"service": "entra"}, {"service": "moon"}]),
+        ("DELETE", "faults", {"unknown": 1}),
+        ("POST", "settings", {"put_status": 200, "unknown": 1}),
+        ("POST", "settings", {"put_status": 200, "busy_code": "1"}),
+        ("POST", "settings", {"put_status": 200, "mfa": "no"}),
+        ("POST", "rotate-secret", {"in_vault": 1}),
+        ("POST", "revoke-tokens", {"unknown": 1}),
+        ("POST", "routes", {"host": "example.com", "port": 0}),
+        ("POST", "routes", {"host": "example.com"}),
+        ("POST", "reset", "no object"),
+    ],
+)
+async def test_what_does_not_fit_is_answered_400_and_changes_nothing(
+    cloud: LocalCloud, control: httpx.AsyncClient, method: str, path: str, body: Any
+) -> None:
+    cloud.faults.inject(Fault("identity"))
+    secret = cloud.client_secret
+    answer = await control.request(method, path, json=body)
+    assert answer.status_code == 400
+    assert answer.json().keys() == {"error"}
+    assert re.search(r"\w", answer.json()["error"])
+    assert [fault.service for fault in cloud.faults.active] == ["identity"]
+    assert cloud.partner_center.put_status == 201
+    assert cloud.client_secret == secret
+
+
+async def test_a_body_that_is_no_json_is_answered_400(control: httpx.AsyncClient) -> None:
+    assert (await control.post("settings", content=b"{")).status_code == 400
+    assert (await control.post("nowhere")).status_code == 404
+
+
+async def test_the_journal_and_the_connections(
+    cloud: LocalCloud, caller: Caller, control: httpx.AsyncClient
+) -> None:
+    cart = await caller.create(line())
+    (request,) = (await control.get("requests?service=partner_center&path=/carts")).json()
+    assert (request["method"], request["status"]) == ("POST", 201)
+    assert request["headers"]["authorization"].startswith("Bearer ")
+    assert json.loads(request["body"]) == {"lineItems": [line()]}
+    assert [each["service"] for each in (await control.get("requests")).json()] == [
+        "entra",
+        "partner_center",
+    ]
+    assert (await control.get("requests?path=/nowhere")).json() == []
+    assert (await control.get("counts")).json() == {"entra": 1, "partner_center": 1}
+    assert (await control.get("connections")).json() == [
+        {"host": host, "port": 443, "routed": True}
+        for host in ("login.microsoftonline.com", "api.partnercenter.microsoft.com")
+    ]
+    (stored,) = (await control.get("carts")).json()
+    assert (stored["customerId"], stored["cart"]) == (CUSTOMER, cart)
+    assert len(stored["requestIds"]) == 1
+
+    cloud.faults.inject(Fault("identity"))
+    assert (await control.post("reset")).json() is None
+    for path in ("requests", "connections", "carts", "orders", "faults"):
+        assert (await control.get(path)).json() == []
+
+
+async def test_carts_are_expired_and_ordered_without_the_api(
+    caller: Caller, control: httpx.AsyncClient
+) -> None:
+    bought = await caller.create(licence(orderGroup="mine"))
+    expired = await caller.create(line())
+    faulty = await caller.create(line(catalogItemId="NOPE"))
+    assert (await control.post("expire", json={"cart_id": expired["id"]})).json() is None
+    assert (await caller.check_out(expired["id"])).status_code == 404
+    assert (await control.post("check-out", json={"cart_id": bought["id"]})).json() is None
+    assert (await control.post("check-out", json={"cart_id": faulty["id"]})).status_code == 400
+    assert (await caller.get(bought["id"]))["status"] == "Ordered"
+    answer = await caller.check_out(bought["id"])
+    assert (await control.get("orders")).json() == [
+        {
+            "customerId": CUSTOMER,
+            "cartId": bought["id"],
+            "orderGroup": "mine",
+            "customerUser": None,
+            "requestIds": [answer.headers["MS-RequestId"]],
+            "order": json.loads(answer.content)["orders"][0],
+        }
+    ]
+
+
+async def test_faults_are_injected_and_removed(
+    cloud: LocalCloud, control: httpx.AsyncClient
+) -> None:
+    fault = {"service": "partner_center", "status": 500, "delay": 1, "times": None}
+    assert (await control.post("faults", json=fault)).json() is None
+    await control.post("faults", json=[{"service": "entra"}, {"service": "identity"}])
+    active = (await control.get("faults")).json()
+    assert [each["service"] for each in active] == ["partner_center", "entra", "identity"]
+    assert active[0] == asdict(Fault("partner_center", status=500, delay=1, times=None))
+    assert (await control.delete("faults")).json() is None
+    assert cloud.faults.active == []
+
+
+async def test_settings_are_changed(cloud: LocalCloud, control: httpx.AsyncClient) -> None:
+    partner_center = {
+        "deduplicate": False,
+        "put_status": 200,
+        "repeat_checkout": False,
+        "change_seconds": 0.5,
+        "busy_code": "800060",
+    }
+    entra = {"token_lifetime": 5, "mfa": False}
+    answer = await control.post("settings", json={**partner_center, **entra, "seed": 3})
+    assert answer.json() is None
+    assert {name: getattr(cloud.partner_center, name) for name in partner_center} == partner_center
+    assert {name: getattr(cloud.entra, name) for name in entra} == entra
+    chance = cloud.faults.random.random()
+    await control.post("settings", json={"seed": 3, "mfa": None})
+    assert cloud.faults.random.random() == chance
+    assert cloud.entra.mfa is False
+
+
+async def test_credentials_are_rotated_and_revoked(
+    cloud: LocalCloud, caller: Caller, control: httpx.AsyncClient
+) -> None:
+    for body, versions in (({"in_vault": False}, 1), ({}, 2)):
+        old = cloud.client_secret
+        assert (await control.post("rotate-secret", json=body)).json() is None
+        stored = cloud.key_vault.versions(local.VAULT, local.CLIENT_SECRET_NAME)
+        assert len(stored) == versions
+        details = (await control.get("connection-details")).json()
+        assert details["client_secret"] == cloud.client_secret != old
+        assert cloud.entra.client_secrets == {cloud.client_secret}
+    token = (await caller.bearer())["Authorization"].partition(" ")[2]
+    assert cloud.tokens.claims(token)
+    assert (await control.post("revoke-tokens")).json() is None
+    assert cloud.tokens.claims(token) is None
+
+
+async def test_a_route_leads_another_host_through_the_proxy(
+    cloud: LocalCloud, client: httpx.AsyncClient, control: httpx.AsyncClient
+) -> None:
+    port = int(cloud.control_url.split(":")[2].partition("/")[0])
+    route = {"host": "*.example.com", "port": port}
+    assert (await control.post("routes", json=route)).json() is None
+    with pytest.raises(httpx.ConnectError):  # that port speaks no TLS
+        await client.get("https://a.example.com/")
+    (connection,) = (await control.get("connections")).json()
+    assert connection == {"host": "a.example.com", "port": 443, "routed": True}

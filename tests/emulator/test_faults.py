@@ -1,0 +1,141 @@
+"""Faults, as clients see them."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.watch import faults
+from partner_center_emulator.watch.faults import Fault
+
+from tests.emulator.caller import CARTS, VAULT, Caller, line, until
+
+CART = {"lineItems": [line()]}
+
+
+async def create(caller: Caller) -> httpx.Response:
+    return await caller.send("POST", CARTS, json=CART)
+
+
+@pytest.mark.parametrize("commit", [False, True])
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        ("drop", httpx.RemoteProtocolError),
+        ("reset", httpx.ReadError),
+        ("garble", httpx.RemoteProtocolError),
+    ],
+)
+async def test_an_answer_is_lost_before_or_after_the_request_takes_effect(
+    cloud: LocalCloud, caller: Caller, action: Any, error: type[Exception], commit: bool
+) -> None:
+    cloud.faults.inject(Fault("partner_center", action=action, commit=commit))
+    with pytest.raises(error):
+        await create(caller)
+    assert len(cloud.partner_center.carts) == int(commit)
+    (arrival,) = cloud.journal.requests("partner_center")
+    assert arrival.status is None
+    assert (await create(caller)).status_code == 201
+
+
+async def test_an_answer_is_cut_in_half(cloud: LocalCloud, caller: Caller) -> None:
+    cloud.faults.inject(Fault("partner_center", action="truncate"))
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        await create(caller)
+    assert len(cloud.partner_center.carts) == 1
+
+
+async def test_a_silent_service_neither_answers_nor_acts(cloud: LocalCloud, caller: Caller) -> None:
+    cloud.faults.inject(Fault("partner_center", action="silence"))
+    call = asyncio.create_task(create(caller))
+    await until(lambda: cloud.journal.requests("partner_center"))
+    await asyncio.wait([call], timeout=0.2)
+    assert not call.done()
+    assert cloud.partner_center.carts == {}
+    call.cancel()
+
+
+async def test_a_connection_is_closed_after_its_answer(cloud: LocalCloud, caller: Caller) -> None:
+    cloud.faults.inject(Fault("partner_center", action="close_idle"))
+    answer = await create(caller)
+    assert answer.status_code == 201
+    assert await answer.extensions["network_stream"].read(1, timeout=60) == b""
+
+
+async def test_a_fault_hits_as_many_requests_as_it_says(cloud: LocalCloud, caller: Caller) -> None:
+    cloud.faults.inject(Fault("partner_center", times=2, status=429, headers={"Retry-After": "7"}))
+    for _ in range(2):
+        answer = await create(caller)
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "7"
+        assert answer.json() == {"statusCode": 429, "message": "Too Many Requests"}
+    assert (await create(caller)).status_code == 201
+    assert [a.status for a in cloud.journal.requests("partner_center")] == [429, 429, 201]
+
+
+async def test_any_answer_can_replace_the_true_one(cloud: LocalCloud, caller: Caller) -> None:
+    cloud.faults.inject(
+        Fault("partner_center", status=201, body=[], commit=True),
+        Fault("partner_center", status=502, body="<html>", content_type="text/html"),
+    )
+    answer = await create(caller)
+    assert (answer.status_code, answer.content) == (201, b"[]")
+    answer = await create(caller)
+    assert (answer.status_code, answer.content) == (502, b"<html>")
+    assert answer.headers["Content-Type"] == "text/html"
+    assert len(cloud.partner_center.carts) == 1
+
+
+async def test_all_delays_add_up_before_and_after_the_effect_even_if_the_caller_is_gone(
+    cloud: LocalCloud, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[tuple[float, int]] = []
+    proceed = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            waits.append((seconds, len(cloud.partner_center.carts)))
+            await proceed.wait()
+
+    monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
+    cloud.faults.inject(
+        Fault("partner_center", delay=1),
+        Fault("partner_center", delay=2, delay_after=4),
+        Fault("partner_center", delay_after=8),
+    )
+    call = asyncio.create_task(create(caller))
+    await until(lambda: waits)
+    call.cancel()
+    await asyncio.wait([call])
+    proceed.set()
+    await until(lambda: len(waits) == 2)
+    assert waits == [(3, 0), (12, 1)]
+
+
+async def test_a_fault_is_for_one_service_and_method_and_path(
+    cloud: LocalCloud, caller: Caller
+) -> None:
+    cloud.faults.inject(
+        Fault("entra", path="/token$", status=503),
+        Fault("key_vault", method="GET", status=500),
+        Fault("identity", status=429),
+    )
+    assert (await caller.ask_entra()).status_code == 503
+    assert (await caller.client.put(f"{VAULT}/secrets/x")).status_code == 401
+    assert (await caller.client.get(f"{VAULT}/secrets/x")).status_code == 500
+    assert (await caller.identity_token()).status_code == 429
+    assert cloud.journal.counts == {"entra": 1, "key_vault": 2, "identity": 1}
+    assert cloud.faults.active == []
+
+
+def test_a_seed_repeats_what_chance_decides() -> None:
+    def drawn(seed: int) -> list[int]:
+        active = faults.Faults(seed)
+        active.inject(Fault("identity", times=None, probability=0.5, status=500))
+        request: Any = SimpleNamespace(method="GET", path="/msi/token")
+        return [len(active.draw("identity", request)) for _ in range(50)]
+
+    assert drawn(7) == drawn(7) != drawn(8)
+    assert 5 < sum(drawn(7)) < 45

@@ -1,0 +1,85 @@
+"""`python -m local`, as a person or a Makefile starts it."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from local.function_process import ROOT
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, ended at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "local", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_demo_shows_the_life_of_a_cart_and_succeeds() -> None:
+    with started("demo") as process:
+        printed, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, ""), printed
+    assert "== Answer: 201 Created" in printed
+    assert '"CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"' in printed
+    assert '"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"' in printed
+    assert "authorization: Bearer eyJ" in printed
+    assert [line.partition(" ")[2] for line in printed.splitlines() if "== Answer" in line] == [
+        f"Answer: {status}" for status in ("201 Created", "200 OK", "200 OK", "201 Created")
+    ]
+    assert "partner_center 4." in printed
+    assert re.search(r"^Order \w+: 3 x A_sample_Azure_RI\.$", printed, re.M)
+    assert max(map(len, printed.split())) < 150  # no token in full
+
+
+def test_run_serves_until_a_signal_comes() -> None:
+    with started("run", "--port", "0") as process:
+        assert process.stdout is not None
+        printed = ""
+        while not printed.rstrip().endswith("}'"):
+            printed_line = process.stdout.readline()
+            assert printed_line, "it ended"
+            printed += printed_line
+        url, _, control = printed.partition("http")[2].partition(", the cloud's control ")
+        assert httpx.get(f"http{url}/api/health", trust_env=False, timeout=60).status_code == 200
+        assert "curl -i" in printed
+        assert "x-functions-key: local-key" in printed
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert control.startswith("http://127.0.0.1:")
+
+
+def test_run_says_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with started("run", "--port", str(port)) as process:
+            _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert f"Port {port} is taken: choose another with --port." in errors
+
+
+def test_the_cloud_alone_prints_its_control_url_and_the_apps_environment() -> None:
+    with started("cloud") as process:
+        assert process.stdout is not None
+        printed = json.loads(process.stdout.readline())
+        assert printed.keys() == {"control", "environment"}
+        details = httpx.get(
+            f"{printed['control']}/connection-details", trust_env=False, timeout=60
+        ).json()
+        assert printed["environment"]["PARTNER_CENTER_CLIENT_ID"] == details["client_id"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
