@@ -53,7 +53,7 @@ lock:  ## Renew requirements.txt and requirements/ from pyproject.toml; needs uv
 		--no-annotate --no-emit-index-url --group infra -o requirements/infra.txt
 
 clean:  ## Remove the environments and everything that was built
-	@rm -rf $(VENV) $(INFRA_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(INFRA_VENV) build emulator/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.txt requirements/dev.txt emulator/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \

@@ -16,43 +16,43 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 @app.route("customers/{customerId}/carts", methods=["POST"])
 async def create_cart(req: func.HttpRequest) -> func.HttpResponse:
     """Create a cart in Partner Center."""
-    return await serve(req, composition.create_cart)
+    return await serve(req, "create_cart", composition.endpoint("create_cart"))
 
 
 @app.route("customers/{customerId}/carts/{cartId}", methods=["GET"])
 async def get_cart(req: func.HttpRequest) -> func.HttpResponse:
     """Read a cart."""
-    return await serve(req, composition.get_cart)
+    return await serve(req, "get_cart", composition.endpoint("get_cart"))
 
 
 @app.route("customers/{customerId}/carts/{cartId}", methods=["PUT"])
 async def update_cart(req: func.HttpRequest) -> func.HttpResponse:
     """Replace a whole cart."""
-    return await serve(req, composition.update_cart)
+    return await serve(req, "update_cart", composition.endpoint("update_cart"))
 
 
 @app.route("customers/{customerId}/carts/{cartId}/checkout", methods=["POST"])
 async def checkout_cart(req: func.HttpRequest) -> func.HttpResponse:
     """Buy what is in a cart."""
-    return await serve(req, composition.checkout_cart)
+    return await serve(req, "checkout_cart", composition.endpoint("checkout_cart"))
 
 
 @app.route("customers/{customerId}/orders", methods=["POST"])
 async def place_order(req: func.HttpRequest) -> func.HttpResponse:
     """Create a cart and buy what is in it."""
-    return await serve(req, composition.place_order)
+    return await serve(req, "place_order", composition.endpoint("place_order"))
 
 
 @app.route("openapi.json", methods=["GET"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API."""
-    return await serve(req, about.get_openapi)
+    return await serve(req, "get_openapi", about.get_openapi)
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the app runs, and which version of it."""
-    return await serve(req, about.get_health)
+    return await serve(req, "get_health", about.get_health)
 
 
 @app.timer_trigger("timer", schedule="0 0 3 * * *")
@@ -61,11 +61,11 @@ async def rotate_refresh_token(timer: func.TimerRequest) -> None:
     await composition.rotate_refresh_token()
 
 
-async def serve(request: func.HttpRequest, operation: Operation) -> func.HttpResponse:
+async def serve(request: func.HttpRequest, name: str, operation: Operation) -> func.HttpResponse:
     """Answer an HTTP-triggered invocation with an operation of the core."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     inner = Request(headers, dict(request.route_params), request.get_body())
-    return to_http_response(await answer(operation, inner, str(uuid.uuid4())))
+    return to_http_response(await answer(name, operation, inner, str(uuid.uuid4())))
 
 
 def to_http_response(response: Response) -> func.HttpResponse:

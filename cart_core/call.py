@@ -1,30 +1,82 @@
-"""What every question to Partner Center has in common: for whom, in which language, until when."""
+"""The context in which a use case is called, and the answer that it gives."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
-from cart_core.api.messages import Call, Request, locale
 from cart_core.deadline import Deadline
-from cart_core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """For whom Partner Center is asked, on behalf of which call, and until when."""
+class Trace:
+    """How a request can be found at Partner Center.
 
-    call: Call
+    `request_id` is the MS-RequestId that it was sent under. `headers` are the tracing headers of
+    its last answer (MS-CV, MS-ServerId), empty where there was no answer.
+    """
+
+    request_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent to Partner Center on behalf of a call.
+
+    `tries` counts the requests, repeated ones included. `may_have_effect` is True once one of them,
+    by this call or by the earlier one that it resumes, may have changed something. `request_id` is
+    the MS-RequestId of the last one.
+    """
+
+    tries: int = 0
+    may_have_effect: bool = False
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: its ids, the customer it is for (a GUID in lower case), and its deadline.
+
+    `locale` is the language in which Partner Center is to answer. Whoever sends a request to
+    Partner Center notes it in `sent`.
+    """
+
+    correlation_id: str
     customer_id: str
     locale: str
     deadline: Deadline
+    sent: Sent = field(default_factory=Sent)
+
+
+class Answered(NamedTuple):
+    """A normalised document of Partner Center, and how the request for it can be traced."""
+
+    body: dict[str, Any]
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a use case gives: an HTTP status, a JSON body, and the headers that belong to them.
+
+    `trace` says how the request that made it can be found at Partner Center. `replayed` says that
+    an earlier call with the same idempotency key was answered like this; it has no trace.
+    """
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    trace: Trace | None = None
+    replayed: bool = False
 
     @classmethod
-    def of(
-        cls, request: Request, call: Call, settings: Settings, monotonic: Callable[[], float]
-    ) -> "Errand":
-        """The errand of a request, whose customerId may yet turn out to be none."""
-        return cls(
-            call,
-            request.path.get("customerId", "").lower(),
-            locale(request.headers, settings.locale),
-            Deadline(call.began + settings.deadline_seconds, monotonic),
-        )
+    def of(cls, status: int, answered: Answered, **headers: str) -> Self:
+        """The answer with this document, with the ids that Partner Center knows its request by."""
+        body, trace = answered
+        ids = {"MS-RequestId": trace.request_id, **trace.headers}
+        return cls(status, body, {**headers, **ids}, trace)
+
+    def with_warning(self, warning: dict[str, Any]) -> Self:
+        """The answer with one more entry in the `warnings` of its body."""
+        warnings = [*self.body.get("warnings", []), warning]
+        return replace(self, body=self.body | {"warnings": warnings})

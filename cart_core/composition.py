@@ -1,7 +1,7 @@
 """The composition root: builds the app from the environment at the first request that needs it.
 
 Vendors' SDKs and the models are imported here, at first use, so that a cold start pays for them
-only when a cart is on its way.
+only when a request needs them.
 """
 
 import asyncio
@@ -10,67 +10,49 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cart_core.api.messages import Call, Request, Response
+from cart_core.api.invocation import Operation
+from cart_core.api.messages import Invocation, Request, Response
 from cart_core.problem import Problem
 
 if TYPE_CHECKING:
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.idempotency.store import Store
+    from cart_core.partner_center.carts import CartsApi
+    from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
-    from cart_core.use_cases.check_out_cart import CheckoutCart
-    from cart_core.use_cases.create_cart import CreateCart
-    from cart_core.use_cases.get_cart import GetCart
-    from cart_core.use_cases.place_order import PlaceOrder
-    from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
-    from cart_core.use_cases.update_cart import UpdateCart
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The operations, wired to adapters that live on one event loop."""
+    """The app on one event loop. `rotate_refresh_token` is None if there is no such token."""
 
-    create_cart: "CreateCart"
-    get_cart: "GetCart"
-    update_cart: "UpdateCart"
-    checkout_cart: "CheckoutCart"
-    place_order: "PlaceOrder"
-    rotate_refresh_token: "RotateRefreshToken | None"
+    endpoints: Mapping[str, Operation]
+    rotate_refresh_token: Callable[[], None] | None
 
 
 _running: tuple[asyncio.AbstractEventLoop, App] | None = None
 
 
-async def create_cart(request: Request, call: Call) -> Response:
-    """`POST /customers/{customerId}/carts`."""
-    return await _app().create_cart(request, call)
+def endpoint(name: str) -> Operation:
+    """The endpoint of this name; the app is built when it is called first.
 
+    Calling it raises Problem `configuration_invalid` as long as the settings are wrong.
+    """
 
-async def get_cart(request: Request, call: Call) -> Response:
-    """`GET /customers/{customerId}/carts/{cartId}`."""
-    return await _app().get_cart(request, call)
+    async def call(request: Request, invocation: Invocation) -> Response:
+        return await _app().endpoints[name](request, invocation)
 
-
-async def update_cart(request: Request, call: Call) -> Response:
-    """`PUT /customers/{customerId}/carts/{cartId}`."""
-    return await _app().update_cart(request, call)
-
-
-async def checkout_cart(request: Request, call: Call) -> Response:
-    """`POST /customers/{customerId}/carts/{cartId}/checkout`."""
-    return await _app().checkout_cart(request, call)
-
-
-async def place_order(request: Request, call: Call) -> Response:
-    """`POST /customers/{customerId}/orders`."""
-    return await _app().place_order(request, call)
+    return call
 
 
 async def rotate_refresh_token() -> None:
-    """The daily timer; nothing to do in app-only mode. Raises Problem."""
+    """The daily timer; there is nothing to do in app-only mode. Raises Problem."""
     if rotate := _app().rotate_refresh_token:
         await asyncio.to_thread(rotate)
 
@@ -85,10 +67,27 @@ def _app() -> App:
 
 
 def _set_log_levels() -> None:
-    """Our one line a request, and none of the libraries' lines for each call they make."""
+    """Let through our one line for each request, and no line of a library for each call of its."""
     logging.getLogger("cart_core").setLevel(logging.INFO)
     for library in ("azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the core needs from outside: ports, clocks and chance.
+
+    `clock` gives POSIX seconds; `monotonic`, `sleep` and `uniform` go by seconds.
+    """
+
+    store: "Store"
+    tokens: "Tokens"
+    partner_center: "CartsApi"
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    uniform: Callable[[float, float], float] = random.uniform
+    new_guid: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
 
 
 def build(environment: Mapping[str, str]) -> App:
@@ -100,18 +99,9 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
-    from cart_core.idempotency.runner import ExactlyOnce
-    from cart_core.partner_center.carts import Carts
-    from cart_core.partner_center.retry import Forwarding
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import TokenCache
-    from cart_core.use_cases.buying import CheckoutProcedure
-    from cart_core.use_cases.check_out_cart import CheckoutCart
-    from cart_core.use_cases.create_cart import CreateCart
-    from cart_core.use_cases.get_cart import GetCart
-    from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
-    from cart_core.use_cases.update_cart import UpdateCart
 
     try:
         settings = Settings.read(environment)
@@ -127,50 +117,80 @@ def build(environment: Mapping[str, str]) -> App:
         if settings.refresh_token_vault_override
         else "KEY_VAULT_URL",
     )
+    new_entra = partial(EntraTokens, settings, vault, refresh_token_vault, identity)
+    surroundings = Surroundings(
+        store=_store(settings, identity),
+        tokens=TokenCache(new_entra().fetch),
+        partner_center=PartnerCenterHttp(
+            open_transport(settings.base_url),
+            base_url=settings.base_url,
+            application_name=settings.application_name,
+        ),
+    )
+    rotate = RotateRefreshToken(
+        settings.refresh_token_name, refresh_token_vault, new_entra, clock=surroundings.clock
+    )
+    return App(endpoints(settings, surroundings), rotate if settings.auth == "app_user" else None)
 
-    def new_entra() -> EntraTokens:
-        return EntraTokens(settings, vault, refresh_token_vault, identity)
 
-    once = ExactlyOnce(
-        _store(settings, identity),
-        clock=time.time,
-        sleep=asyncio.sleep,
-        new_nonce=_new_guid,
+def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation]:
+    """All endpoints that lead to Partner Center, by the names that the log knows them by."""
+    from cart_core.api.endpoints import Endpoint
+    from cart_core.api.requests import RequestReader
+    from cart_core.idempotency.claim import Claims
+    from cart_core.idempotency.runner import ExactlyOnce
+    from cart_core.partner_center.carts import Carts
+    from cart_core.partner_center.retry import Sender
+    from cart_core.use_cases.buying import Buying
+    from cart_core.use_cases.check_out_cart import CheckOutCart
+    from cart_core.use_cases.create_cart import CreateCart
+    from cart_core.use_cases.get_cart import GetCart
+    from cart_core.use_cases.place_order import PlaceOrder
+    from cart_core.use_cases.update_cart import UpdateCart
+
+    claims = Claims(
+        around.store,
+        clock=around.clock,
+        sleep=around.sleep,
+        new_nonce=around.new_guid,
         lease_margin=settings.lease_margin_seconds,
         longest_wait=settings.inflight_wait_seconds,
     )
-    forwarding = Forwarding(
-        TokenCache(new_entra().fetch),
-        clock=time.time,
-        sleep=asyncio.sleep,
-        uniform=random.uniform,
+    sender = Sender(
+        around.tokens,
+        clock=around.clock,
+        sleep=around.sleep,
+        uniform=around.uniform,
         longest_wait=settings.max_wait_seconds,
         max_concurrent=settings.max_concurrent_calls,
     )
-    partner_center = PartnerCenterHttp(
-        open_transport(settings.base_url),
-        base_url=settings.base_url,
-        application_name=settings.application_name,
+    once = ExactlyOnce(claims)
+    carts = Carts(sender, around.partner_center)
+    buying = Buying(
+        carts,
+        allowed=settings.allow_checkout,
+        retention=timedelta(days=settings.order_retention_days),
+        sleep=around.sleep,
+        uniform=around.uniform,
+        new_guid=around.new_guid,
     )
-    now = time.monotonic
-    carts = Carts(forwarding, partner_center, monotonic=now)
-    procedure = CheckoutProcedure(
-        carts, sleep=asyncio.sleep, uniform=random.uniform, new_guid=_new_guid
+    create_cart = CreateCart(
+        once, carts, key_required=settings.require_idempotency_key, new_guid=around.new_guid
     )
-    return App(
-        create_cart=CreateCart(settings, once, carts, new_guid=_new_guid, monotonic=now),
-        get_cart=GetCart(settings, carts, new_guid=_new_guid, monotonic=now),
-        update_cart=UpdateCart(settings, carts, new_guid=_new_guid, monotonic=now),
-        checkout_cart=CheckoutCart(settings, once, procedure, monotonic=now),
-        place_order=PlaceOrder(settings, once, carts, procedure, monotonic=now),
-        rotate_refresh_token=(
-            RotateRefreshToken(
-                settings.refresh_token_name, refresh_token_vault, new_entra, clock=time.time
-            )
-            if settings.auth == "app_user"
-            else None
+    get_cart = GetCart(carts, new_guid=around.new_guid)
+    update_cart = UpdateCart(carts, new_guid=around.new_guid)
+    check_out_cart = CheckOutCart(once, buying)
+    place_order = PlaceOrder(once, carts, buying)
+    read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
+    return {
+        "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),
+        "get_cart": Endpoint(read.call, read.get_cart, get_cart),
+        "update_cart": Endpoint(read.call, read.update_cart, update_cart),
+        "checkout_cart": Endpoint(read.call, read.check_out_cart, check_out_cart, allowed),
+        "place_order": Endpoint(
+            read.call, read.place_order, place_order, allowed, cart_id_member="cartId"
         ),
-    )
+    }
 
 
 def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
@@ -182,7 +202,3 @@ def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
     from cart_core.tokens import TokenCache
 
     return BlobStore(settings.store_url, TokenCache(lambda: identity.fetch(RESOURCE)))
-
-
-def _new_guid() -> str:
-    return str(uuid.uuid4())

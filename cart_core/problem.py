@@ -4,23 +4,68 @@ The members are those of RFC 9457 plus `code`, `errors`, `requestId`, `correlati
 `outcome`, `partnerCenter`, `cart` and `orderErrors`; docs/contract.md explains each code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-MAX_REPORTED_ERRORS = 100
+from cart_core.call import Trace
+
+MAX_REPORTED_ERRORS: Final = 100
+
+Code = Literal[
+    "invalid_json",
+    "invalid_request",
+    "body_too_large",
+    "invalid_idempotency_key",
+    "idempotency_key_required",
+    "idempotency_key_reused",
+    "unsupported_media_type",
+    "unsupported_content_encoding",
+    "checkout_disabled",
+    "cart_not_orderable",
+    "checkout_failed",
+    "internal_error",
+    "configuration_invalid",
+    "store_unavailable",
+    "operation_in_progress",
+    "deadline_exceeded",
+    "managed_identity_unavailable",
+    "vault_unavailable",
+    "vault_denied",
+    "secret_missing",
+    "token_unavailable",
+    "token_rejected",
+    "consent_required",
+    "partner_center_invalid_request",
+    "partner_center_forbidden",
+    "partner_center_not_found",
+    "partner_center_conflict",
+    "partner_center_precondition_failed",
+    "partner_center_expectation_failed",
+    "partner_center_throttled",
+    "partner_center_unauthorized",
+    "partner_center_unexpected",
+    "partner_center_unreachable",
+    "partner_center_failed",
+    "partner_center_no_answer",
+    "partner_center_unreadable",
+    "partner_center_busy",
+    "partner_center_timeout",
+]
+"""Every error code. CATALOGUE says what each stands for."""
 
 
 class Outcome(StrEnum):
     """What is known of the effect that a failed request should have had."""
 
     NOT_SENT = "not_sent"
-    """Partner Center never received it."""
+    """Partner Center never received the request."""
     REJECTED = "rejected"
-    """It had none: Partner Center said so, or it was only to read."""
+    """The request had no effect: Partner Center refused it, or it only reads."""
     UNKNOWN = "unknown"
-    """Partner Center may or may not have done it."""
+    """Partner Center may or may not have done what the request asks for."""
 
 
 class Kind(NamedTuple):
@@ -34,7 +79,7 @@ class Kind(NamedTuple):
 
 _NOT_SENT, _REJECTED, _UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN
 
-CATALOGUE: dict[str, Kind] = {
+CATALOGUE: Final[Mapping[Code, Kind]] = {
     "invalid_json": Kind(400, "The body is not valid JSON", _NOT_SENT, False),
     "invalid_request": Kind(400, "The request is not valid", _NOT_SENT, False),
     "body_too_large": Kind(413, "The body is too large", _NOT_SENT, False),
@@ -132,14 +177,15 @@ class Fault:
 class Problem(Exception):
     """A failure on its way to the caller.
 
-    `code` is a key of CATALOGUE, `retry_after` is in seconds, `outcome` is given only where it
-    differs from the catalogue's. `cart` is the normalised cart that cannot be ordered,
-    `order_errors` say why nothing was.
+    `retry_after` is in whole seconds. `outcome` is given only where it differs from the one in
+    CATALOGUE. `cart` is the normalised cart that cannot be ordered, `order_errors` say why nothing
+    was ordered. `trace` says how the request that failed can be found at Partner Center, `cart_id`
+    which cart it was about; both are None as long as there is none.
     """
 
     def __init__(
         self,
-        code: str,
+        code: Code,
         detail: str,
         *,
         errors: Sequence[FieldError] = (),
@@ -148,9 +194,11 @@ class Problem(Exception):
         outcome: Outcome | None = None,
         cart: dict[str, Any] | None = None,
         order_errors: Sequence[dict[str, Any]] = (),
+        trace: Trace | None = None,
+        cart_id: str | None = None,
     ) -> None:
-        super().__init__(code)
-        self.code = code
+        super().__init__(code, detail)
+        self.code: Code = code
         self.kind = CATALOGUE[code]
         self.detail = detail
         self.errors = errors
@@ -159,6 +207,22 @@ class Problem(Exception):
         self.outcome = outcome or self.kind.outcome
         self.cart = cart
         self.order_errors = order_errors
+        self.trace = trace
+        self.cart_id = cart_id
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+    @staticmethod
+    @contextmanager
+    def completing(*, trace: Trace | None = None, cart_id: str | None = None) -> Iterator[None]:
+        """Adds the trace and the cart's id to every Problem of the block that has none yet."""
+        try:
+            yield
+        except Problem as problem:
+            problem.trace = problem.trace or trace
+            problem.cart_id = problem.cart_id or cart_id
+            raise
 
     def as_json(self, *, request_id: str | None, correlation_id: str) -> dict[str, Any]:
         """The body of the error answer; every member is always present."""

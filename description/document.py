@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from cart_core import __version__
-from cart_core.api.messages import GUID
+from cart_core.api.parameters import GUID
 from description import examples
 from description.operations import OPERATIONS
 from description.paths import paths, problem_examples

@@ -4,7 +4,7 @@ from typing import Any
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
-from cart_core.problem import Fault, FieldError, Outcome, Problem
+from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
 from description.words import CODE_DESCRIPTIONS
 
 CUSTOMER_ID = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -132,7 +132,7 @@ def checkout_answers() -> dict[str, Any]:
     }
 
 
-def problem_answer(code: str, outcome: Outcome) -> dict[str, Any]:
+def problem_answer(code: Code, outcome: Outcome) -> dict[str, Any]:
     """The error answer with this code and outcome."""
     sent = outcome is not Outcome.NOT_SENT
     return Problem(
@@ -152,7 +152,7 @@ def _order_errors() -> list[dict[str, Any]]:
     raise AssertionError("A checkout without an order must raise NothingOrdered.")
 
 
-_PROBLEM_ARGUMENTS: dict[str, dict[str, Any]] = {
+_PROBLEM_ARGUMENTS: dict[Code, dict[str, Any]] = {
     "invalid_request": {
         "errors": [FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")]
     },

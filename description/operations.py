@@ -8,7 +8,7 @@ from cart_core import __version__
 from cart_core.cart.answer import CartAnswer
 from cart_core.cart.checkout_answer import CheckoutAnswer
 from cart_core.cart.request import Cart
-from cart_core.problem import CATALOGUE
+from cart_core.problem import CATALOGUE, Code
 from description import examples
 from description.schemas import HealthAnswer, Json, reference
 from description.words import API_TITLE
@@ -44,7 +44,7 @@ class Operation:
     response_description: str
     response_schema: Json
     response_examples: Mapping[str, Any]
-    error_codes: Iterable[str]
+    error_codes: Iterable[Code]
     parameters: tuple[str, ...] = ()
     body: RequestBody | None = None
     response_headers: tuple[str, ...] = ()
@@ -57,17 +57,21 @@ class Operation:
         return "customerId" in self.parameters
 
 
-_BODY_CODES = (
+_BODY_CODES: tuple[Code, ...] = (
     "invalid_json",
     "body_too_large",
     "unsupported_media_type",
     "unsupported_content_encoding",
 )
-_KEY_CODES = ("idempotency_key_required", "invalid_idempotency_key", "idempotency_key_reused")
-_PURCHASE_CODES = ("checkout_disabled", "cart_not_orderable", "checkout_failed")
-_STORE_CODES = ("store_unavailable", "operation_in_progress")
-_OWN_CODES = ("internal_error",)
-_PARTNER_CENTER_CODES = tuple(
+_KEY_CODES: tuple[Code, ...] = (
+    "idempotency_key_required",
+    "invalid_idempotency_key",
+    "idempotency_key_reused",
+)
+_PURCHASE_CODES: tuple[Code, ...] = ("checkout_disabled", "cart_not_orderable", "checkout_failed")
+_STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
+_OWN_CODES: tuple[Code, ...] = ("internal_error",)
+_PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     code
     for code in CATALOGUE
     if code not in {*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_STORE_CODES}

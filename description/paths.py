@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from cart_core.problem import CATALOGUE, Outcome
+from cart_core.problem import CATALOGUE, Code, Outcome
 from description import examples
 from description.operations import Operation, RequestBody
 from description.schemas import Json, ProblemAnswer, reference
@@ -94,7 +94,7 @@ def _success(operation: Operation) -> Json:
 def _errors(operation: Operation) -> Json:
     """The error responses by status; one status may stand for several codes."""
 
-    def status(code: str) -> int:
+    def status(code: Code) -> int:
         return CATALOGUE[code].status
 
     codes = sorted(operation.error_codes, key=status)
@@ -104,7 +104,7 @@ def _errors(operation: Operation) -> Json:
     }
 
 
-def _error(operation: Operation, status: int, codes: list[str]) -> Json:
+def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
     headers = _trace_headers(operation)
     if operation.calls_partner_center and any(CATALOGUE[code].retryable for code in codes):
         headers.append("Retry-After")
@@ -126,7 +126,7 @@ def _error(operation: Operation, status: int, codes: list[str]) -> Json:
     }
 
 
-def _table(operation: Operation, codes: Iterable[str]) -> str:
+def _table(operation: Operation, codes: Iterable[Code]) -> str:
     """The codes of one status as a table in Markdown."""
     rows = ["| code | outcome | retryable | when |", "|---|---|---|---|"]
     for code in codes:
@@ -153,7 +153,7 @@ def _examples(values: Mapping[str, Any]) -> Json:
     }
 
 
-def _outcome(operation: Operation, code: str) -> Outcome:
+def _outcome(operation: Operation, code: Code) -> Outcome:
     """The catalogue's outcome; a GET changes nothing, so its outcome is never unknown."""
     outcome = CATALOGUE[code].outcome
     if operation.method != "get" or outcome is not Outcome.UNKNOWN:
@@ -161,6 +161,6 @@ def _outcome(operation: Operation, code: str) -> Outcome:
     return Outcome.NOT_SENT if code == "internal_error" else Outcome.REJECTED
 
 
-def _example_name(operation: Operation, code: str) -> str:
+def _example_name(operation: Operation, code: Code) -> str:
     """The code; the example of a GET has a name of its own where its outcome differs."""
     return code if _outcome(operation, code) is CATALOGUE[code].outcome else f"{code}.reading"

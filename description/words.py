@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from cart_core.problem import Code
+
 API_TITLE = "Partner Center Carts"
 API_DESCRIPTION = """\
 Microsoft Partner Center's carts behind one HTTP call: each cart is validated, sent once, and
@@ -327,7 +329,7 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
     504: "Partner Center did not answer in time, or no time was left to send the request.",
 }
 
-CODE_DESCRIPTIONS: Mapping[str, str] = {
+CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deeply.",
     "invalid_request": "The request has errors; the member errors lists them.",
     "body_too_large": "The body has more bytes than CART_MAX_BODY_BYTES.",

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from cart_core import __version__
 from cart_core.adapters.http_sessions import proxy_for
+from cart_core.call import Call
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 
 if TYPE_CHECKING:
@@ -59,33 +60,34 @@ class PartnerCenterHttp:
         self._application_name = application_name
 
     async def create_cart(
-        self, customer_id: str, cart: Mapping[str, object], attempt: Attempt
+        self, call: Call, cart: Mapping[str, object], attempt: Attempt
     ) -> Reply | NoReply:
         """Create a cart for a customer; `cart` is sent as it is."""
-        return await self._send("POST", _carts_path(customer_id), attempt, cart)
+        return await self._send("POST", _carts_path(call), call, attempt, cart)
 
-    async def get_cart(self, customer_id: str, cart_id: str, attempt: Attempt) -> Reply | NoReply:
+    async def get_cart(self, call: Call, cart_id: str, attempt: Attempt) -> Reply | NoReply:
         """Read a cart."""
-        return await self._send("GET", _carts_path(customer_id, cart_id), attempt)
+        return await self._send("GET", _carts_path(call, cart_id), call, attempt)
 
     async def update_cart(
-        self, customer_id: str, cart_id: str, cart: Mapping[str, object], attempt: Attempt
+        self, call: Call, cart_id: str, cart: Mapping[str, object], attempt: Attempt
     ) -> Reply | NoReply:
         """Replace a cart and all its lines by `cart`, which is sent as it is."""
-        return await self._send("PUT", _carts_path(customer_id, cart_id), attempt, cart)
+        return await self._send("PUT", _carts_path(call, cart_id), call, attempt, cart)
 
     async def checkout_cart(
-        self, customer_id: str, cart_id: str, customer_user: str | None, attempt: Attempt
+        self, call: Call, cart_id: str, customer_user: str | None, attempt: Attempt
     ) -> Reply | NoReply:
         """Buy what is in a cart; `customer_user` is the customer's user who gets the licence."""
-        path = f"{_carts_path(customer_id, cart_id)}/checkout"
+        path = f"{_carts_path(call, cart_id)}/checkout"
         extra = {"x-ms-customeruser-upn": customer_user} if customer_user else {}
-        return await self._send("POST", path, attempt, extra=extra)
+        return await self._send("POST", path, call, attempt, extra=extra)
 
     async def _send(
         self,
         method: str,
         path: str,
+        call: Call,
         attempt: Attempt,
         document: Mapping[str, object] | None = None,
         extra: Mapping[str, str] | None = None,
@@ -100,8 +102,8 @@ class PartnerCenterHttp:
             # Answers are a few kilobytes; compressing them would cost more than it saves.
             "Accept-Encoding": "identity",
             "MS-RequestId": attempt.request_id,
-            "MS-CorrelationId": attempt.correlation_id,
-            "X-Locale": attempt.locale,
+            "MS-CorrelationId": call.correlation_id,
+            "X-Locale": call.locale,
             "MS-PartnerCenter-Application": self._application_name,
             "User-Agent": f"cart-core/{__version__}",
             **(extra or {}),
@@ -218,8 +220,8 @@ def no_reply(error: BaseException) -> NoReply:
     return failures().get(type(cause or error), _CONNECTION_LOST)
 
 
-def _carts_path(customer_id: str, cart_id: str | None = None) -> str:
-    carts = f"/v1/customers/{quote(customer_id, safe='')}/carts"
+def _carts_path(call: Call, cart_id: str | None = None) -> str:
+    carts = f"/v1/customers/{quote(call.customer_id, safe='')}/carts"
     return carts if cart_id is None else f"{carts}/{quote(cart_id, safe='')}"
 
 

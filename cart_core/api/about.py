@@ -6,23 +6,27 @@ Both work without any setting.
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cart_core import __version__
-from cart_core.api.messages import Call, Request, Response
+from cart_core.api.messages import Invocation, Request, Response
 
-OPENAPI_FILE = Path(__file__).with_name("openapi.json")
+OPENAPI_FILE: Final = Path(__file__).with_name("openapi.json")
 """The OpenAPI document of this API. `make describe` generates it from the code."""
 
 
-async def get_health(request: Request, call: Call) -> Response:
+async def get_health(request: Request, invocation: Invocation) -> Response:
     """200 with the version. Settings, tokens and Partner Center are deliberately not checked."""
-    return Response(200, {"status": "ok", "version": __version__}, call.headers())
+    return _response({"status": "ok", "version": __version__}, invocation)
 
 
-async def get_openapi(request: Request, call: Call) -> Response:
+async def get_openapi(request: Request, invocation: Invocation) -> Response:
     """200 with the OpenAPI 3.1 document of this API."""
-    return Response(200, _openapi(), call.headers())
+    return _response(_openapi(), invocation)
+
+
+def _response(body: dict[str, Any], invocation: Invocation) -> Response:
+    return Response(200, body, {"MS-CorrelationId": invocation.correlation_id})
 
 
 @cache

@@ -1,33 +1,66 @@
-"""Strict JSON: what RFC 8259 leaves open (duplicates, depth, encoding) is decided here."""
+"""The body of a request: which bodies are taken, and how they are read as JSON.
+
+What RFC 8259 leaves open (repeated names, depth, encoding) is decided here.
+"""
 
 import json
-import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
+from cart_core.api.messages import Request
 from cart_core.problem import FieldError, Problem, pointer_to
 
-MAX_DEPTH = 32
+MAX_DEPTH: Final = 32
 """Levels of arrays and objects. A cart needs 4, and 2 more for each level of add-on items."""
 
-MAX_NAME_LENGTH = 256
+MAX_NAME_LENGTH: Final = 256
+"""Characters of a member name."""
 
 
 class _RepeatedMembers(dict[str, Any]):
-    """An object in which a member name occurs more than once, compared without case."""
+    """An object in which a member name occurs more than once; case makes no difference."""
 
     repeated: list[str]
 
 
-def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
-    """The value of a UTF-8 JSON text (a BOM is tolerated), and what is wrong inside it.
+def unexpected_body_errors(request: Request) -> list[FieldError]:
+    """What is wrong with the body of an operation that takes none; an empty object is accepted."""
+    if request.body.translate(None, b" \t\r\n") in (b"", b"{}"):
+        return []
+    return [
+        FieldError("", "unexpected_body", "A checkout takes no body: it buys the cart as it is.")
+    ]
 
-    Found inside and reported with their place: repeated member names (also those that differ only
-    in case: Partner Center does not tell them apart), numbers beyond a double, lone surrogates,
-    member names over MAX_NAME_LENGTH. Raises Problem `invalid_json` for anything that has no place:
-    no body, bad UTF-8, bad syntax, NaN and Infinity, more than MAX_DEPTH levels.
+
+def json_body(request: Request, max_bytes: int) -> bytes:
+    """The body, once its headers and its size say that it can be read as JSON.
+
+    Raises Problem `unsupported_media_type`, `unsupported_content_encoding` or `body_too_large`.
+    """
+    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    media_type = media_type.strip() or "application/json"
+    charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
+    if media_type != "application/json" and not re.fullmatch(r"[^/]+/[^/]+\+json", media_type):
+        raise Problem("unsupported_media_type", "Send the body as 'application/json'.")
+    if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
+        raise Problem("unsupported_media_type", "Send the body in UTF-8.")
+    if request.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        raise Problem("unsupported_content_encoding", "Send the body without Content-Encoding.")
+    if len(request.body) > max_bytes:
+        raise Problem("body_too_large", f"The body may have at most {max_bytes} bytes.")
+    return request.body
+
+
+def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
+    """The value of a UTF-8 JSON text (a BOM is accepted), and what is wrong inside it.
+
+    The errors, each with its place, are: repeated member names (also those that differ only in
+    case, which Partner Center does not tell apart), numbers beyond a double, lone surrogates, and
+    member names longer than MAX_NAME_LENGTH. Raises Problem `invalid_json` for errors that have no
+    place: no body, bad UTF-8, bad syntax, NaN and Infinity, more than MAX_DEPTH levels.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -36,7 +69,7 @@ def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
     if not text.strip():
         raise _invalid("The body is empty. Send a JSON object with 'lineItems'.")
     try:
-        value = _CALLERS.decode(text)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise _invalid(f"The body is not JSON: {error.msg} at {where}.") from None
@@ -44,24 +77,7 @@ def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
         raise _too_deep() from None
     except ValueError:  # CPython's limit on the digits of an integer
         raise _invalid("A number in the body has too many digits.") from None
-    return value, list(_flaws(value, "", 1))
-
-
-def read_foreign_json(text: str) -> Any:
-    """The value of a JSON text that a server sent; what JSON has no number for becomes None.
-
-    That is NaN, Infinity and decimals beyond a double: our own answer could not repeat them. Raises
-    ValueError for anything that cannot be read.
-    """
-    try:
-        return _SERVERS.decode(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
+    return value, list(_errors(value, "", 1))
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -74,7 +90,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return marked
 
 
-def _flaws(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
+def _errors(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
     if isinstance(value, dict):
         if depth > MAX_DEPTH:
             raise _too_deep()
@@ -92,14 +108,14 @@ def _flaws(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
                 )
             elif not _encodable(name):
                 yield FieldError(pointer, "invalid_name", "A member name is not valid Unicode.")
-            elif not _surely_sound(member):
-                yield from _flaws(member, pointer_to(pointer, name), depth + 1)
+            elif not _certainly_valid(member):
+                yield from _errors(member, pointer_to(pointer, name), depth + 1)
     elif isinstance(value, list):
         if depth > MAX_DEPTH:
             raise _too_deep()
         for index, item in enumerate(value):
-            if not _surely_sound(item):
-                yield from _flaws(item, pointer_to(pointer, index), depth + 1)
+            if not _certainly_valid(item):
+                yield from _errors(item, pointer_to(pointer, index), depth + 1)
     elif isinstance(value, str):
         if not _encodable(value):
             yield FieldError(
@@ -109,8 +125,8 @@ def _flaws(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
         yield FieldError(pointer, "out_of_range", "This number is too large.")
 
 
-def _surely_sound(value: Any) -> bool:
-    """A quick look that spares most values their pointer."""
+def _certainly_valid(value: Any) -> bool:
+    """A quick check, after which most values need no JSON Pointer."""
     if isinstance(value, str):
         return value.isascii()
     return value is None or (isinstance(value, int) and value.bit_length() < 64)
@@ -138,5 +154,4 @@ def _invalid(detail: str) -> Problem:
     return Problem("invalid_json", detail)
 
 
-_CALLERS = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)
-_SERVERS = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""Running an operation: whatever happens becomes a documented answer and one line in the log."""
+"""Answering an invocation: whatever happens becomes a documented answer and one line in the log."""
 
 import asyncio
 import logging
@@ -8,84 +8,88 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import quote
 
-from cart_core.api.messages import Call, Request, Response, correlation_id
+from cart_core.api.messages import Invocation, Request, Response
+from cart_core.api.parameters import correlation_id
+from cart_core.api.responses import problem_response
+from cart_core.call import Trace
 from cart_core.problem import Outcome, Problem
 
 _LOG = logging.getLogger("cart_core")
 
-Operation = Callable[[Request, Call], Coroutine[Any, Any, Response]]
-"""A use case: it answers, or raises Problem."""
+Operation = Callable[[Request, Invocation], Coroutine[Any, Any, Response]]
+"""It answers a request, or raises Problem."""
 
 _under_way: set[asyncio.Task[Response]] = set()
 
 
-async def answer(operation: Operation, request: Request, new_guid: str) -> Response:
-    """Run an operation to its end, even when the caller goes away: a cart in flight is not dropped.
+async def answer(name: str, operation: Operation, request: Request, new_guid: str) -> Response:
+    """Run an operation to its end, even if the caller goes away: a purchase must not be dropped.
 
-    `new_guid` identifies the call where the caller gave no id of its own.
+    `name` is the operation's name in the log. `new_guid` identifies the call if the caller gave no
+    id of its own.
     """
-    call = Call(correlation_id(request.headers, new_guid), began=time.monotonic())
-    task = asyncio.create_task(_answer(operation, request, call))
-    _under_way.add(task)  # the event loop itself holds tasks only weakly
+    invocation = Invocation(correlation_id(request.headers, new_guid), began=time.monotonic())
+    task = asyncio.create_task(_answer(name, operation, request, invocation))
+    _under_way.add(task)  # The event loop itself keeps only weak references to tasks.
     task.add_done_callback(_under_way.discard)
     return await asyncio.shield(task)
 
 
-async def _answer(operation: Operation, request: Request, call: Call) -> Response:
-    from cart_core import telemetry  # it looks at the environment when it is imported
+async def _answer(
+    name: str, operation: Operation, request: Request, invocation: Invocation
+) -> Response:
+    from cart_core import telemetry  # It reads the environment when it is imported.
 
     problem = None
     try:
-        response = await operation(request, call)
+        response = await operation(request, invocation)
     except Problem as stated:
         problem = stated
     except Exception as error:
-        # Neither the text of the exception nor its locals: both may quote the order or a token.
-        _LOG.error(
-            "unexpected %s, correlation id %s\n%s",
-            type(error).__name__,
-            call.correlation_id,
-            "".join(traceback.format_tb(error.__traceback__)),
-        )
-        problem = Problem(
-            "internal_error",
-            "Quote the correlationId to the operator of this function.",
-            outcome=Outcome.UNKNOWN if call.may_have_effect else Outcome.NOT_SENT,
-        )
+        problem = _unexpected(error, invocation)
     if problem:
         telemetry.count_problem(problem)
-        response = _problem_response(problem, call, request.headers.get("accept", ""))
-    _log(operation.__name__, response.status, problem, call)
+        invocation.cart_id = problem.cart_id or invocation.cart_id
+        response = problem_response(problem, invocation, request.headers.get("accept", ""))
+    request_id = response.headers.get("MS-RequestId")
+    _log(name, response.status, problem, request_id, invocation)
     return response
 
 
-def _problem_response(problem: Problem, call: Call, accept: str) -> Response:
-    """As `application/problem+json` only where `accept` names it.
+def _unexpected(error: Exception, invocation: Invocation) -> Problem:
+    """Log an exception that is no Problem; the answer is `internal_error`."""
+    # Neither the text of the exception nor its locals: both may contain the order or a token.
+    _LOG.error(
+        "unexpected %s, correlation id %s\n%s",
+        type(error).__name__,
+        invocation.correlation_id,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
+    sent = invocation.sent
+    return Problem(
+        "internal_error",
+        "Quote the correlationId to the operator of this function.",
+        outcome=Outcome.UNKNOWN if sent.may_have_effect else Outcome.NOT_SENT,
+        trace=Trace(sent.request_id) if sent.request_id else None,
+    )
 
-    Logic Apps hands every JSON type but `application/json` on as base64.
-    """
-    headers = call.headers()
-    if "application/problem+json" in accept.lower():
-        headers["Content-Type"] = "application/problem+json"
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
-    body = problem.as_json(request_id=call.request_id, correlation_id=call.correlation_id)
-    return Response(problem.kind.status, body, headers)
 
-
-def _log(operation: str, status: int, problem: Problem | None, call: Call) -> None:
+def _log(
+    name: str, status: int, problem: Problem | None, request_id: str | None, invocation: Invocation
+) -> None:
     """The one line that a request leaves, `name=value` throughout: never a body or a token."""
+    cart_id = invocation.cart_id
     facts = {
-        "operation": operation,
+        "operation": name,
         "status": status,
         "code": problem.code if problem else None,
         "outcome": problem.outcome if problem else None,
-        "replayed": "true" if call.replayed else None,
-        "tries": call.tries,
-        "ms": round((time.monotonic() - call.began) * 1000),
-        "correlationId": call.correlation_id,
-        "requestId": call.request_id,
-        "customerId": call.customer_id,
-        "cartId": quote(call.cart_id, safe="") if call.cart_id else None,
+        "replayed": "true" if invocation.replayed else None,
+        "tries": invocation.sent.tries,
+        "ms": round((time.monotonic() - invocation.began) * 1000),
+        "correlationId": invocation.correlation_id,
+        "requestId": request_id,
+        "customerId": invocation.customer_id,
+        "cartId": quote(cart_id, safe="") if cart_id else None,
     }
     _LOG.info(" ".join(f"{name}={fact}" for name, fact in facts.items() if fact is not None))

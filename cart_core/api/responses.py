@@ -1,22 +1,32 @@
-"""From a normalised answer to what is remembered of it, and to what the caller gets."""
+"""Answers and problems become responses."""
 
-from typing import Any
-
-from cart_core.api.messages import Call, Response
-from cart_core.idempotency.record import StoredAnswer
-
-
-def to_store(status: int, body: dict[str, Any], call: Call, **headers: str) -> StoredAnswer:
-    """The answer with the ids under which Partner Center knows what made it."""
-    ids = {"MS-RequestId": call.request_id or "", **call.partner_center_headers}
-    # Not validated: it is ours already.
-    return StoredAnswer.model_construct(status=status, headers=headers | ids, body=body)
+from cart_core.api.messages import Invocation, Response
+from cart_core.call import Answer
+from cart_core.problem import Problem
 
 
-def to_response(answer: StoredAnswer, call: Call) -> Response:
-    """The answer, made now or before, with the ids of the call that it answers."""
-    call.request_id = answer.headers.get("MS-RequestId")
-    headers = answer.headers | {"MS-CorrelationId": call.correlation_id}
-    if call.replayed:
+def answer_response(answer: Answer, invocation: Invocation) -> Response:
+    """The response for an answer, with the correlation id of the call that it answers."""
+    headers = {**answer.headers, "MS-CorrelationId": invocation.correlation_id}
+    if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
     return Response(answer.status, answer.body, headers)
+
+
+def problem_response(problem: Problem, invocation: Invocation, accept: str) -> Response:
+    """The response for a problem, as `application/problem+json` only if `accept` names that type.
+
+    Logic Apps hands every JSON type but `application/json` on as base64.
+    """
+    trace = problem.trace
+    headers = {"MS-CorrelationId": invocation.correlation_id}
+    if trace:
+        headers |= {"MS-RequestId": trace.request_id, **trace.headers}
+    if "application/problem+json" in accept.lower():
+        headers["Content-Type"] = "application/problem+json"
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    body = problem.as_json(
+        request_id=trace.request_id if trace else None, correlation_id=invocation.correlation_id
+    )
+    return Response(problem.kind.status, body, headers)

@@ -27,7 +27,7 @@ from cart_core.cart.vocabulary import CART_ERROR_NAMES, CART_STATUSES
 from cart_core.problem import FieldError
 
 
-class NotACart(Exception):
+class NotACart(ValueError):
     """What Partner Center sent is not a cart: it is not an object with an id and line items."""
 
 

@@ -34,7 +34,7 @@ _ORDERS_NOT_RETRIEVED = FieldError(
 )
 
 
-class NotACheckout(Exception):
+class NotACheckout(ValueError):
     """What Partner Center sent is not a CartCheckoutResult."""
 
 

@@ -1,15 +1,19 @@
 """Records in this process's memory: for one local process, and for tests."""
 
 import itertools
+from typing import Final
 
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import Versioned
 
-MAX_RECORDS = 10_000
+MAX_RECORDS: Final = 10_000
 
 
 class MemoryStore:
-    """A Store that forgets when the process ends, and its oldest record beyond MAX_RECORDS."""
+    """A Store whose records are lost when the process ends.
+
+    Beyond MAX_RECORDS, the record that was created first is deleted.
+    """
 
     def __init__(self) -> None:
         self._records: dict[str, Versioned] = {}
@@ -25,8 +29,8 @@ class MemoryStore:
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
         """See Store."""
-        kept = self._records.get(name)
-        return self._write(name, record) if kept and kept.version == version else None
+        stored = self._records.get(name)
+        return self._write(name, record) if stored and stored.version == version else None
 
     def _write(self, name: str, record: Record) -> str:
         version = str(next(self._versions))

@@ -1,37 +1,47 @@
-"""What is remembered of one keyed operation, as JSON that support can open and read.
+"""What is remembered of one operation, as JSON that support can open and read.
 
 Nothing secret is in it: ids, the fingerprint of the request, and the answer. Its states:
 
-    in_progress   somebody works on it until `lease_until`, or died trying
-    unknown       Partner Center may have done it; it is resumed under the same request id
-    released      Partner Center certainly did not do it; the next attempt has a new request id
-    open          ended for certain, with not all of it done; the key stays bound, and the next
-                  attempt goes on at the step that is open; where a part was ordered, `answer` is
-                  what was told of it
-    completed     `answer` is replayed to everybody who asks again
+    in_progress   somebody works on it until `leaseUntil`, or died while working on it
+    unknown       Partner Center may have done it; it is resumed under the same MS-RequestId
+    released      Partner Center certainly did not do it; the next attempt has a new MS-RequestId
+    open          the attempt ended and not all of it is done; the key stays bound to its content,
+                  and the next attempt goes on at the first step that is not done; if a part was
+                  ordered, `answer` is what the caller was told of that part
+    completed     `answer` is given again to everybody who repeats the request
 """
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from cart_core.cart.spelling import format_timestamp
+from cart_core.call import Answer
+from cart_core.idempotency.operation_id import OperationId
 
 RECORD_VERSION = 1
 
-Moment = Annotated[AwareDatetime, PlainSerializer(format_timestamp, return_type=str)]
+State = Literal["in_progress", "unknown", "released", "open", "completed"]
 
 
-class _Remembered(BaseModel):
+def _format_moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[AwareDatetime, PlainSerializer(_format_moment, return_type=str)]
+
+
+class _Stored(BaseModel):
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
     )
 
 
-class Step(_Remembered):
-    """One call that the operation makes to Partner Center, and the MS-RequestId it goes under."""
+class Step(_Stored):
+    """One request that the operation makes to Partner Center, and its MS-RequestId."""
 
     name: str
     request_id: str
@@ -39,19 +49,31 @@ class Step(_Remembered):
     result: dict[str, Any] | None = None
 
 
-class StoredAnswer(_Remembered):
-    """The whole answer, as it is replayed."""
+class StoredAnswer(_Stored):
+    """An answer, whole, as it is given again."""
 
     status: int
     headers: dict[str, str]
     body: dict[str, Any]
 
+    @classmethod
+    def of(cls, answer: Answer) -> "StoredAnswer":
+        """The answer in the form in which it is stored."""
+        # It is not validated, because it is our own.
+        headers = dict(answer.headers)
+        return cls.model_construct(status=answer.status, headers=headers, body=answer.body)
 
-class Record(_Remembered):
-    """One operation. Times are UTC; `nonce` is new in every write and tells whose write it was.
+    def replayed(self) -> Answer:
+        """The answer as it is given to a repeated request."""
+        return Answer(self.status, self.body, self.headers, replayed=True)
 
-    `fingerprint` is `<version>:<SHA-256>` of the request. `epoch` counts how
-    often the request ids were renewed.
+
+class Record(_Stored):
+    """The record of one operation. Records do not change: each method gives the next one.
+
+    Times are UTC. `nonce` is new in every write and identifies it. `fingerprint` is
+    `<version>:<SHA-256>` of the request's content. `epoch` counts how often the operation got new
+    MS-RequestIds.
     """
 
     version: int = RECORD_VERSION
@@ -60,7 +82,7 @@ class Record(_Remembered):
     caller_id: str | None
     key: str
     fingerprint: str
-    state: Literal["in_progress", "unknown", "released", "open", "completed"]
+    state: State
     epoch: int
     nonce: str
     lease_until: Moment
@@ -69,15 +91,135 @@ class Record(_Remembered):
     steps: list[Step]
     answer: StoredAnswer | None = None
 
-    def to_json(self) -> bytes:
-        """The record as UTF-8 JSON, indented for the reader.
+    @classmethod
+    def claimed(
+        cls,
+        operation: OperationId,
+        steps: Sequence[str],
+        *,
+        fingerprint: str,
+        epoch: int,
+        nonce: str,
+        lease_until: datetime,
+        expires_at: datetime,
+        correlation_id: str,
+    ) -> Self:
+        """The record of an operation that is claimed, with none of its steps done."""
+        return cls(
+            operation=operation.operation,
+            customer_id=operation.customer_id,
+            caller_id=operation.caller_id,
+            key=operation.key,
+            fingerprint=fingerprint,
+            state="in_progress",
+            epoch=epoch,
+            nonce=nonce,
+            lease_until=lease_until,
+            expires_at=expires_at,
+            correlation_id=correlation_id,
+            steps=[
+                Step(name=step, request_id=operation.request_id(step, fingerprint, epoch))
+                for step in steps
+            ],
+        )
 
-        Half a surrogate pair, which a cart of Partner Center may bring along, stays an escape.
+    def resuming(self, earlier: "Record") -> "Record":
+        """This claim with the content, the steps and the answer of the record that it replaces.
+
+        So whatever that attempt may have sent is sent again under the same MS-RequestIds.
+        """
+        return self._with(
+            self.state, steps=earlier.steps, answer=earlier.answer, fingerprint=earlier.fingerprint
+        )
+
+    @property
+    def open_step(self) -> int:
+        """The place of the first step that is not done, or of the last one if all are done."""
+        steps = self.steps
+        return next((place for place, step in enumerate(steps) if not step.done), len(steps) - 1)
+
+    @property
+    def results(self) -> Mapping[str, dict[str, Any]]:
+        """The results of the steps before the open one, by the step's name."""
+        return {step.name: step.result or {} for step in self.steps[: self.open_step]}
+
+    def step_done(self, result: dict[str, Any]) -> "Record":
+        """The open step is done, and the next one begins."""
+        return self._with(self.state, steps=self._changed_step(done=True, result=result))
+
+    def completed(self, answer: StoredAnswer) -> "Record":
+        """The operation is done, and this is the answer for good."""
+        return self._with("completed", steps=self._changed_step(done=True), answer=answer)
+
+    def unknown(self) -> "Record":
+        """The attempt ended, and nobody knows whether the open step took effect."""
+        return self._with("unknown")
+
+    def released(self) -> "Record":
+        """The attempt ended, and nothing of the operation took effect."""
+        return self._with("released", epoch=self.epoch + 1)
+
+    def reopened(self, request_id: str, answer: StoredAnswer | None = None) -> "Record":
+        """The attempt ended; the open step is to be tried again, under a new MS-RequestId.
+
+        `answer` is what the caller was told, if a part of the step took effect now; an earlier one
+        stays otherwise.
+        """
+        steps = self._changed_step(request_id=request_id)
+        return self._with("open", epoch=self.epoch + 1, steps=steps, answer=answer)
+
+    def stamped(self, nonce: str, expires_at: datetime) -> "Record":
+        """The record as it is about to be written."""
+        return self.model_copy(update={"nonce": nonce, "expires_at": expires_at})
+
+    def to_json(self) -> bytes:
+        """The record as UTF-8 JSON, indented for people who read it.
+
+        Half a surrogate pair, which a cart of Partner Center may contain, stays an escape.
         """
         text = json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False)
         return text.encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, data: bytes) -> "Record":
-        """The record in `data`. Raises ValueError where it is none."""
+        """The record in `data`. Raises ValueError if `data` is not a record."""
         return cls.model_validate(json.loads(data))
+
+    def _with(
+        self,
+        state: State,
+        *,
+        epoch: int | None = None,
+        steps: list[Step] | None = None,
+        answer: StoredAnswer | None = None,
+        fingerprint: str | None = None,
+    ) -> "Record":
+        """The record in another state. Members that are None stay as they are."""
+        changes = {
+            "state": state,
+            "epoch": epoch,
+            "steps": steps,
+            "answer": answer,
+            "fingerprint": fingerprint,
+        }
+        return self.model_copy(
+            update={name: change for name, change in changes.items() if change is not None}
+        )
+
+    def _changed_step(
+        self,
+        *,
+        request_id: str | None = None,
+        done: bool = False,
+        result: dict[str, Any] | None = None,
+    ) -> list[Step]:
+        """The steps, with these members of the open one changed."""
+        steps = list(self.steps)
+        step = steps[self.open_step]
+        steps[self.open_step] = Step(
+            name=step.name,
+            request_id=request_id or step.request_id,
+            done=done or step.done,
+            result=step.result if result is None else result,
+        )
+        return steps

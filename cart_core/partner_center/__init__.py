@@ -1,1 +1,1 @@
-"""Partner Center is asked with care: retries, pauses, and what its answers mean."""
+"""Requests to Partner Center: tokens, retries, pauses, and what the answers mean."""

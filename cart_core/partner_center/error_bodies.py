@@ -4,14 +4,15 @@ import json
 import re
 from typing import Any
 
-from cart_core.api.body import read_foreign_json
+from cart_core.partner_center.foreign_json import read_foreign_json
 from cart_core.problem import Fault
 
 MAX_DESCRIPTION = 1024
 """Characters; Partner Center's own limit for a fault's description."""
 MAX_BODY = 65_536
-"""Bytes that are looked at."""
+"""Bytes of a body that are read; the rest is ignored."""
 MAX_DATA = 20
+"""Entries of a fault's data."""
 
 
 def read_fault(status: int, body: bytes) -> Fault:

@@ -1,8 +1,8 @@
-"""What one try at Partner Center came to, decided once for every caller of the code.
+"""What the result of one try at Partner Center means.
 
-Statuses and codes are from Partner Center's error codes and throttling pages. The line that
-matters: a 4xx is Partner Center saying that it did nothing; after a time-out, a 408, any 5xx, or an
-answer that was cut or makes no sense, it may have done what it was asked to.
+Statuses and codes are from Partner Center's pages on error codes and throttling. What matters most:
+a 4xx says that Partner Center did nothing. After a time-out, a 408, any 5xx, or an answer that is
+cut short or cannot be read, it may have done what it was asked to do.
 """
 
 import math
@@ -10,30 +10,31 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from cart_core.partner_center.error_bodies import read_fault
 from cart_core.partner_center.exchange import NoReply, Reply
-from cart_core.problem import Fault, Outcome, Problem
+from cart_core.problem import Code, Fault, Outcome, Problem
 
-LONGEST_RETRY_AFTER = 3600
-"""Seconds; nobody means a longer pause, and it would close this process for good."""
+LONGEST_RETRY_AFTER: Final = 3600
+"""Seconds. A longer pause is taken for a mistake: this process would send nothing for as long."""
 
-DEFAULT_RETRY_AFTER = 5
-"""Seconds to wait when Partner Center asks for patience without saying how much."""
+DEFAULT_RETRY_AFTER: Final = 5
+"""Seconds to wait where Partner Center asks for a pause without saying how long."""
 
-CART_IN_USE = "800064"
+CART_IN_USE: Final = "800064"
 """409: another request is processing this cart."""
 
-MAY_BE_ORDERED = frozenset({"800060", "800065"})
+MAY_BE_ORDERED: Final = frozenset({"800060", "800065"})
 """409: an order of this cart is in progress; 400: the cart was submitted already."""
 
-LINE_ERRORS = "800009"
-"""400: something is wrong with lines of the cart; the cart says what."""
+CART_HAS_LINE_ERRORS: Final = "800009"
+"""400: lines of the cart have errors, which the cart itself states."""
 
-TRY_AGAIN = frozenset({"800003", "900192"})
+TRY_AGAIN: Final = frozenset({"800003", "900192"})
 """500: unexpected error, try again later."""
 
-_RETRIED = frozenset(
+_RETRIED: Final[frozenset[Code]] = frozenset(
     {
         "managed_identity_unavailable",
         "vault_unavailable",
@@ -47,7 +48,7 @@ _RETRIED = frozenset(
     }
 )
 
-_REFUSED = {
+_REFUSED: Final[Mapping[int, Code]] = {
     400: "partner_center_invalid_request",
     403: "partner_center_forbidden",
     404: "partner_center_not_found",
@@ -56,7 +57,7 @@ _REFUSED = {
     417: "partner_center_expectation_failed",
 }
 
-_UNAUTHORIZED = {
+_UNAUTHORIZED: Final = {
     "900420": "The token was issued for another audience (900420). Check PARTNER_CENTER_CLOUD.",
     "900421": "The token carries no MFA claim (900421). A person has to sign in with MFA and"
     " consent again; store the new refresh token in Key Vault.",
@@ -64,7 +65,10 @@ _UNAUTHORIZED = {
 
 
 def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
-    """The reply if it is a 2xx, else the problem that it is. `now` is POSIX seconds, for dates."""
+    """The reply if it is a 2xx, otherwise the problem.
+
+    `now` is in POSIX seconds; a Retry-After that is a date is counted from it.
+    """
     if isinstance(result, NoReply):
         return _no_reply(result)
     if 200 <= result.status < 300:
@@ -88,7 +92,7 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             _quote(fault),
             fault=fault,
             retry_after=retry_after(result.headers, now)
-            or _asked_for(fault)
+            or _retry_after_in_words(fault)
             or DEFAULT_RETRY_AFTER,
         )
     if result.status == 409 and fault.code == CART_IN_USE:
@@ -120,7 +124,7 @@ def may_retry(problem: Problem) -> bool:
 
 
 def unreadable(status: int) -> Problem:
-    """The problem of an answer that is neither an error nor what was asked for."""
+    """The problem of an answer that is no error, and not the document that was asked for."""
     return Problem(
         "partner_center_unreadable",
         f"Partner Center answered {status}, but the answer cannot be read.",
@@ -129,7 +133,7 @@ def unreadable(status: int) -> Problem:
 
 
 def in_doubt(problem: Problem) -> Problem:
-    """What a failure means once an earlier try has left it open whether it had its effect.
+    """What a failure means if an earlier try of the same request may have taken effect.
 
     A refusal becomes a 502: under its own status, callers such as Logic Apps would not repeat the
     request.
@@ -145,11 +149,13 @@ def in_doubt(problem: Problem) -> Problem:
         retry_after=problem.retry_after,
         outcome=Outcome.UNKNOWN,
         order_errors=problem.order_errors,
+        trace=problem.trace,
+        cart_id=problem.cart_id,
     )
 
 
 def without_effect(problem: Problem) -> Problem:
-    """A failure to read: whatever became of the request, it changed nothing."""
+    """What a failure means for a request that only reads: it had no effect in any case."""
     if problem.outcome is not Outcome.UNKNOWN:
         return problem
     return Problem(
@@ -158,6 +164,8 @@ def without_effect(problem: Problem) -> Problem:
         fault=problem.fault,
         retry_after=problem.retry_after,
         outcome=Outcome.REJECTED,
+        trace=problem.trace,
+        cart_id=problem.cart_id,
     )
 
 
@@ -184,12 +192,12 @@ def _no_reply(failure: NoReply) -> Problem:
         return Problem(
             "partner_center_unreachable", f"Nothing was sent to Partner Center: {failure.reason}."
         )
-    code = "partner_center_timeout" if failure.timed_out else "partner_center_no_answer"
+    code: Code = "partner_center_timeout" if failure.timed_out else "partner_center_no_answer"
     return Problem(code, f"Partner Center gave no answer: {failure.reason}.")
 
 
-def _asked_for(fault: Fault) -> int | None:
-    """Seconds in the gateway's sentence "Try again in N seconds"."""
+def _retry_after_in_words(fault: Fault) -> int | None:
+    """The seconds in the gateway's sentence "Try again in N seconds"."""
     found = re.search(r"in (\d{1,6}) seconds", fault.description or "")
     return _seconds(int(found[1])) if found else None
 

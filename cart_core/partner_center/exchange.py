@@ -1,4 +1,4 @@
-"""One request to Partner Center and what came of it, as values that adapters and core share."""
+"""One request to Partner Center and its answer, as values that adapters and core share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,21 +6,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a request: as whom, under which ids, in which language, for how long.
+    """One try of a request: its access token, its MS-RequestId, and the seconds it may take.
 
-    `timeout` is in seconds, more than 0.
+    `timeout` is more than 0.
     """
 
     token: str = field(repr=False)
     request_id: str
-    correlation_id: str
-    locale: str
     timeout: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer. Header names in lower case; the body as it came, BOM included."""
+    """A complete HTTP answer. Header names are in lower case; the body may begin with a BOM."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,9 +27,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """No complete answer.
+    """There was no complete answer.
 
-    `sent` is False only where the request certainly never reached Partner Center; any doubt is
+    `sent` is False only if the request certainly never reached Partner Center; in any doubt it is
     True. `reason` is a short phrase that is safe to show to a caller.
     """
 

@@ -1,22 +1,25 @@
-"""Getting one request through to Partner Center: token, throttle, repetition, within a deadline.
+"""Sends one request to Partner Center: with a token, throttled, retried, and before a deadline.
 
-Only failures that `may_retry` names are repeated, always under the same MS-RequestId (as
-Microsoft's own SDK does). Once one try has left it open whether Partner Center acted, the whole
-operation stays open: a later refusal speaks of that try alone.
+Only failures that `may_retry` names are retried, always under the same MS-RequestId (as Microsoft's
+own SDK does). Once one try may have taken effect, the outcome of the whole request stays unknown: a
+later refusal says nothing about the earlier try.
 """
 
 import asyncio
+import itertools
 import math
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Protocol, TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from cart_core import telemetry
+from cart_core.call import Answered, Call, Trace
 from cart_core.deadline import Deadline
-from cart_core.partner_center.errors import classify, in_doubt, may_retry
-from cart_core.partner_center.exchange import NoReply, Reply
+from cart_core.partner_center.errors import classify, in_doubt, may_retry, unreadable
+from cart_core.partner_center.exchange import Attempt, NoReply, Reply
+from cart_core.partner_center.foreign_json import read_foreign_json
 from cart_core.partner_center.throttle import Throttle
 from cart_core.problem import Outcome, Problem
 from cart_core.tokens import AccessToken
@@ -25,10 +28,10 @@ TRY_TIMEOUT: Final = 60.0
 """Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
 
 MAX_TRIES: Final = 5
-BACKOFF_FIRST = 0.5
+BACKOFF_FIRST: Final = 0.5
 """Seconds; before try n+1 passes a random time of up to 2^(n-1) times this (full jitter)."""
 
-T = TypeVar("T")
+_TRACING_HEADERS: Final = {"ms-cv": "MS-CV", "ms-serverid": "MS-ServerId"}
 
 
 class Tokens(Protocol):
@@ -41,15 +44,34 @@ class Tokens(Protocol):
         """A newer token than one that Partner Center refused. Raises TokenFailure."""
 
 
-Send = Callable[[AccessToken, float], Awaitable[Reply | NoReply]]
-"""One try, with a token and the seconds it may take."""
+@dataclass(slots=True)
+class PartnerCenterRequest:
+    """A request for one call. `trace` is that of the last try.
+
+    `send` makes one try. `read` normalises the JSON document of a 2xx answer; it raises ValueError
+    for a document that is something else, and Problem. `has_effect` is False for a request that
+    only reads. `may_retry` says after which failures the request may be sent again.
+    """
+
+    operation: str
+    call: Call
+    request_id: str
+    send: Callable[[Attempt], Awaitable[Reply | NoReply]]
+    read: Callable[[Any], dict[str, Any]]
+    has_effect: bool = True
+    may_retry: Callable[[Problem], bool] = may_retry
+    trace: Trace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trace = Trace(self.request_id)
 
 
-class Forwarding:
-    """Sends requests of all customers; one for the process.
+class Sender:
+    """Sends the requests of all customers; there is one for the process.
 
-    `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here, a
-    longer one is the caller's; `max_concurrent` limits the calls under way.
+    `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here;
+    after a longer one the caller has to come back. At most `max_concurrent` requests are under way
+    at a time.
     """
 
     def __init__(
@@ -70,63 +92,43 @@ class Forwarding:
         self._places = asyncio.Semaphore(max_concurrent)
         self._throttle = Throttle()
 
-    async def run(
-        self,
-        customer_id: str,
-        send: Send,
-        read: Callable[[Reply], T],
-        deadline: Deadline,
-        *,
-        resumed: bool = False,
-        has_effect: bool = True,
-        worth_repeating: Callable[[Problem], bool] = may_retry,
-    ) -> T:
-        """What `read` makes of the first 2xx. `resumed`: an earlier run may have been successful.
+    async def send(self, request: PartnerCenterRequest, *, resumed: bool = False) -> Answered:
+        """The document of the first 2xx answer.
 
-        Without `has_effect`, a failure leaves nothing open. Raises Problem, also where `read` does.
+        `resumed`: an earlier call may have sent the same request with success. Raises Problem.
         """
-        open_question = resumed
+        may_have_effect = resumed
+        for number in itertools.count(1):
+            try:
+                return Answered(await self._try(request), request.trace)
+            except Problem as problem:
+                problem.trace = request.trace
+                if request.has_effect and problem.outcome is Outcome.UNKNOWN:
+                    may_have_effect = True
+                pause = self._pause_before_retry(request, problem, number)
+                if pause is None:
+                    raise (in_doubt(problem) if may_have_effect else problem) from None
+            await self._sleep(pause)
+        raise AssertionError("the loop ends by a return or an exception")
 
-        def worth_it(error: BaseException) -> bool:
-            return (
-                isinstance(error, Problem)
-                and worth_repeating(error)
-                and (error.retry_after or 0) <= self._longest_wait
-            )
+    def _pause_before_retry(
+        self, request: PartnerCenterRequest, problem: Problem, number: int
+    ) -> float | None:
+        """Seconds until the request is sent again after try `number`; None if it must not be."""
+        asked = problem.retry_after or 0
+        if not request.may_retry(problem) or asked > self._longest_wait or number >= MAX_TRIES:
+            return None
+        pause = asked + self._uniform(0, BACKOFF_FIRST * 2 ** (number - 1))
+        return pause if pause < request.call.deadline.remaining() else None
 
-        def enough(state: RetryCallState) -> bool:
-            return state.attempt_number >= MAX_TRIES or state.upcoming_sleep >= deadline.remaining()
-
-        tries = AsyncRetrying(
-            retry=retry_if_exception(worth_it),
-            wait=self._wait,
-            stop=enough,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        try:
-            async for attempt in tries:
-                with attempt:
-                    try:
-                        return await self._try(customer_id, send, read, deadline)
-                    except Problem as problem:
-                        if has_effect and problem.outcome is Outcome.UNKNOWN:
-                            open_question = True
-                        raise
-        except Problem as problem:
-            if open_question:
-                raise in_doubt(problem) from None
-            raise
-        raise AssertionError("the loop ends by a result or an exception")
-
-    async def _try(
-        self, customer_id: str, send: Send, read: Callable[[Reply], T], deadline: Deadline
-    ) -> T:
+    async def _try(self, request: PartnerCenterRequest) -> dict[str, Any]:
+        """One try, when there is a place for it. Raises Problem for everything but a document."""
+        customer_id, deadline = request.call.customer_id, request.call.deadline
         async with self._place(customer_id, deadline):
-            result = await self._send(send, deadline)
+            result = await self._send_with_token(request)
         verdict = classify(result, self._clock())
         if isinstance(verdict, Reply):
-            return read(verdict)
+            return _document(request, verdict)
         if verdict.code == "partner_center_throttled":
             self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
             telemetry.count_throttle(verdict.retry_after or 0)
@@ -134,17 +136,17 @@ class Forwarding:
 
     @asynccontextmanager
     async def _place(self, customer_id: str, deadline: Deadline) -> AsyncIterator[None]:
-        """A place among the calls under way, at a moment when the throttle is off."""
+        """One of the places for requests under way, at a moment when the throttle is open."""
         while True:
             await self._pass_throttle(customer_id, deadline)
             if self._places.locked():
                 async with _until(deadline):
                     await self._places.acquire()
             else:
-                await self._places.acquire()  # at once; a time-out would cost more than it
+                await self._places.acquire()  # A place is free: no time-out is needed.
             if not self._throttle.wait(customer_id, deadline.clock()):
                 break
-            self._places.release()  # it went on while we stood in line
+            self._places.release()  # The throttle closed while we waited for a place.
         try:
             yield
         finally:
@@ -159,14 +161,15 @@ class Forwarding:
                 retry_after=math.ceil(wait),
                 outcome=Outcome.NOT_SENT,
             )
-        if wait > 0:  # not all at once when the pause is over
+        if wait > 0:  # The random part keeps waiting requests from going out all at once.
             await self._sleep(wait + self._uniform(0, BACKOFF_FIRST))
 
-    async def _send(self, send: Send, deadline: Deadline) -> Reply | NoReply:
-        """One try; where Partner Center refuses the token, once more with a renewed one."""
+    async def _send_with_token(self, request: PartnerCenterRequest) -> Reply | NoReply:
+        """One try; if Partner Center refuses the token, once more with a renewed one."""
+        deadline = request.call.deadline
         async with _until(deadline):
             token = await self._tokens.get()
-        result = await send(token, _try_seconds(deadline))
+        result = await _send(request, token, _try_seconds(deadline))
         if not isinstance(result, Reply) or result.status != 401:
             return result
         try:
@@ -175,18 +178,44 @@ class Forwarding:
             seconds = _try_seconds(deadline)
         except Problem:
             return result
-        return await send(token, seconds)
+        return await _send(request, token, seconds)
 
-    def _wait(self, state: RetryCallState) -> float:
-        limit = BACKOFF_FIRST * 2 ** (state.attempt_number - 1)
-        problem = state.outcome.exception() if state.outcome else None
-        asked = problem.retry_after if isinstance(problem, Problem) else None
-        return (asked or 0) + self._uniform(0, limit)
+
+async def _send(
+    request: PartnerCenterRequest, token: AccessToken, seconds: float
+) -> Reply | NoReply:
+    """Send the request once, and note that in its call, its trace and the telemetry."""
+    sent, clock = request.call.sent, request.call.deadline.clock
+    sent.tries += 1
+    sent.may_have_effect |= request.has_effect
+    sent.request_id = request.request_id
+    began = clock()
+    with telemetry.span(f"partner_center.{request.operation}", attempt=sent.tries):
+        result = await request.send(Attempt(token.value, request.request_id, seconds))
+    status = result.status if isinstance(result, Reply) else None
+    telemetry.count_try(sent.tries, clock() - began, status)
+    request.trace = Trace(request.request_id, _tracing_headers(result))
+    return result
+
+
+def _document(request: PartnerCenterRequest, reply: Reply) -> dict[str, Any]:
+    try:
+        return request.read(read_foreign_json(reply.body.decode("utf-8-sig")))
+    except ValueError:
+        raise unreadable(reply.status) from None
+
+
+def _tracing_headers(result: Reply | NoReply) -> dict[str, str]:
+    """Partner Center's own ids of an answer; a value that a header cannot carry is left out."""
+    if isinstance(result, NoReply):
+        return {}
+    values = {name: result.headers.get(given, "") for given, name in _TRACING_HEADERS.items()}
+    return {name: value for name, value in values.items() if re.fullmatch(r"[!-~]{1,256}", value)}
 
 
 @asynccontextmanager
 async def _until(deadline: Deadline) -> AsyncIterator[None]:
-    """Raises Problem `deadline_exceeded` for what is not done in time."""
+    """Raises Problem `deadline_exceeded` if the block is not done by the deadline."""
     try:
         async with asyncio.timeout(deadline.remaining()):
             yield

@@ -1,9 +1,9 @@
-"""Keep the refresh token of app+user mode alive without a person.
+"""Renew the refresh token of app+user mode, so that no person has to sign in again.
 
 Entra's refresh tokens end 90 days after they were issued. Each exchange issues a new one and leaves
-the old one valid (Entra's "Refresh tokens" page), so the order of steps loses nothing: a crash
-between any two of them leaves a working token as the vault's current version, and two instances at
-once write two working ones.
+the old one valid (Entra's "Refresh tokens" page). So a crash between any two steps of the rotation
+leaves a working token as the vault's current version, and two instances that rotate at the same
+time write two working ones.
 """
 
 import logging
@@ -66,14 +66,17 @@ class RotateRefreshToken:
         self._clock = clock
 
     def __call__(self) -> None:
-        """Exchange, prove, write, read back, tidy up. Blocks. Raises TokenFailure."""
+        """Write a new refresh token that works, and disable old versions.
+
+        Blocks. Raises TokenFailure, after it has logged the failure and the token's age.
+        """
         try:
             with telemetry.span("refresh_token.rotate"):
                 self._rotate()
         except TokenFailure as failure:
             _LOG.error("refresh token rotation failed: %s", failure)
             with suppress(TokenFailure):
-                self._tell_age()
+                self._log_age()
             raise
         _LOG.info("refresh token rotated")
 
@@ -84,8 +87,9 @@ class RotateRefreshToken:
         newest = exchanger.rotated_refresh_token
         if newest is None:
             raise TokenFailure("token_rejected", "Microsoft Entra ID issued no new refresh token.")
-        exchanger.fetch()  # only a token that works may become the current one
-        if self._current() == before:  # else a person has signed in again, or a twin was faster
+        exchanger.fetch()  # Only a token that works may become the current version.
+        if self._current() == before:
+            # Otherwise a person has signed in again, or another instance was faster.
             issued = datetime.fromtimestamp(self._clock(), UTC)
             self._vault.write(self._name, newest, issued, issued + LIFETIME)
         if self._current() != newest:
@@ -95,8 +99,8 @@ class RotateRefreshToken:
     def _current(self) -> str:
         return self._vault.read([self._name])[self._name]
 
-    def _tell_age(self) -> None:
-        """The alert on the token's age reads this line."""
+    def _log_age(self) -> None:
+        """Log the token's age in whole days; an alert reads this line."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         age = (now - self._vault.issued(self._name)).days
         _LOG.warning("refresh token age %d days; it ends at %d", age, LIFETIME.days)

@@ -1,44 +1,33 @@
-"""Update a cart: validate what shall be in it, put it in the cart's place, answer with the cart.
+"""Update a cart: replace all of its lines.
 
-No idempotency key is needed: the whole cart is replaced, and to do so twice is to do it once.
+No idempotency key is needed, because to replace a cart twice has the same effect as to do it once.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from cart_core.api.body import read_json
-from cart_core.api.messages import Call, Request, Response, cart_flaws, customer_flaws, json_body
-from cart_core.call import Errand
-from cart_core.cart.request import CartRules, read_cart
+from cart_core.call import Answer, Call
+from cart_core.cart.request import CartRequest
 from cart_core.partner_center.carts import Carts
-from cart_core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCartCommand:
+    """Which cart to update, and the cart that is to replace it."""
+
+    cart_id: str
+    cart: CartRequest
 
 
 class UpdateCart:
-    """The operation `PUT /customers/{customerId}/carts/{cartId}`; `monotonic` gives seconds."""
+    """Updates carts."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        carts: Carts,
-        *,
-        new_guid: Callable[[], str],
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._settings = settings
-        # Members that Partner Center added to the cart itself may come back.
-        self._rules = CartRules(settings.max_quantity, "forward")
+    def __init__(self, carts: Carts, *, new_guid: Callable[[], str]) -> None:
         self._carts = carts
         self._new_guid = new_guid
-        self._monotonic = monotonic
 
-    async def __call__(self, request: Request, call: Call) -> Response:
-        """The cart as it is now (200). Raises Problem for every other end."""
-        errand = Errand.of(request, call, self._settings, self._monotonic)
-        customer, cart_id = errand.customer_id, request.path.get("cartId", "").lower()
-        document, flaws = read_json(json_body(request, self._settings.max_body_bytes))
-        flaws = customer_flaws(customer) + cart_flaws(cart_id) + flaws
-        cart = read_cart(document, customer, self._rules, flaws, cart_id=cart_id)
-        call.customer_id, call.cart_id = customer, cart_id
-        call.request_id = self._new_guid()
-        body = await self._carts.update(errand, cart_id, cart, call.request_id)
-        return Response(200, body, call.headers())
+    async def __call__(self, call: Call, command: UpdateCartCommand) -> Answer:
+        """The cart as it is now (200). Raises Problem in every other case."""
+        request_id = self._new_guid()
+        updated = await self._carts.update(call, command.cart_id, command.cart, request_id)
+        return Answer.of(200, updated)

@@ -1,4 +1,4 @@
-"""Buy an order of the storefront, once, however often this runs for it.
+"""Place an order of a storefront. It is bought once, even if this runs again for the same order.
 
 FUNCTION_URL=https://NAME.azurewebsites.net FUNCTION_KEY=KEY python place_order.py < order.json
 """
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 PATIENCE = 300.0
-"""Seconds to go on trying; the claim of a call that died in the function is over after 120."""
+"""Seconds to go on trying. If a call dies in the function, its claim ends after 120 seconds."""
 
 WHAT_NEXT = {
     "completed": "Everything is bought.",
@@ -25,7 +25,7 @@ WHAT_NEXT = {
 
 
 class Refused(Exception):
-    """Nothing was bought by it; `problem` says why."""
+    """The function refused the order and bought nothing; `problem` is its error answer."""
 
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(problem["detail"])
@@ -33,11 +33,11 @@ class Refused(Exception):
 
 
 class Pending(Exception):
-    """It may be bought. Whoever wants to know sends it again, under the same orderId."""
+    """The order may be bought. Send it again under the same orderId to find out."""
 
 
 def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]:
-    """What was bought: docs/contract.md has all members. Raises Refused or Pending."""
+    """The function's answer: docs/contract.md has its members. Raises Refused or Pending."""
     give_up = monotonic() + PATIENCE
     pause = 5
     while True:
@@ -49,7 +49,7 @@ def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]
                 json={"lineItems": order["lines"]},
             )
         except httpx.TransportError:
-            pass  # it may be bought all the same
+            pass  # the order may be bought, although its answer was lost
         else:
             if answer.status_code == 201:
                 return dict(answer.json())
@@ -65,7 +65,7 @@ def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]
 
 
 def problem_of(answer: httpx.Response) -> dict[str, Any]:
-    """The function's problem; where the platform answered in its place, one like it."""
+    """The function's error answer, or one like it where the platform answered instead."""
     if "MS-CorrelationId" in answer.headers:
         return dict(answer.json())
     again = answer.status_code == 429 or answer.status_code >= 500
@@ -73,7 +73,7 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 def main() -> int:
-    """The command line; it succeeds where everything is bought."""
+    """The command line. The exit code is 0 if everything is bought."""
     with httpx.Client(
         base_url=os.environ["FUNCTION_URL"],
         headers={"x-functions-key": os.environ["FUNCTION_KEY"]},

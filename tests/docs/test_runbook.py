@@ -11,7 +11,7 @@ import pytest
 from cart_core import telemetry
 from cart_core.adapters import entra
 from cart_core.api import invocation
-from cart_core.idempotency.decision import PURCHASES, OperationId
+from cart_core.idempotency.operation_id import PURCHASES, OperationId
 from cart_core.idempotency.record import Record
 from cart_core.problem import CATALOGUE, Outcome
 

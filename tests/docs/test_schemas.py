@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from cart_core.api.body import read_json
-from cart_core.api.messages import cart_flaws, customer_flaws, customer_user
+from cart_core.api.parameters import cart_errors, customer_errors, customer_user, idempotency_key
 from cart_core.cart.request import CartRules, read_cart
-from cart_core.idempotency.decision import idempotency_key
 from cart_core.problem import Fault, FieldError, Problem
 from description.examples import CUSTOMER_ID
 from tests.docs.openapi import COMPONENTS, SCHEMAS, validator
@@ -120,8 +119,8 @@ def test_the_pattern_of_the_user_accepts_the_users_that_the_code_accepts(value: 
     "value", [CUSTOMER_ID, CUSTOMER_ID.upper(), CUSTOMER_ID[:-1], CUSTOMER_ID + "0", "", "x"]
 )
 def test_the_patterns_of_ids_accept_the_ids_that_the_code_accepts(value: str) -> None:
-    assert is_valid("customerId", value) == (not customer_flaws(value))
-    assert is_valid("cartId", value) == (not cart_flaws(value))
+    assert is_valid("customerId", value) == (not customer_errors(value))
+    assert is_valid("cartId", value) == (not cart_errors(value))
 
 
 def test_the_schema_of_a_problem_has_the_members_of_a_problem() -> None:

@@ -1,12 +1,14 @@
 """The whole chain as a caller meets it: a local cloud, and a function process led into it."""
 
+import asyncio
 import json
 import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,22 +23,43 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import application_certificate
+from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.journal import Arrival
 
+from cart_core import __version__
 from local.environment import app_environment
 from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
-ITEM = "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
+ANOTHER_CUSTOMER = "e6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+UNKNOWN_CART = "11111111-1111-4111-8111-111111111111"
+ITEM = catalogue.RESERVATION
+UNKNOWN_ITEM = "NOBODYKNOWS0:0001:NOBODYKNOWS0"
 MARKER = "a-marker-in-the-friendly-name"
 USER = "megan.bowen@a-customer.example"
-"""The customer's user who gets the licences: nothing that comes out may name them."""
+"""The customer's user who gets the licences. No log, no record and no answer may name them."""
 FOR_USER = {"x-ms-customeruser-upn": USER}
 FUNCTION_KEY = "planted-function-key-Zx81"
+KEY_HEADER = {"x-functions-key": FUNCTION_KEY}
+TEXT_OF_FAILURE = "a-secret-in-the-text-of-an-exception"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NO_CALLS: dict[str, int] = {}
+"""What `Chain.calls` gives for a request that the function answers on its own."""
+WAIT_SECONDS = 120.0
+"""After this long `until` gives up. It only keeps a failed test from hanging."""
+
 _JWT = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
-NOTHING: dict[str, int] = {}
-"""The calls of a request that stays inside the function."""
+_DEFECT = re.compile(
+    r"^.*(?:exception was never retrieved|was destroyed but it is pending|was never awaited"
+    r"|Exception in callback|Exception ignored in|unexpected \w+, correlation id"
+    r"|Function \w+ failed)(?:.*\n)(?:[ \t].*\n)*",
+    re.MULTILINE,
+)
+
+
+def defects(log: str) -> list[str]:
+    """The log's entries on exceptions that nobody handled: in a task, a callback or a function."""
+    return _DEFECT.findall(log)
 
 
 def line(**members: Any) -> dict[str, Any]:
@@ -44,9 +67,101 @@ def line(**members: Any) -> dict[str, Any]:
     return {"catalogItemId": ITEM, "quantity": 1, "billingCycle": "one_time", **members}
 
 
-def cart(**members: Any) -> dict[str, Any]:
-    """A cart of one line, recognisable in logs."""
-    return {"lineItems": [line(friendlyName=MARKER, **members)]}
+def licence(item: str = catalogue.BUSINESS_BASIC, **members: Any) -> dict[str, Any]:
+    """A line item with a licence."""
+    paid = {"billingCycle": "monthly", "termDuration": "P1Y"}
+    return line(catalogItemId=item, **{**paid, **members})
+
+
+def cart(*lines: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A cart of these lines. Without lines: of one, with these members, recognisable in logs."""
+    return {"lineItems": list(lines) or [line(friendlyName=MARKER, **members)]}
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true. Fails after WAIT_SECONDS."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, "the condition did not come true"
+        time.sleep(0.01)
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A loopback port that refuses connections: it is taken, but nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+class Cloud(LocalCloud):
+    """A local cloud that cancels, when it ends, the requests that a fault still holds.
+
+    It needs an event loop of its own: use it as `Cloud.in_thread()`.
+    """
+
+    async def __aexit__(self, *exception: object) -> None:
+        await super().__aexit__(*exception)
+        held = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+
+
+def environment(cloud: LocalCloud, **settings: str | None) -> dict[str, str]:
+    """The environment of a function process in a cloud, with the tests' function key."""
+    return app_environment(cloud, FUNCTIONS_KEY=FUNCTION_KEY, **settings)
+
+
+def operations(arrivals: Iterable[Arrival]) -> list[str]:
+    """What was asked of Partner Center, in words: create, get, update or checkout."""
+    words = {"GET": "get", "PUT": "update", "POST": "create"}
+    return [
+        "checkout" if arrival.path.endswith("/checkout") else words[arrival.method]
+        for arrival in arrivals
+    ]
+
+
+def request_ids(arrivals: Iterable[Arrival]) -> set[str]:
+    """The MS-RequestIds of calls to Partner Center."""
+    return {arrival.headers["ms-requestid"] for arrival in arrivals}
+
+
+def check_request(
+    arrival: Arrival, answer: httpx.Response, correlation_id: str, **headers: str
+) -> None:
+    """Check all headers of a call to Partner Center, and the ids in our answer to it.
+
+    `headers` are those that are not as usual, with underscores in their names.
+    """
+    sent = dict(arrival.headers)
+    scheme, _, token = sent.pop("authorization").partition(" ")
+    assert scheme == "Bearer"
+    assert _JWT.match(token)
+    request_id = sent.pop("ms-requestid")
+    assert GUID.fullmatch(request_id)
+    usual = {
+        "host": "api.partnercenter.microsoft.com",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "ms-correlationid": correlation_id,
+        "x-locale": "en-US",
+        "ms-partnercenter-application": "partner-center-carts",
+        "user-agent": f"cart-core/{__version__}",
+    }
+    if arrival.method != "GET":
+        usual["content-length"] = str(len(arrival.body))
+    if arrival.body:
+        usual["content-type"] = "application/json"
+    assert sent == usual | {name.replace("_", "-"): value for name, value in headers.items()}
+    ids = {name: value for name, value in answer.headers.items() if name.startswith("ms-")}
+    assert ids.pop("ms-cv")
+    assert ids == {
+        "ms-requestid": request_id,
+        "ms-correlationid": correlation_id,
+        "ms-serverid": "000001",
+    }
+    assert answer.headers["Content-Type"] == "application/json"
 
 
 class Chain:
@@ -62,22 +177,19 @@ class Chain:
             "carts-demo.vault.azure.net",
             "api.partnercenter.microsoft.com",
         }
+        if cloud.storage:
+            self.expected_hosts.add(cloud.storage.host)
+        self.expected_defects: list[str] = []
+        """Texts of unhandled exceptions in the log that belong to the test."""
         self._client = client
         self._guard_log = guard_log
         self._answers: list[tuple[int, str]] = []
         self._secrets = {FUNCTION_KEY, cloud.identity.header, *_private_key_lines()}
         self._hosts: set[str] = set()
 
-    def post(
-        self,
-        body: Any = None,
-        *,
-        customer: str = CUSTOMER,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """Post a cart with the function key; bytes and str go out as they are."""
-        body = body if isinstance(body, bytes | str) else body or cart()
-        return self.ask("POST", "carts", body, customer=customer, headers=headers)
+    def post(self, body: Any = None, **how: Any) -> httpx.Response:
+        """Post a cart (see `ask`), or a good one where none is given."""
+        return self.ask("POST", "carts", cart() if body is None else body, **how)
 
     def ask(
         self,
@@ -89,13 +201,21 @@ class Chain:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Ask for something of a customer with the function key; bytes and str go out as are."""
-        given = {"x-functions-key": FUNCTION_KEY}
+        given = dict(KEY_HEADER)
         content: bytes | str = b""
         if body is not None:
             given["Content-Type"] = "application/json"
             content = body if isinstance(body, bytes | str) else json.dumps(body)
         path = f"/api/customers/{customer}/{path}"
         return self.send(method, path, {**given, **(headers or {})}, content)
+
+    def get(self, cart_id: str, **how: Any) -> httpx.Response:
+        """Read a cart."""
+        return self.ask("GET", f"carts/{cart_id}", **how)
+
+    def put(self, cart_id: str, body: Any, **how: Any) -> httpx.Response:
+        """Replace a cart."""
+        return self.ask("PUT", f"carts/{cart_id}", body, **how)
 
     def check_out(self, cart_id: str, **how: Any) -> httpx.Response:
         """Buy a cart."""
@@ -115,11 +235,11 @@ class Chain:
     ) -> httpx.Response:
         """One request to the function, with nothing added."""
         answer = self._client.request(method, path, headers=headers, content=content)
-        self.heard(answer)
+        self.remember(answer)
         return answer
 
-    def heard(self, answer: httpx.Response) -> None:
-        """Remember an answer for the search for secrets."""
+    def remember(self, answer: httpx.Response) -> None:
+        """Keep an answer for the search for secrets at the end."""
         self._answers.append((answer.status_code, f"{answer.headers!r}\n{answer.text}"))
 
     def raw(self, request: bytes) -> tuple[int, bytes]:
@@ -127,27 +247,45 @@ class Chain:
 
         They must make the server close the connection.
         """
-        address = urlsplit(self.function.url)
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        with self.connection() as connection:
             connection.sendall(request)
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         self._answers.append((0, answer.decode("latin-1")))
         head, _, body = answer.partition(b"\r\n\r\n")
         return int(head.split()[1]), body
 
+    def connection(self) -> socket.socket:
+        """A connection to the function."""
+        address = urlsplit(self.function.url)
+        return socket.create_connection((address.hostname, address.port), timeout=WAIT_SECONDS)
+
+    def create(self, *lines: dict[str, Any], **members: Any) -> dict[str, Any]:
+        """A cart that exists, as it was answered; the journal is empty afterwards."""
+        answer = self.post(cart(*lines, **members))
+        assert answer.status_code == 201
+        self.cloud.journal.clear()
+        document: dict[str, Any] = answer.json()
+        return document | {"warnings": []}
+
     def healthy(self) -> bool:
         """Whether the process lives on."""
         return self.send("GET", "/api/health").status_code == 200
 
     def calls(self) -> dict[str, int]:
-        """How many requests each service received since the last `forget`."""
+        """How many requests each service received since the last `reset`."""
         return dict(self.cloud.journal.counts)
 
-    def sent(self) -> list[Arrival]:
-        """What Partner Center received since the last `forget`."""
-        return self.cloud.journal.requests("partner_center")
+    def sent(self, operation: str = "") -> list[Arrival]:
+        """What Partner Center received since the last `reset`, or what of it was one operation."""
+        sent = self.cloud.journal.requests("partner_center")
+        return [each for each in sent if operation in ("", *operations([each]))]
 
-    def forget(self) -> None:
+    def orders(self) -> list[tuple[str, str]]:
+        """Cart and order group of each order that exists."""
+        orders = list(self.cloud.partner_center.orders.values())
+        return [(order.cart_id, order.order_group) for order in orders]
+
+    def reset(self) -> None:
         """Empty the cloud's carts, journal and faults; remember which secrets went around."""
         self._note()
         self.cloud.reset()
@@ -159,25 +297,32 @@ class Chain:
     def leaks(self) -> list[str]:
         """What came out that must not: each secret's place and first characters."""
         self._note()
-        output = self.output()
-        found = [f"log: {text[:12]}" for text in _found(self._secrets | {MARKER, USER}, output)]
+        leaks = [f"log: {text[:12]}" for text in _in(self.output(), self._secrets | {MARKER, USER})]
         for status, answer in self._answers:
             hidden = self._secrets | {USER} | ({MARKER} if status >= 400 else set())
-            found += [f"answer {status}: {text[:12]}" for text in _found(hidden, answer)]
-        return found
+            leaks += [f"answer {status}: {text[:12]}" for text in _in(answer, hidden)]
+        return leaks
 
     def secrets(self) -> frozenset[str]:
         """Everything that counts as secret and has gone around so far."""
         self._note()
         return frozenset(self._secrets)
 
-    def strangers(self) -> list[str]:
-        """Connections that should not be: off loopback, or to a host that nobody expects."""
+    def unexpected_connections(self) -> list[str]:
+        """Connections off loopback, and hosts that the function asked for and should not."""
         self._note()
         tried = self._guard_log.read_text("utf-8").splitlines()
         return [entry for entry in tried if not entry.startswith("allowed ")] + sorted(
             self._hosts - self.expected_hosts
         )
+
+    def unexpected_defects(self) -> list[str]:
+        """Exceptions that nobody handled, as the log has them, without the expected ones."""
+        return [
+            defect
+            for defect in defects(self.output())
+            if not any(expected in defect for expected in self.expected_defects)
+        ]
 
     def connected(self) -> bool:
         """Whether the guard saw the process connect to anything at all."""
@@ -187,7 +332,7 @@ class Chain:
         self._hosts |= {connection.host for connection in list(self.cloud.proxy.connections)}
         self._secrets |= self.cloud.entra.client_secrets | set(self.cloud.entra.refresh_tokens)
         for secrets in self.cloud.key_vault.vaults.values():
-            self._secrets |= {version.value for kept in secrets.values() for version in kept}
+            self._secrets |= {version.value for stored in secrets.values() for version in stored}
         for arrival in self.cloud.journal.requests():
             scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
             if scheme == "Bearer":
@@ -196,6 +341,9 @@ class Chain:
                 form = parse_qs(arrival.body.decode("utf-8", "replace"))
                 for name in ("client_secret", "client_assertion", "refresh_token"):
                     self._secrets |= set(form.get(name, []))
+
+
+# --- the app with something changed in it: these name modules and functions of the app ---------
 
 
 def patched_app(directory: Path, *statements: str) -> Path:
@@ -207,66 +355,124 @@ def patched_app(directory: Path, *statements: str) -> Path:
     return directory
 
 
-def hasty_app(directory: Path, try_timeout: float = 60.0) -> Path:
-    """The real app with two tries at most, hardly a pause between them, and so long for each.
+def app_with_few_tries(directory: Path) -> Path:
+    """The real app with two tries at most and hardly a pause between them.
 
-    That there was no token just now is no reason not to ask for one again.
+    A token that could not be had is asked for again by the next request.
     """
-    changes = {
-        "MAX_TRIES": 2,
-        "BACKOFF_FIRST": 0.01,
-        "TRY_TIMEOUT": try_timeout,
-    }
     return patched_app(
         directory,
-        "from cart_core import tokens",
-        "from cart_core.partner_center import retry",
-        f"assert {set(changes)} <= set(vars(retry))",
-        f"vars(retry).update({changes})",
-        "assert tokens.BRIEF",
-        "tokens.BRIEF = 0.0",
+        *_setting("partner_center.retry", MAX_TRIES=2, BACKOFF_FIRST=0.01),
+        *_setting("tokens", BRIEF=0.0),
     )
 
 
-def brisk_app(directory: Path) -> Path:
-    """The real app with hardly a pause between its tries, and before it checks out again."""
+def app_with_one_try(directory: Path) -> Path:
+    """The real app that answers with every failure instead of trying again.
+
+    A token that could not be had is asked for again by the next request.
+    """
     return patched_app(
         directory,
-        "from cart_core.partner_center import retry",
-        "from cart_core.use_cases import buying",
-        "assert len(buying.PAUSES) == 5",
-        "buying.PAUSES = (0.01,) * 5",
-        "assert retry.BACKOFF_FIRST",
-        "retry.BACKOFF_FIRST = 0.01",
+        *_setting("partner_center.retry", MAX_TRIES=1),
+        *_setting("tokens", BRIEF=0.0),
+        *_setting("use_cases.buying", PAUSES=(0.01,)),
     )
+
+
+def app_with_short_pauses(directory: Path, clock_ahead: float = 0.0) -> Path:
+    """The real app with hardly a pause between its tries, and before it checks out again.
+
+    Its clock of POSIX times is so many seconds ahead: other processes' leases end early for it.
+    """
+    return patched_app(
+        directory,
+        *_setting("partner_center.retry", BACKOFF_FIRST=0.01),
+        *_setting("use_cases.buying", PAUSES=(0.01,) * 5),
+        "import time",
+        "true_time = time.time",
+        f"time.time = lambda: true_time() + {clock_ahead}",
+    )
+
+
+def app_with_patient_store(directory: Path) -> Path:
+    """The real app, which waits for the store's answers as long as a call may take."""
+    return patched_app(
+        directory, *_setting("adapters.blob_store", OPERATION_SECONDS=100.0, TRY_SECONDS=100.0)
+    )
+
+
+def app_that_fails(directory: Path) -> Path:
+    """The real app, where all behind the routes raises RuntimeError with TEXT_OF_FAILURE."""
+    return patched_app(
+        directory,
+        "from cart_core import composition",
+        "from cart_core.api import about",
+        f"text = {TEXT_OF_FAILURE!r}",
+        "async def fail(request, invocation):",
+        "    raise RuntimeError(text)",
+        "assert composition.endpoint",
+        "composition.endpoint = lambda name: fail",
+        "about.get_health = about.get_openapi = fail",
+    )
+
+
+def app_with_health(directory: Path, *statements: str) -> Path:
+    """The real app, where asking for its health runs `statements` and answers with `body`."""
+    return patched_app(
+        directory,
+        "import asyncio, os, socket, sys",
+        "from cart_core.api import about",
+        "from cart_core.api.messages import Response",
+        "async def get_health(request, invocation):",
+        "    body = {}",
+        *(f"    {statement}" for statement in statements),
+        "    return Response(200, body)",
+        "about.get_health = get_health",
+    )
+
+
+def _setting(module: str, **constants: Any) -> list[str]:
+    """Statements that change constants of a module, which must exist."""
+    name = module.replace(".", "_")
+    return [
+        f"import cart_core.{module} as {name}",
+        f"assert {set(constants)} <= set(vars({name}))",
+        f"vars({name}).update({constants})",
+    ]
 
 
 @contextmanager
-def started(app_dir: Path = ROOT, **settings: str | None) -> Iterator[Chain]:
-    """A cloud of its own and a process in it; `settings` change its environment (None drops one).
+def started(
+    app_dir: Path = ROOT, cloud: LocalCloud | None = None, /, **settings: str | None
+) -> Iterator[Chain]:
+    """A process in a cloud, which is its own unless one is given.
 
-    At the end nothing secret may have come out of the process, and no connection left loopback.
+    `settings` change the process's environment (None removes a variable). At the end nothing secret
+    may have come out of the process, no connection may have left loopback, and no exception may
+    have gone unhandled, whether a caller noticed it or not.
     """
-    with (
-        LocalCloud.in_thread() as cloud,
-        tempfile.TemporaryDirectory() as directory,
-    ):
+    own = nullcontext(cloud) if cloud else Cloud.in_thread()
+    with own as cloud, tempfile.TemporaryDirectory() as directory:
         guard_log = Path(directory) / "connections"
-        environment = app_environment(
-            cloud, FUNCTIONS_KEY=FUNCTION_KEY, LOOPBACK_GUARD_LOG=str(guard_log), **settings
-        )
+        variables = environment(cloud, LOOPBACK_GUARD_LOG=str(guard_log), **settings)
         with (
-            FunctionProcess(environment, app_dir=app_dir, log_level="DEBUG") as function,
-            httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
+            FunctionProcess(variables, app_dir=app_dir, log_level="DEBUG") as function,
+            httpx.Client(base_url=function.url, trust_env=False, timeout=WAIT_SECONDS) as client,
         ):
             chain = Chain(cloud, function, client, guard_log)
             yield chain
-            assert chain.leaks() == []
-            assert chain.strangers() == []
+            _check("leaked", chain.leaks())
+            _check("connected", chain.unexpected_connections())
             assert function.stop() == 0
+            _check("unhandled", chain.unexpected_defects())
 
 
-def _found(hidden: Iterable[str], text: str) -> list[str]:
+def _check(what: str, findings: list[str]) -> None:
+    assert not findings, "\n".join([f"{what}:", *findings])
+
+
+def _in(text: str, hidden: Iterable[str]) -> list[str]:
     """Which of the hidden texts are in a text, and whatever looks like a JWT."""
     return [each for each in hidden if each in text] + _JWT.findall(text)
 
@@ -284,26 +490,22 @@ def _private_key_lines() -> frozenset[str]:
     )
 
 
-def problem(answer: httpx.Response) -> dict[str, Any]:
-    """The body of an error answer, once its shape is right."""
+_MEMBERS = (
+    *("type", "title", "status", "detail", "instance", "code", "errors", "requestId"),
+    *("correlationId", "retryable", "outcome", "partnerCenter", "cart", "orderErrors"),
+)
+
+
+def problem(
+    answer: httpx.Response, status: int, code: str, outcome: str = "", retryable: bool | None = None
+) -> dict[str, Any]:
+    """The body of an error answer, once its shape and what is expected of it are right."""
     document: dict[str, Any] = answer.json()
-    assert list(document) == [
-        "type",
-        "title",
-        "status",
-        "detail",
-        "instance",
-        "code",
-        "errors",
-        "requestId",
-        "correlationId",
-        "retryable",
-        "outcome",
-        "partnerCenter",
-        "cart",
-        "orderErrors",
-    ]
-    assert document["status"] == answer.status_code
+    assert tuple(document) == _MEMBERS
+    assert (answer.status_code, document["code"]) == (status, code)
+    assert document["outcome"] in (outcome or ("not_sent", "rejected", "unknown"))
+    assert document["retryable"] in ((True, False) if retryable is None else (retryable,))
+    assert document["status"] == status
     assert document["title"]
     assert document["detail"]
     assert document["correlationId"] == answer.headers["MS-CorrelationId"]

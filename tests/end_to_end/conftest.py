@@ -5,7 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.end_to_end.chain import Chain, brisk_app, started
+from tests.end_to_end.chain import (
+    Chain,
+    app_that_fails,
+    app_with_few_tries,
+    app_with_short_pauses,
+    started,
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,30 +23,44 @@ def _default_chain() -> Iterator[Chain]:
 @pytest.fixture
 def chain(_default_chain: Chain) -> Chain:
     """The shared chain, warm (it holds a token) and with an empty cloud."""
-    _default_chain.forget()
-    assert _default_chain.post().status_code == 201
-    _default_chain.forget()
-    return _default_chain
+    return _warm(_default_chain)
 
 
 @pytest.fixture(scope="session")
 def _buying_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    app = brisk_app(tmp_path_factory.mktemp("buying"))
+    app = app_with_short_pauses(tmp_path_factory.mktemp("buying"))
     with started(app, CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
         yield chain
 
 
 @pytest.fixture
 def buying(_buying_chain: Chain) -> Chain:
-    """The shared chain that may buy: warm, in haste, and waiting for no Retry-After."""
-    _buying_chain.forget()
+    """The shared chain that may buy, makes short pauses and waits for no Retry-After."""
     partner_center = _buying_chain.cloud.partner_center
     partner_center.put_status, partner_center.repeat_checkout = 201, True
-    partner_center.change_seconds, partner_center.busy_code = 0.0, "800064"
-    partner_center.deduplicate = True
-    assert _buying_chain.post().status_code == 201
-    _buying_chain.forget()
-    return _buying_chain
+    partner_center.busy_code, partner_center.deduplicate = "800064", True
+    return _warm(_buying_chain)
+
+
+@pytest.fixture(scope="session")
+def _impatient_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    app = app_with_few_tries(tmp_path_factory.mktemp("impatient"))
+    with started(app, CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
+        yield chain
+
+
+@pytest.fixture
+def impatient(_impatient_chain: Chain) -> Chain:
+    """The shared chain that may buy, tries twice at most and waits for no Retry-After."""
+    return _warm(_impatient_chain)
+
+
+@pytest.fixture(scope="session")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A chain where all behind the routes raises an exception that nobody expects."""
+    with started(app_that_fails(tmp_path_factory.mktemp("failing"))) as chain:
+        chain.expected_defects = ["unexpected RuntimeError"]
+        yield chain
 
 
 @pytest.fixture
@@ -48,3 +68,10 @@ def start() -> Iterator[Callable[..., Chain]]:
     """Starts a chain of the test's own, which has not made a call yet."""
     with ExitStack() as stack:
         yield lambda *args, **settings: stack.enter_context(started(*args, **settings))
+
+
+def _warm(chain: Chain) -> Chain:
+    chain.reset()
+    assert chain.post().status_code == 201
+    chain.reset()
+    return chain

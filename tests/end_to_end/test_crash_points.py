@@ -1,410 +1,477 @@
-"""A process is killed at each point of its work; another one then gets the same request.
+"""A process is killed at each point of its work; another one then gets the same requests again.
 
-Also what the store is asked for in each case, and what becomes of a cart whose caller went away.
+Carts, checkouts and orders, with records in Azurite. Whether or not Partner Center recognises a
+repeated MS-RequestId, and whether or not it repeats what it answered for an ordered cart: there is
+one cart, or one order, in the end, and everybody gets the same answer.
 """
 
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import pytest
-from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.watch.faults import Fault
 from partner_center_emulator.watch.journal import Arrival
 
-from cart_core.idempotency.decision import OperationId
+from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.record import Record
-from local.environment import app_environment
-from local.function_process import FunctionProcess
-from tests.end_to_end.chain import CUSTOMER, cart, problem
+from local.function_process import ROOT, FunctionProcess
+from tests.end_to_end.chain import (
+    FOR_USER,
+    KEY_HEADER,
+    USER,
+    WAIT_SECONDS,
+    Chain,
+    Cloud,
+    app_with_patient_store,
+    app_with_short_pauses,
+    cart,
+    environment,
+    operations,
+    problem,
+    request_ids,
+    started,
+    until,
+)
+from tests.end_to_end.recorded_storage import LaterFault, RecordedStorage
 
-SETTINGS = {
-    "CART_DEADLINE_SECONDS": "2",
-    "CART_LEASE_MARGIN_SECONDS": "1",
-    "CART_INFLIGHT_WAIT_SECONDS": "1",
-    "CART_MAX_WAIT_SECONDS": "1",
-}
-LEASE = 3.0
-LONG = 3.0
-"""Seconds for which something is held: the process is killed long before."""
+LONG = 60.0
+"""Seconds for which a request is held. Its process is killed long before."""
+LATE = 3.0
+"""Seconds after which a request takes effect whose process was killed meanwhile."""
+AHEAD = 600.0
+"""Seconds by which the clock of the process that takes over is ahead: all leases are over for it,
+without a wait."""
+
+Route = Literal["cart", "checkout", "order"]
+Moment = Literal["before", "late", "after"]
 
 
-@dataclass
-class Process:
-    """A function process as a caller knows it."""
+class Point(NamedTuple):
+    """Where a process is killed: while one of its requests is held, before or after its effect."""
 
-    function: FunctionProcess
+    route: Route
+    held: str
+    """A write of the record, by its number, or the last part of a path at Partner Center."""
+    moment: Moment
+    at_death: str
+    """What Partner Center had been asked for when the process died."""
+    in_the_end: str
+    """What it had been asked for when another process had answered."""
 
-    def post(self, key: str | None, *, quantity: int = 1, patience: float = 30) -> httpx.Response:
-        """One request; with a key it is the same one every time."""
-        return httpx.post(
-            f"{self.function.url}/api/customers/{CUSTOMER}/carts",
-            headers={"x-functions-key": self.function.key}
-            | ({"Idempotency-Key": key} if key else {}),
-            json=cart(quantity=quantity),
-            timeout=patience,
-            trust_env=False,
-        )
+    @property
+    def name(self) -> str:
+        """An id for tests."""
+        return f"{self.route}-{self.moment}-{self.held.replace(' ', '-')}"
+
+    @property
+    def writes(self) -> int:
+        """How many writes of the record storage accepted before the death."""
+        if self.held.startswith("write"):
+            return int(self.held[-1]) - (self.moment == "before")
+        return 2 if (self.route, self.held) == ("order", "checkout") else 1
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the last write, with the answer, was accepted."""
+        return self.writes == (3 if self.route == "order" else 2) and self.held != "checkout"
+
+    def had_effect(self, operation: Literal["create", "checkout"]) -> bool:
+        """Whether Partner Center carried out the first such request before the death."""
+        held = {"carts": "create"}.get(self.held, self.held)
+        return operation in self.at_death and (held != operation or self.moment == "after")
 
 
-class Scene:
-    """One local cloud with storage, a process that lives, and a key that nobody has used yet."""
+POINTS = [
+    Point("cart", "write 1", "before", "", "create"),
+    Point("cart", "write 1", "after", "", "create"),
+    Point("cart", "carts", "before", "create", "create create"),
+    Point("cart", "carts", "late", "create", "create create"),
+    Point("cart", "carts", "after", "create", "create create"),
+    Point("cart", "write 2", "before", "create", "create create"),
+    Point("cart", "write 2", "after", "create", "create"),
+    Point("checkout", "write 1", "before", "", "checkout"),
+    Point("checkout", "write 1", "after", "", "get checkout"),
+    Point("checkout", "checkout", "before", "checkout", "checkout get checkout"),
+    Point("checkout", "checkout", "late", "checkout", "checkout get checkout"),
+    Point("checkout", "checkout", "after", "checkout", "checkout get checkout"),
+    Point("checkout", "write 2", "before", "checkout", "checkout get checkout"),
+    Point("checkout", "write 2", "after", "checkout", "checkout"),
+    Point("order", "write 1", "before", "", "create checkout"),
+    Point("order", "write 1", "after", "", "create checkout"),
+    Point("order", "carts", "before", "create", "create create checkout"),
+    Point("order", "carts", "after", "create", "create create checkout"),
+    Point("order", "write 2", "before", "create", "create create checkout"),
+    Point("order", "write 2", "after", "create", "create get checkout"),
+    Point("order", "checkout", "before", "create checkout", "create checkout get checkout"),
+    Point("order", "checkout", "late", "create checkout", "create checkout get checkout"),
+    Point("order", "checkout", "after", "create checkout", "create checkout get checkout"),
+    Point("order", "write 3", "before", "create checkout", "create checkout get checkout"),
+    Point("order", "write 3", "after", "create checkout", "create checkout"),
+]
+POINTS.sort(key=lambda point: point.moment == "late")  # these may not be held as long as others
 
-    def __init__(self, cloud: LocalCloud, survivor: Process, pool: ThreadPoolExecutor) -> None:
+
+class RecordingCloud(Cloud):
+    """A cloud that keeps all records that its storage accepted, by their names."""
+
+    def __init__(self, azurite: Azurite) -> None:
+        super().__init__(azurite=azurite)
+        self.records: defaultdict[str, list[Record]] = defaultdict(list)
+        self.storage = RecordedStorage(azurite, self.tokens, self._record)
+
+    def _record(self, blob: str, content: bytes) -> None:
+        self.records[blob.removesuffix(".json")].append(Record.from_json(content))
+
+
+class Case:
+    """One request that is repeated, of a customer who has made no other."""
+
+    def __init__(self, cloud: RecordingCloud, route: Route) -> None:
         self.cloud = cloud
-        self.survivor = survivor
+        self.route = route
+        self.customer = str(uuid.uuid4())
         self.key = str(uuid.uuid4())
-        self._pool = pool
+        name = {"cart": "create_cart", "checkout": "checkout_cart", "order": "place_order"}[route]
+        self.record_name = OperationId(name, self.customer, None, self.key).record_name()
 
-    def posting(self, process: Process) -> "Future[httpx.Response]":
-        """A request under way."""
-        return self._pool.submit(process.post, self.key)
+    def send(self, process: FunctionProcess, *, changed: bool = False) -> httpx.Response:
+        """The request, the same one every time, or one with the same key and other content."""
+        headers = KEY_HEADER | ({} if changed and self.route == "checkout" else FOR_USER)
+        body: Any = cart(quantity=1 + changed)
+        if self.route == "checkout":
+            path, body = f"carts/{self.key}/checkout", None
+        else:
+            path = {"cart": "carts", "order": "orders"}[self.route]
+            headers["Idempotency-Key"] = self.key
+        url = f"{process.url}/api/customers/{self.customer}/{path}"
+        return httpx.post(url, headers=headers, json=body, timeout=WAIT_SECONDS, trust_env=False)
 
-    def sent(self) -> list[Arrival]:
-        """What Partner Center received."""
-        return self.cloud.journal.requests("partner_center")
+    def make_cart(self, chain: Chain) -> None:
+        """Make the cart that is to be checked out: its id is the key."""
+        self.key = chain.post(customer=self.customer).json()["id"]
+        operation = OperationId("checkout_cart", self.customer, None, self.key)
+        self.record_name = operation.record_name()
 
-    def asked(self, method: str = "") -> list[Arrival]:
-        """What the store was asked for."""
-        asked = self.cloud.journal.requests("storage")
-        return [arrival for arrival in asked if method in ("", arrival.method)]
+    def sent(self, operation: str = "") -> list[Arrival]:
+        """What Partner Center received for the customer, or what of it was one operation."""
+        sent = self.cloud.journal.requests("partner_center", self.customer)
+        return [each for each in sent if operation in ("", *operations([each]))]
+
+    def records(self) -> list[Record]:
+        """The records that storage accepted, oldest first."""
+        return self.cloud.records[self.record_name]
 
     def carts(self) -> list[str]:
-        """The carts that exist."""
-        return list(self.cloud.partner_center.carts)
+        """The customer's carts."""
+        carts = list(self.cloud.partner_center.carts.items())
+        return [cart_id for cart_id, stored in carts if stored.customer_id == self.customer]
 
-    def record(self) -> Record:
-        """What is remembered under the key, as the relay last saw it accepted."""
-        name = OperationId("create_cart", CUSTOMER, None, self.key).record_name()
-        written = [
-            write for write in self.asked("PUT") if name in write.path and write.status == 201
-        ]
-        return Record.from_json(written[-1].body)
+    def orders(self) -> list[str]:
+        """The carts of the customer's orders."""
+        orders = list(self.cloud.partner_center.orders.values())
+        return [order.cart_id for order in orders if order.customer_id == self.customer]
 
-    def until(self, what: Callable[[], object]) -> None:
-        """Waits for something that is about to happen."""
-        give_up = time.monotonic() + 15
-        while not what():
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+    def hold(self, held: str, moment: Moment) -> None:
+        """Hold a request of the next run; see Point."""
+        how: dict[Moment, dict[str, Any]] = {
+            "before": {"delay": LONG, "action": "drop"},
+            "late": {"delay": LATE},
+            "after": {"delay_after": LONG},
+        }
+        if held.startswith("write"):
+            path, passes = self.record_name, int(held[-1]) - 1
+            fault = LaterFault("storage", method="PUT", path=path, passes=passes, **how[moment])
+        else:
+            fault = LaterFault("partner_center", path=f"{self.customer}/.*{held}$", **how[moment])
+        self.cloud.faults.inject(fault)
 
-    def redeliver(self) -> list[httpx.Response]:
-        """Post to the living process, and again after each Retry-After, until there is a cart."""
-        answers = [self.survivor.post(self.key)]
-        while answers[-1].status_code == 503:
-            assert problem(answers[-1])["code"] == "operation_in_progress"
-            assert len(answers) < 10
-            time.sleep(float(answers[-1].headers["Retry-After"]))
-            answers.append(self.survivor.post(self.key))
-        return answers
+    def is_held(self, held: str, moment: Moment) -> bool:
+        """Whether that request has arrived, and has had its effect where it is held after it."""
+        if held.startswith("write"):
+            arrived = self.cloud.journal.requests("storage", self.record_name)
+            count = len(self.records() if moment == "after" else arrived)
+            return count >= int(held[-1])
+        if moment == "after":
+            return bool(self.orders() if held == "checkout" else self.carts())
+        return bool(self.sent("checkout" if held == "checkout" else "create"))
+
+
+class State(NamedTuple):
+    """How far a case has come."""
+
+    writes: int
+    asked: str
+    carts: int
+    orders: int
+
+    @classmethod
+    def of(cls, case: Case) -> "State":
+        """As it is now."""
+        asked = " ".join(operations(case.sent()))
+        return cls(len(case.records()), asked, len(case.carts()), len(case.orders()))
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What became of a request whose process was killed."""
+
+    case: Case
+    repeats: bool
+    """Whether Partner Center repeats its answers."""
+    at_death: State
+    early: list[httpx.Response]
+    """While the dead process has its lease: the answers to the request and to a changed one."""
+    answer: httpx.Response
+    """After the lease."""
+    again: httpx.Response
+    """The next answer after that."""
 
 
 @pytest.fixture(scope="module")
-def cloud(azurite: Azurite) -> Iterator[LocalCloud]:
-    with LocalCloud.in_thread(azurite=azurite) as cloud:
+def cloud(azurite: Azurite) -> Iterator[RecordingCloud]:
+    with RecordingCloud.in_thread(azurite=azurite) as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="module")
-def survivor(cloud: LocalCloud) -> Iterator[Process]:
-    with FunctionProcess(app_environment(cloud, **SETTINGS)) as function:
-        process = Process(function)
-        _warm(process)
-        yield process
+def punctual(cloud: RecordingCloud) -> Iterator[Chain]:
+    """A process that waits for no other process that has a lease."""
+    settings = {"CART_ALLOW_CHECKOUT": "true", "CART_INFLIGHT_WAIT_SECONDS": "0"}
+    with started(ROOT, cloud, **settings) as chain:
+        yield chain
 
 
-@pytest.fixture
-def scene(cloud: LocalCloud, survivor: Process) -> Iterator[Scene]:
+@pytest.fixture(scope="module")
+def later(cloud: RecordingCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A process that takes over at once, as all leases are over for it."""
+    app = app_with_short_pauses(tmp_path_factory.mktemp("later"), clock_ahead=AHEAD)
+    with started(app, cloud, CART_ALLOW_CHECKOUT="true") as chain:
+        yield chain
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["answers-repeated", "not-repeated"])
+def aftermaths(
+    request: pytest.FixtureRequest,
+    cloud: RecordingCloud,
+    punctual: Chain,
+    later: Chain,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[Point, Aftermath]:
+    """A process is killed with one request at each of the POINTS, and what became of them.
+
+    Partner Center repeats its answers, to a repeated MS-RequestId and for an ordered cart, or not.
+    """
     cloud.reset()
-    with ThreadPoolExecutor() as pool:
-        yield Scene(cloud, survivor, pool)
+    repeats: bool = request.param
+    cloud.partner_center.deduplicate = cloud.partner_center.repeat_checkout = repeats
+    cases = {point: Case(cloud, point.route) for point in POINTS}
+    for case in cases.values():
+        if case.route == "checkout":
+            case.make_cart(punctual)
+    app_dir = app_with_patient_store(tmp_path_factory.mktemp("doomed"))
+    variables = environment(cloud, CART_ALLOW_CHECKOUT="true")
+    with (
+        ThreadPoolExecutor(len(POINTS)) as pool,
+        FunctionProcess(variables, app_dir=app_dir, log_level="DEBUG") as doomed,
+    ):
+        assert Case(cloud, "cart").send(doomed).status_code == 201  # it has its tokens now
+        cloud.journal.clear()
+        calls = []
+        for late in (False, True):  # the late ones may not be held for as long as the others
+            points = [point for point in POINTS if late is (point.moment == "late")]
+            for point in points:
+                cases[point].hold(point.held, point.moment)
+                calls.append(pool.submit(cases[point].send, doomed))
+            for point in points:
+                until(partial(cases[point].is_held, point.held, point.moment))
+        assert not any(call.done() for call in calls)
+        doomed.kill()
+        for call in calls:
+            with pytest.raises(httpx.TransportError):
+                call.result()
+        assert USER not in doomed.output()
+        deaths = {point: State.of(case) for point, case in cases.items()}
         cloud.faults.clear()
 
+        def redeliver(point: Point) -> Aftermath:
+            case, function = cases[point], punctual.function
+            early = []
+            if point.writes:
+                early = [case.send(function), case.send(function, changed=True)]
+            answer = case.send(later.function)
+            if point.moment == "late":
+                operation = point.at_death.split()[-1]
+                until(lambda: case.sent(operation)[0].status)
+            return Aftermath(case, repeats, deaths[point], early, answer, case.send(function))
 
-@pytest.fixture
-def start(cloud: LocalCloud) -> Iterator[Callable[..., Process]]:
-    """Starts a process that is to die; unless `cold` it has its tokens."""
-    with ExitStack() as stack:
-
-        def start(*, cold: bool = False, **settings: str) -> Process:
-            environment = app_environment(cloud, **SETTINGS | settings)
-            process = Process(stack.enter_context(FunctionProcess(environment)))
-            if not cold:
-                _warm(process)
-                cloud.reset()
-            return process
-
-        yield start
-
-
-def _warm(process: Process) -> None:
-    """Give it its tokens, with a cart of its own."""
-    for _ in range(5):  # a cold process may need more time than a call has here
-        if process.post(str(uuid.uuid4())).status_code == 201:
-            return
-    raise AssertionError(process.function.output())
+        aftermaths = dict(zip(POINTS, pool.map(redeliver, POINTS), strict=True))
+    assert all(USER.encode() not in a.body for a in cloud.journal.requests("storage"))
+    return aftermaths
 
 
-def _kill(process: Process, call: "Future[httpx.Response]") -> None:
-    """SIGKILL, with a call under way."""
-    assert not call.done()
-    process.function.kill()
-    with pytest.raises(httpx.TransportError):
-        call.result()
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_the_process_died_where_it_should(aftermaths: dict[Point, Aftermath], point: Point) -> None:
+    carts = point.route == "checkout" or point.had_effect("create")
+    orders = point.had_effect("checkout")
+    expected = State(point.writes, point.at_death, int(carts), int(orders))
+
+    assert aftermaths[point].at_death == expected
 
 
-def _taken_over(scene: Scene) -> None:
-    """The redelivery has to wait, then resumes under the same MS-RequestId: one cart."""
-    abandoned = scene.record()
-    assert abandoned.state == "in_progress"
-
-    *early, answer = scene.redeliver()
-
-    assert early
-    assert time.time() >= abandoned.lease_until.timestamp()
-    assert answer.status_code == 201
-    assert "Idempotent-Replayed" not in answer.headers
-    assert scene.carts() == [answer.json()["id"]]
-    assert {call.headers["ms-requestid"] for call in scene.sent()} == {
-        abandoned.steps[0].request_id
-    }
-    assert answer.headers["MS-RequestId"] == abandoned.steps[0].request_id
-    _replayed(scene, answer)
-
-
-def _replayed(scene: Scene, first: httpx.Response) -> None:
-    """From now on everybody gets that answer, and Partner Center hears no more of it."""
-    calls = len(scene.sent())
-    again = scene.survivor.post(scene.key)
-    assert again.status_code == 201
-    assert again.json() == first.json()
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert again.headers["MS-RequestId"] == first.headers["MS-RequestId"]
-    assert again.headers["MS-CV"] == first.headers["MS-CV"]
-    assert len(scene.sent()) == calls
-    assert scene.record().state == "completed"
-
-
-def test_killed_before_the_claim(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("storage", method="PUT", delay=LONG, action="drop"))
-    call = scene.posting(doomed)
-    scene.until(lambda: scene.asked("PUT"))
-
-    _kill(doomed, call)
-
-    [answer] = scene.redeliver()
-    assert answer.status_code == 201
-    assert len(scene.sent()) == 1
-    _replayed(scene, answer)
-
-
-def test_killed_after_the_claim(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start(cold=True, CART_DEADLINE_SECONDS="6")
-    scene.cloud.faults.inject(Fault("entra", delay=LONG))
-    call = scene.posting(doomed)
-    scene.until(lambda: scene.cloud.journal.requests("entra"))
-
-    _kill(doomed, call)
-
-    assert scene.sent() == []
-    _taken_over(scene)
-    assert len(scene.sent()) == 1
-
-
-def test_killed_after_sending(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("partner_center", delay=LONG, action="drop"))
-    call = scene.posting(doomed)
-    scene.until(scene.sent)
-
-    _kill(doomed, call)
-
-    assert scene.carts() == []
-    _taken_over(scene)
-    assert len(scene.sent()) == 2
-
-
-def test_killed_after_sending_what_arrives_late(
-    scene: Scene, start: Callable[..., Process]
+@pytest.mark.parametrize(
+    "point", [point for point in POINTS if point.writes], ids=lambda point: point.name
+)
+def test_while_the_lease_lasts_nobody_takes_over(
+    aftermaths: dict[Point, Aftermath], point: Point
 ) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("partner_center", delay=LEASE + 3))
-    call = scene.posting(doomed)
-    scene.until(scene.sent)
+    same, changed = aftermaths[point].early
 
-    _kill(doomed, call)
-
-    _taken_over(scene)
-    first, second = scene.sent()
-    scene.until(lambda: first.status)
-    assert second.time < first.time + LEASE + 3  # it overtook
-    assert len(scene.carts()) == 1
+    problem(changed, 422, "idempotency_key_reused", "not_sent", False)
+    if point.recorded:
+        assert same.headers["Idempotent-Replayed"] == "true"
+    else:
+        problem(same, 503, "operation_in_progress", "unknown", True)
+        assert 1 <= int(same.headers["Retry-After"]) <= 10
 
 
-def test_killed_when_the_cart_is_made(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("partner_center", delay_after=LONG))
-    call = scene.posting(doomed)
-    scene.until(scene.carts)
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_there_is_one_cart_or_order_and_everybody_gets_the_same_answer(
+    aftermaths: dict[Point, Aftermath], point: Point
+) -> None:
+    aftermath = aftermaths[point]
+    case, answer, again = aftermath.case, aftermath.answer, aftermath.again
+    body = answer.json()
 
-    _kill(doomed, call)
+    assert answer.status_code == 201, answer.text
+    assert ("Idempotent-Replayed" in answer.headers) is point.recorded
+    assert " ".join(operations(case.sent())) == point.in_the_end
+    for operation in ("create", "checkout"):
+        assert len(request_ids(case.sent(operation))) == (operation in point.in_the_end)
+    assert (again.status_code, again.json()) == (201, body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["MS-RequestId"] == answer.headers["MS-RequestId"]
+    assert again.headers["MS-CV"] == answer.headers["MS-CV"]
+    record = case.records()[-1]
+    assert (record.state, all(step.done for step in record.steps)) == ("completed", True)
+    created = point.had_effect("create") or point.moment == "late"
+    created_twice = created and "create create" in point.in_the_end and not aftermath.repeats
+    assert len(case.carts()) == (2 if created_twice else 1)
+    if point.route == "cart":
+        assert body["id"] in case.carts()
+        return
+    assert case.orders() == [body["cartId"]]
+    assert (body["customerId"], body["orderErrors"]) == (case.customer, [])
+    warnings = [warning["code"] for warning in body["warnings"]]
+    result = (body["status"], len(body["orders"]), *warnings)
+    completed = ("completed", 1)
+    ordered = ("ordered", 0, "orders_not_retrieved")
+    if aftermath.repeats or point.recorded or not point.had_effect("checkout"):
+        # What arrives late may be faster than the next checkout.
+        assert result == completed or (point.moment == "late" and result == ordered)
+    else:
+        assert result == ordered
 
-    _taken_over(scene)
-    assert len(scene.sent()) == 2
+
+# --- the store is lost, or the caller goes away -----------------------------------------------
 
 
-def test_killed_after_the_answer(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    call = _held_at_the_end(scene, doomed, Fault("storage", delay=LONG, action="drop"))
+class Loss(NamedTuple):
+    """When the store is lost for good, and whether it still does what it does not answer."""
 
-    _kill(doomed, call)
+    route: Route
+    passes: int
+    """The writes that it answers before."""
+    commit: bool
+    status: int
+    asked: str
+    """What Partner Center was asked for."""
 
-    assert scene.sent()[0].status == 201
-    _taken_over(scene)
-    assert len(scene.sent()) == 2
+
+LOSSES = [
+    Loss("order", 0, False, 503, ""),
+    Loss("order", 1, True, 503, "create"),
+    Loss("order", 2, False, 201, "create checkout"),
+    Loss("cart", 1, False, 201, "create"),
+]
 
 
-def test_killed_when_the_record_is_written(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    call = _held_at_the_end(scene, doomed, Fault("storage", delay_after=LONG))
+@pytest.fixture(scope="module")
+def losses(
+    cloud: RecordingCloud, later: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Loss, tuple[Case, httpx.Response, httpx.Response]]:
+    """Each loss with its case, the answer to the request, and to the next one, with a store.
 
-    _kill(doomed, call)
+    They happen side by side, as a write is repeated until the deadline.
+    """
+    cloud.reset()
+    cloud.partner_center.deduplicate = cloud.partner_center.repeat_checkout = False
+    app = app_with_short_pauses(tmp_path_factory.mktemp("hurried"))
+    settings = {"CART_ALLOW_CHECKOUT": "true", "CART_DEADLINE_SECONDS": "5"}
+    cases = {loss: Case(cloud, loss.route) for loss in LOSSES}
+    with ThreadPoolExecutor() as pool, started(app, cloud, **settings) as hurried:
+        until(lambda: hurried.post().status_code == 201)  # it has its tokens now
+        for loss, case in cases.items():
+            fault = LaterFault("storage", None, path=case.record_name, passes=loss.passes)
+            fault.action, fault.commit = "drop", loss.commit
+            cloud.faults.inject(fault)
+        answers = list(pool.map(lambda case: case.send(hurried.function), cases.values()))
+        for loss, case in cases.items():
+            assert " ".join(operations(case.sent())) == loss.asked
+    cloud.faults.clear()
+    return {
+        loss: (case, answer, case.send(later.function))
+        for (loss, case), answer in zip(cases.items(), answers, strict=True)
+    }
 
-    [answer] = scene.redeliver()
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_a_store_that_is_lost(
+    losses: dict[Loss, tuple[Case, httpx.Response, httpx.Response]], loss: Loss
+) -> None:
+    case, answer, again = losses[loss]
+
+    if loss.status == 503:
+        # The outcome is unknown for what earlier requests may have done.
+        problem(answer, 503, "store_unavailable", "unknown", True)
+    else:
+        assert answer.status_code == 201
+        assert [each["code"] for each in answer.json()["warnings"]] == ["not_recorded"]
+    assert again.status_code == 201
+    assert "Idempotent-Replayed" not in again.headers
+    if loss.route == "order":
+        assert case.orders() == [again.json()["cartId"]]
+    # Without a record of its cart, a cart is created again under the same MS-RequestId.
+    assert len(case.carts()) == (2 if loss.route == "cart" else 1)
+    assert len(request_ids(case.sent("create"))) == 1
+    assert len(request_ids(case.sent("checkout"))) <= 1
+
+
+def test_a_caller_that_goes_away(cloud: RecordingCloud, punctual: Chain) -> None:
+    cloud.reset()
+    case = Case(cloud, "order")
+    cloud.faults.inject(Fault("partner_center", path="/checkout$", delay_after=0.5))
+    body = json.dumps(cart())
+    request = [
+        f"POST /api/customers/{case.customer}/orders HTTP/1.1",
+        f"Host: 127.0.0.1\r\nContent-Length: {len(body)}\r\nContent-Type: application/json",
+        *(f"{name}: {value}" for name, value in (KEY_HEADER | FOR_USER).items()),
+        f"Idempotency-Key: {case.key}\r\n\r\n{body}",
+    ]
+
+    with punctual.connection() as connection:
+        connection.sendall("\r\n".join(request).encode())
+        until(lambda: case.sent("checkout"))
+
+    until(lambda: case.records()[-1].state == "completed")
+    answer = case.send(punctual.function)
     assert answer.headers["Idempotent-Replayed"] == "true"
-    assert scene.carts() == [answer.json()["id"]]
-    assert len(scene.sent()) == 1
-
-
-def test_killed_after_the_record(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    answer = doomed.post(scene.key)
-    assert answer.status_code == 201
-
-    doomed.function.kill()
-
-    _replayed(scene, answer)
-    assert len(scene.sent()) == 1
-
-
-def test_a_changed_cart_does_not_take_over(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("partner_center", delay=LONG, action="drop"))
-    call = scene.posting(doomed)
-    scene.until(scene.sent)
-    _kill(doomed, call)
-
-    for pause in (0, LEASE):  # while somebody may be at it, and when it is to be taken over
-        time.sleep(pause)
-        answer = scene.survivor.post(scene.key, quantity=2)
-        assert (answer.status_code, problem(answer)["code"]) == (422, "idempotency_key_reused")
-
-    assert len(scene.sent()) == 1
-
-
-def test_a_caller_that_goes_away(scene: Scene) -> None:
-    scene.cloud.faults.inject(Fault("partner_center", delay_after=1))
-
-    with pytest.raises(httpx.ReadTimeout):
-        scene.survivor.post(scene.key, patience=0.5)
-
-    scene.until(lambda: len(scene.asked("PUT")) == 2)
-    [answer] = scene.redeliver()
-    assert answer.headers["Idempotent-Replayed"] == "true"
-    assert scene.carts() == [answer.json()["id"]]
-    assert len(scene.sent()) == 1
-
-
-def test_a_store_that_is_lost_before_the_claim(scene: Scene) -> None:
-    scene.cloud.faults.inject(Fault("storage", times=None, status=503))
-
-    answer = scene.survivor.post(scene.key)
-
-    assert (answer.status_code, problem(answer)["code"]) == (503, "store_unavailable")
-    assert problem(answer)["outcome"] == "unknown"  # for what earlier requests may have done
-    assert scene.sent() == []
-
-
-def test_a_store_that_is_lost_when_the_cart_exists(scene: Scene) -> None:
-    scene.cloud.faults.inject(Fault("partner_center", delay_after=0.3))
-    call = scene.posting(scene.survivor)
-    scene.until(scene.sent)
-    scene.cloud.faults.inject(Fault("storage", times=None, status=503))
-    told = call.result()
-    scene.cloud.faults.clear()
-
-    assert told.status_code == 201
-    assert [warning["code"] for warning in told.json()["warnings"]] == ["not_recorded"]
-    assert scene.record().state == "in_progress"
-    answer = scene.redeliver()[-1]
-    assert answer.json() == told.json() | {"warnings": []}
-    assert scene.carts() == [told.json()["id"]]
-    assert len({call.headers["ms-requestid"] for call in scene.sent()}) == 1
-    _replayed(scene, answer)
-
-
-def test_what_the_store_is_asked_for(scene: Scene) -> None:
-    def asks() -> list[str]:
-        scene.cloud.journal.clear()
-        scene.survivor.post(scene.key)
-        return [arrival.method for arrival in scene.asked()]
-
-    scene.cloud.faults.inject(Fault("partner_center", status=400))
-    assert asks() == ["PUT", "PUT"]  # a first run, which is released
-    assert asks() == ["PUT", "GET", "PUT", "PUT"]  # the run after it
-    assert asks() == ["PUT", "GET"]  # a replay
-
-
-def test_what_a_takeover_asks_the_store_for(scene: Scene, start: Callable[..., Process]) -> None:
-    doomed = start()
-    scene.cloud.faults.inject(Fault("partner_center", delay=LONG, action="drop"))
-    call = scene.posting(doomed)
-    scene.until(scene.sent)
-    _kill(doomed, call)
-    assert [arrival.method for arrival in scene.asked()] == ["PUT"]
-    time.sleep(LEASE)
-
-    scene.cloud.journal.clear()
-    assert scene.survivor.post(scene.key).status_code == 201
-
-    assert [arrival.method for arrival in scene.asked()] == ["PUT", "GET", "PUT", "PUT"]
-
-
-def test_what_a_poll_asks_the_store_for(scene: Scene) -> None:
-    scene.cloud.faults.inject(Fault("partner_center", delay_after=0.4))
-    call = scene.posting(scene.survivor)
-    scene.until(scene.sent)
-
-    twin = scene.survivor.post(scene.key)
-
-    assert twin.headers["Idempotent-Replayed"] == "true"
-    assert twin.json() == call.result().json()
-    # It looks at once, then after 0.2 s and, where the first run takes its time, 0.4 s more.
-    assert len(scene.asked("PUT")) == 3
-    assert len(scene.asked("GET")) in (2, 3)
-    assert len(scene.sent()) == 1
-
-
-def _held_at_the_end(scene: Scene, process: Process, hold: Fault) -> "Future[httpx.Response]":
-    """A call whose answer has come, and whose last write `hold` keeps."""
-    scene.cloud.faults.inject(Fault("partner_center", delay_after=0.3))
-    call = scene.posting(process)
-    scene.until(scene.sent)
-    hold.method = "PUT"
-    scene.cloud.faults.inject(hold)
-    scene.until(lambda: _states(scene)[-1:] == ["completed"])
-    if hold.takes_effect:
-        time.sleep(0.3)  # it is on its way to Azurite
-    return call
-
-
-def _states(scene: Scene) -> list[str]:
-    """The states that were written, or were to be."""
-    return [json.loads(write.body)["state"] for write in scene.asked("PUT")]
+    assert case.orders() == [answer.json()["cartId"]]
+    assert operations(case.sent()) == ["create", "checkout"]

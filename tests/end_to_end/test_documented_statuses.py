@@ -1,10 +1,8 @@
 """Every status that the OpenAPI document gives an operation can be had, and none besides."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -14,11 +12,12 @@ from partner_center_emulator.watch.faults import Fault
 from description.document import describe
 from tests.end_to_end.chain import (
     CUSTOMER,
-    FUNCTION_KEY,
+    KEY_HEADER,
+    UNKNOWN_CART,
+    UNKNOWN_ITEM,
     Chain,
-    hasty_app,
+    cart,
     line,
-    patched_app,
     started,
 )
 
@@ -28,34 +27,30 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-NOT_FOR_SALE = "NOTHING:0001:NOTHING"
-SOME_CART = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
-BROKEN = ("create_cart", "get_cart", "update_cart", "checkout_cart", "place_order")
-
-Start = Callable[[str], Chain]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What makes an operation answer so: in which chain, and what is not as usual."""
+    """What makes an operation answer so: in which chain, and what differs from a good request."""
 
-    chain: str = "usual"
+    chain: str = "impatient"
+    """The fixture."""
     fault: int | None = None
     """The status that Partner Center answers with."""
     members: Mapping[str, Any] = field(default_factory=dict)
     """Of the line in the cart that is sent, or is there already."""
     content: bytes | None = None
-    """Instead of a cart, or of nothing where no cart is needed."""
+    """The body, where it is not a cart, or nothing where the operation needs no cart."""
     headers: Mapping[str, str] = field(default_factory=dict)
     cart_id: str | None = None
 
 
-USUAL = {200: Way(), 500: Way("broken")}
+USUAL = {200: Way(), 500: Way("failing")}
 KEYED = {401: Way(headers={"x-functions-key": "wrong"})}
 FORWARDED = KEYED | {
     **{status: Way(fault=status) for status in (403, 404, 409, 412, 417)},
     429: Way("throttled"),
-    500: Way("broken"),
+    500: Way("failing"),
     502: Way(fault=405),
     503: Way("unconfigured"),
     504: Way(fault=408),
@@ -76,14 +71,14 @@ WAYS: dict[str, dict[int, Way]] = {
     | {
         201: Way(),
         400: Way(content=b"[]"),
-        422: Way(members={"catalogItemId": NOT_FOR_SALE}),
+        422: Way(members={"catalogItemId": UNKNOWN_ITEM}),
     },
     "PlaceOrder": FORWARDED
     | BODY
     | {
         201: Way(),
         400: Way(headers={"Idempotency-Key": ""}),
-        422: Way(members={"catalogItemId": NOT_FOR_SALE}),
+        422: Way(members={"catalogItemId": UNKNOWN_ITEM}),
     },
     "GetOpenApi": USUAL | KEYED,
     "GetHealth": USUAL,
@@ -92,46 +87,19 @@ EVERY = [(operation, status) for operation, ways in WAYS.items() for status in w
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """The chain of a name, started when it is wanted first."""
-
-    def hasty() -> Path:
-        return hasty_app(tmp_path_factory.mktemp("hasty"))
-
-    def make(name: str) -> Chain:
-        if name == "unconfigured":
-            return stack.enter_context(started(PARTNER_CENTER_TENANT_ID=None))
-        if name == "broken":
-            return stack.enter_context(started(_broken_app(tmp_path_factory.mktemp("broken"))))
-        settings = {"CART_ALLOW_CHECKOUT": "true", "CART_MAX_WAIT_SECONDS": "0"}
-        chain = stack.enter_context(started(hasty(), **settings))
-        assert chain.post(headers={"Idempotency-Key": "used"}).status_code == 201
-        if name == "throttled":
-            fault = Fault("partner_center", times=None, status=429, headers={"Retry-After": "57"})
-            chain.cloud.faults.inject(fault)
-        return chain
-
-    def get(name: str) -> Chain:
-        if name not in chains:
-            chains[name] = make(name)
-        return chains[name]
-
-    chains: dict[str, Chain] = {}
-    with ExitStack() as stack:
-        yield get
+def throttled() -> Iterator[Chain]:
+    """A chain where Partner Center asks for a pause."""
+    with started(CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
+        fault = Fault("partner_center", times=None, status=429, headers={"Retry-After": "57"})
+        chain.cloud.faults.inject(fault)
+        yield chain
 
 
-def _broken_app(directory: Path) -> Path:
-    return patched_app(
-        directory,
-        "from cart_core import composition",
-        "from cart_core.api import about",
-        "async def fail(request, call):",
-        "    raise RuntimeError",
-        f"assert set({BROKEN}) <= set(vars(composition))",
-        f"vars(composition).update(dict.fromkeys({BROKEN}, fail))",
-        "about.get_health = about.get_openapi = fail",
-    )
+@pytest.fixture(scope="module")
+def unconfigured() -> Iterator[Chain]:
+    """A chain where a setting is missing."""
+    with started(PARTNER_CENTER_TENANT_ID=None) as chain:
+        yield chain
 
 
 def _needs_body(operation: Any) -> bool:
@@ -147,25 +115,30 @@ def test_the_ways_are_those_to_the_documented_statuses() -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), EVERY)
-def test_every_documented_status_can_be_had(start: Start, name: str, status: int) -> None:
+def test_every_documented_status_can_be_had(
+    request: pytest.FixtureRequest, name: str, status: int
+) -> None:
     way, (method, path, operation) = WAYS[name][status], OPERATIONS[name]
-    chain = start(way.chain)
-    cart = {"lineItems": [line(**way.members)]}
+    chain: Chain = request.getfixturevalue(way.chain)
+    document = cart(line(**way.members))
     content = way.content
     if content is None:
-        content = json.dumps(cart).encode() if _needs_body(operation) else b""
+        content = json.dumps(document).encode() if _needs_body(operation) else b""
     cart_id = way.cart_id
     if cart_id is None:
-        there = way.chain == "usual" and "{cartId}" in path
-        cart_id = chain.post(cart).json()["id"] if there else SOME_CART
+        exists = way.chain == "impatient" and "{cartId}" in path
+        cart_id = chain.post(document).json()["id"] if exists else UNKNOWN_CART
     if way.fault:
         chain.cloud.faults.inject(Fault("partner_center", times=None, status=way.fault))
+
+    if "used" in way.headers.values():
+        assert chain.post(headers=way.headers).status_code == 201
 
     answer = chain.send(
         method.upper(),
         path.format(customerId=CUSTOMER, cartId=cart_id),
         {
-            "x-functions-key": FUNCTION_KEY,
+            **KEY_HEADER,
             "Content-Type": "application/json",
             "Idempotency-Key": f"{name}-{status}",
             **way.headers,
@@ -173,8 +146,6 @@ def test_every_documented_status_can_be_had(start: Start, name: str, status: int
         content,
     )
 
-    if way.fault:
-        chain.cloud.faults.clear()
     assert answer.status_code == status
     response = operation["responses"][str(status)]
     if "content" not in response:

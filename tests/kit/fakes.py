@@ -1,11 +1,11 @@
 """Time that passes only while everybody waits, and stand-ins for the world around an operation."""
 
 import asyncio
-import functools
 import itertools
 import selectors
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from functools import partial, wraps
 from typing import Any, Literal, ParamSpec
 
 from cart_core.deadline import Deadline
@@ -44,14 +44,50 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an async test on a VirtualTimeLoop."""
+    """Run an async test on a VirtualTimeLoop.
 
-    @functools.wraps(test)
+    The test fails if a task has died of an exception that nobody has looked at, and if the loop
+    reports any other error.
+    """
+
+    @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        tasks: list[asyncio.Task[Any]] = []
+        errors: list[dict[str, Any]] = []
+        with asyncio.Runner(loop_factory=lambda: _watched_loop(tasks, errors)) as runner:
             runner.run(test(*args, **kwargs))
+        unseen = [task for task in tasks if task.done() and _died_unseen(task)]
+        assert not errors, f"the event loop reported errors: {errors}"
+        assert not unseen, f"tasks died, and nobody looked: {unseen}"
 
     return run
+
+
+def _watched_loop(tasks: list[asyncio.Task[Any]], errors: list[dict[str, Any]]) -> VirtualTimeLoop:
+    """A loop that notes all its tasks, and the errors that nobody handles."""
+    loop = VirtualTimeLoop()
+
+    def new_task(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        tasks.append(task)
+        return task
+
+    loop.set_task_factory(new_task)
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    return loop
+
+
+def _died_unseen(task: asyncio.Task[Any]) -> bool:
+    """Whether asyncio would log "Task exception was never retrieved" when the task is collected.
+
+    It keeps that in a private attribute. To wait for the collection would take a full run of the
+    garbage collector for each test.
+    """
+    unseen: bool = task._log_traceback
+    task._log_traceback = False  # The failed test says it.
+    return unseen
 
 
 def monotonic() -> float:
@@ -78,31 +114,37 @@ class Killed(BaseException):
     """The process dies here: nothing that catches exceptions gets to run."""
 
 
-Fault = Literal["", "down", "lost", "met itself", "killed before", "killed after"]
+StoreFault = Literal["", "down", "lost", "met itself", "killed before", "killed after"]
 """`down`: nothing happens. `lost`: it happens, but the answer does not arrive. `met itself`: the
 driver's own retry after a lost answer finds its own write, and takes it for another's."""
 
 
 class FakeStore:
-    """A MemoryStore that counts its calls and fails as told, one fault for each call."""
+    """A MemoryStore that counts its calls and fails as told, one fault for each call.
+
+    `point` is called where a process can die, such as "before create" and "after replace".
+    """
 
     def __init__(self) -> None:
         self.inner = MemoryStore()
         self.calls: list[str] = []
         self.written: list[Record] = []
-        self.faults: dict[str, list[Fault]] = defaultdict(list)
+        self.faults: dict[str, list[StoreFault]] = defaultdict(list)
         self.death: type[BaseException] = Killed
         self.reason = "The store is away."
+        self.point: Callable[[str], None] = lambda _: None
 
-    def fails(self, call: str, *faults: Fault, times: int = 1) -> None:
+    def fails(self, call: str, *faults: StoreFault, times: int = 1) -> None:
         """The next calls of `create`, `read` or `replace` go wrong like this."""
         self.faults[call] += faults * times
 
     async def create(self, name: str, record: Record) -> str | None:
-        return await self._write("create", self.inner.create(name, record), record)
+        return await self._write("create", partial(self.inner.create, name, record), record)
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
-        return await self._write("replace", self.inner.replace(name, record, version), record)
+        return await self._write(
+            "replace", partial(self.inner.replace, name, record, version), record
+        )
 
     async def read(self, name: str) -> Versioned | None:
         if self._next_fault("read") == "down":
@@ -110,21 +152,22 @@ class FakeStore:
         return await self.inner.read(name)
 
     async def _write(
-        self, call: str, write: Coroutine[Any, Any, str | None], record: Record
+        self, call: str, write: Callable[[], Coroutine[Any, Any, str | None]], record: Record
     ) -> str | None:
         fault = self._next_fault(call)
         if fault in ("down", "killed before"):
-            write.close()
             raise StoreUnavailable(self.reason) if fault == "down" else self.death
-        version = await write
+        version = await write()
         if version is not None:
             self.written.append(record)
+        self.point(f"after {call}")
         if fault in ("lost", "killed after"):
             raise StoreUnavailable(self.reason) if fault == "lost" else self.death
         return None if fault == "met itself" else version
 
-    def _next_fault(self, call: str) -> Fault:
+    def _next_fault(self, call: str) -> StoreFault:
         self.calls.append(call)
+        self.point(f"before {call}")
         return self.faults[call].pop(0) if self.faults[call] else ""
 
     @property

@@ -1,7 +1,7 @@
 """Runs workflow definitions as Logic Apps documents it, as far as the sample needs it.
 
 From Microsoft's schema reference of the Workflow Definition Language and its page on errors and
-retry policies. Whatever is not known here raises Unsupported instead of being passed over.
+retry policies. Whatever this module does not support raises Unsupported instead of being skipped.
 """
 
 import json
@@ -29,7 +29,7 @@ Actions = Mapping[str, Mapping[str, Any]]
 
 
 class Unsupported(Exception):
-    """Something in the definition that is not known here."""
+    """Something in the definition that this module does not support."""
 
 
 class BadExpression(Exception):
@@ -309,16 +309,16 @@ class _Expression:
     def _read(self, text: str) -> Iterator[str]:
         end = 0
         while end < len(text.rstrip()):
-            found = self._TOKEN.match(text, end)
-            if not found:
+            token = self._TOKEN.match(text, end)
+            if not token:
                 raise BadExpression(text)
-            yield found[1]
-            end = found.end()
+            yield token[1]
+            end = token.end()
         yield ""
 
-    def _take(self, wanted: str = "") -> str:
+    def _take(self, expected: str = "") -> str:
         taken = self._next
-        if (wanted and taken != wanted) or not taken:
+        if (expected and taken != expected) or not taken:
             raise BadExpression(self._text)
         self._next = next(self._tokens)
         return taken
@@ -408,10 +408,10 @@ def intervals(policy: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 def seconds(duration: str) -> float:
     """An ISO 8601 duration of one part."""
-    found = re.fullmatch(r"P(?:(\d+)D|T(\d+)([HMS]))", duration)
-    if not found:
+    parts = re.fullmatch(r"P(?:(\d+)D|T(\d+)([HMS]))", duration)
+    if not parts:
         raise Unsupported(duration)
-    days, count, unit = found.groups()
+    days, count, unit = parts.groups()
     return float(int(days) * 86_400 if days else int(count) * {"H": 3600, "M": 60, "S": 1}[unit])
 
 
@@ -426,7 +426,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def check(value: Any, schema: Mapping[str, Any], pointer: str = "") -> None:
-    """Raises BadContent where `value` does not fit a JSON schema of these few words."""
+    """Raises BadContent where `value` does not fit a JSON schema of these few keywords."""
     _only(schema, "type", "required", "properties", "items", "minItems", "minimum", "pattern")
     types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     if not any(type(value) in _TYPES[name] for name in types):

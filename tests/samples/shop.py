@@ -11,7 +11,7 @@ import httpx
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.faults import Fault
 
-from tests.end_to_end.chain import Chain, patched_app, started
+from tests.end_to_end.chain import Chain, app_with_one_try, line, started
 
 
 def order(*lines: dict[str, Any]) -> dict[str, Any]:
@@ -25,20 +25,13 @@ def order(*lines: dict[str, Any]) -> dict[str, Any]:
 
 def software(**members: Any) -> dict[str, Any]:
     """A line that can be bought."""
-    item = catalogue.SOFTWARE
-    return {"catalogItemId": item, "quantity": 1, "billingCycle": "one_time", **members}
-
-
-def licence(item: str, **members: Any) -> dict[str, Any]:
-    """A line of a licence; whether it can be bought is the item's matter."""
-    paid = {"billingCycle": "monthly", "termDuration": "P1M"}
-    return {"catalogItemId": item, "quantity": 1, **paid, **members}
+    return line(catalogItemId=catalogue.SOFTWARE, **members)
 
 
 def refused_busy(times: int | None) -> Fault:
     """The cart is being processed by another request."""
-    words = {"code": "800064", "description": "The cart is being processed by another request."}
-    return Fault("partner_center", times, path="/checkout$", status=409, body=words)
+    body = {"code": "800064", "description": "The cart is being processed by another request."}
+    return Fault("partner_center", times, path="/checkout$", status=409, body=body)
 
 
 def throttled(path: str, times: int | None = 1) -> Fault:
@@ -62,7 +55,7 @@ TROUBLES: dict[str, Callable[[], Fault]] = {
     "cut short": lambda: Fault("partner_center", path="/checkout$", action="truncate"),
     "busy": lambda: refused_busy(2),
 }
-"""What a caller should get over, by name."""
+"""What a caller should cope with, by name."""
 
 
 class Shop:
@@ -82,19 +75,19 @@ class Shop:
         """What Partner Center does from now on."""
         self.cloud.faults.inject(*faults)
 
+    def pause(self, seconds: float) -> None:
+        """Called in the place of a wait for so many seconds.
+
+        It takes no time, unless Partner Center has asked for a pause, which is always a second.
+        """
+        if any(call.status == 429 for call in self.cloud.journal.requests("partner_center")):
+            time.sleep(0.25)
+
 
 @contextmanager
 def opened(directory: Path, **settings: str | None) -> Iterator[Shop]:
     """A function that tells its caller of every failure instead of trying again itself."""
-    app = patched_app(
-        directory,
-        "from cart_core.partner_center import retry",
-        "from cart_core.use_cases import buying",
-        "assert retry.MAX_TRIES",
-        "retry.MAX_TRIES = 1",
-        "assert buying.PAUSES",
-        "buying.PAUSES = (0.01,)",
-    )
+    app = app_with_one_try(directory)
     defaults = {
         "CART_ALLOW_CHECKOUT": "true",
         "CART_MAX_WAIT_SECONDS": "0",
@@ -122,8 +115,3 @@ class Between(httpx.HTTPTransport):
             super().handle_request(request).read()
             raise httpx.ReadTimeout("lost", request=request)
         return instead
-
-
-def a_moment(seconds: float) -> None:
-    """Waits for some of the second that Partner Center asks for here, instead of for `seconds`."""
-    time.sleep(0.25)

@@ -10,22 +10,21 @@ import pytest
 from local.function_process import ROOT
 from local.functions_host import DEFAULT_KEY
 from samples.storefront.place_order import place_order
-from tests.end_to_end.chain import FUNCTION_KEY
+from tests.end_to_end.chain import KEY_HEADER
 from tests.infra import bicep
+from tests.samples.callers import WORKFLOW
 from tests.samples.logic_apps import check
 from tests.samples.shop import Shop
 
 SAMPLES = ROOT / "samples"
 READMES = [SAMPLES / "readme.md", SAMPLES / "logic-app" / "readme.md"]
-WORKFLOW = json.loads((SAMPLES / "logic-app" / "workflow.json").read_text("utf-8"))
 
 
 def test_the_order_is_taken_by_both(shop: Shop) -> None:
     order = json.loads(_block(READMES[0], "json"))
-    headers = {"x-functions-key": FUNCTION_KEY}
 
     check(order, WORKFLOW["definition"]["triggers"]["Storefront_order"]["inputs"]["schema"])
-    with httpx.Client(base_url=shop.url, headers=headers, trust_env=False) as function:
+    with httpx.Client(base_url=shop.url, headers=KEY_HEADER, trust_env=False) as function:
         assert place_order(function, order)["status"] == "completed"
     assert shop.bought == [[line["catalogItemId"] for line in order["lines"]]]
 
@@ -48,7 +47,7 @@ def test_the_template_deploys_this_workflow(tmp_path: Path) -> None:
     )
 
 
-def test_every_status_and_code_of_the_workflow_is_told() -> None:
+def test_every_status_and_code_of_the_workflow_is_documented() -> None:
     table = READMES[1].read_text("utf-8")
 
     for case in re.findall(r'"case": "?(\w+)"?', json.dumps(WORKFLOW)):

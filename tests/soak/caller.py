@@ -1,4 +1,4 @@
-"""A caller as the contract wants it: it repeats what may be repeated, until it knows."""
+"""A caller that follows the contract: it repeats what may be repeated until it has an answer."""
 
 import asyncio
 import json
@@ -15,9 +15,13 @@ from tests.soak.fleet import Fleet, Process
 from tests.soak.scenario import Delivery, Order
 
 _PAUSE: Final = (0.1, 0.6)
-"""Seconds before the next try where the answer names none."""
+"""Seconds before the second try where the answer names none, at least and at most."""
 
-_ANSWER_SECONDS: Final = 30.0
+_LONGEST_FACTOR: Final = 10
+"""Each further pause is longer by the first one, up to so many times it."""
+
+_ANSWER_SECONDS: Final = 120.0
+"""After this long without an answer the connection counts as lost."""
 
 _LOOK_SECONDS: Final = 0.05
 """Between looks at whether there is a cart to check out."""
@@ -88,21 +92,21 @@ class Delivered:
 class Caller:
     """Hands over deliveries, to any process, several at once.
 
-    `cart_written_down` tells which cart is to be bought for an order. `patience` is how many
-    seconds it goes on repeating, from the first one on that is handed over.
+    `recorded_cart` gives the cart that is to be bought for an order. `patience` is for how many
+    seconds it goes on repeating, from the start of the first delivery.
     """
 
     def __init__(
         self,
         fleet: Fleet,
         function_key: str,
-        cart_written_down: Callable[[Order], str | None],
+        recorded_cart: Callable[[Order], str | None],
         dice: random.Random,
         patience: float,
     ) -> None:
         self._fleet = fleet
         self._function_key = function_key
-        self._cart_written_down = cart_written_down
+        self._recorded_cart = recorded_cart
         self._dice = dice
         self._patience = patience
         self._until = 0.0
@@ -134,10 +138,10 @@ class Caller:
         delivery = delivered.delivery
         sealed = self._sealed.setdefault(delivery.order.key, asyncio.Event())
         if delivery.kind == "changed":
-            # Before that, nothing may have come of the true order, and the key would be free.
+            # Before the true order may have had an effect, a changed one could take its key.
             await sealed.wait()
         if delivery.kind == "checkout":
-            # Where Partner Center makes too many carts, a checkout of any other would buy twice.
+            # Partner Center may have made several carts. To check out another would buy twice.
             delivered.cart_id = await self._cart(delivery.order)
         while True:
             answer = await self._try(session, delivery, delivered.cart_id)
@@ -146,14 +150,15 @@ class Caller:
                 sealed.set()
             if not answer.retryable or time.monotonic() > self._until:
                 break
-            pause = answer.headers.get("Retry-After") or self._dice.uniform(*_PAUSE)
+            factor = min(len(delivered.tries), _LONGEST_FACTOR)
+            pause = answer.headers.get("Retry-After") or factor * self._dice.uniform(*_PAUSE)
             await asyncio.sleep(float(pause))
         if delivery.kind == "true":
             sealed.set()
 
     async def _cart(self, order: Order) -> str | None:
         while time.monotonic() < self._until:
-            if cart_id := self._cart_written_down(order):
+            if cart_id := self._recorded_cart(order):
                 return cart_id
             await asyncio.sleep(_LOOK_SECONDS)
         return None
@@ -189,7 +194,7 @@ class Caller:
 
 
 def _seals(answer: Try) -> bool:
-    """Whether the key is now bound to its order: something may have come of it."""
+    """Whether the order may have had an effect, so that its key is bound to it from now on."""
     if answer.code in ("operation_in_progress", "store_unavailable"):
-        return False  # unknown, for they do not know what others did
+        return False  # These are unknown because of what other requests may have done.
     return answer.status == 201 or answer.body.get("outcome") == "unknown"

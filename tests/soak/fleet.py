@@ -3,15 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from local.function_process import FunctionProcess
 
-_LIVES: Final = (0.5, 3.0)
-"""Seconds between a start and the next kill, at least and at most."""
+_LOOK_SECONDS: Final = 0.01
+"""Between looks at how many calls Partner Center has received."""
 
 
 @dataclass(slots=True)
@@ -51,9 +51,25 @@ class Fleet:
         """How many processes were killed."""
         return len(self.past)
 
-    async def torment(self, dice: random.Random, enough: asyncio.Event) -> None:
-        """Kills a process now and then and starts it again, until it is enough."""
-        while not await over(enough, dice.uniform(*_LIVES)):
+    async def kill(
+        self,
+        kills: float,
+        calls_per_kill: int,
+        calls: Callable[[], int],
+        dice: random.Random,
+        enough: asyncio.Event,
+    ) -> None:
+        """Kill a process and start it again, so many times.
+
+        Each kill is due after one to `calls_per_kill` more calls; `calls` gives how many Partner
+        Center has received. It ends early where it is enough and no kill is due.
+        """
+        due = calls()
+        while self.kills < kills:
+            due += dice.randint(1, calls_per_kill)
+            while calls() < due:
+                if await over(enough, _LOOK_SECONDS):
+                    return
             slot = dice.randrange(len(self._running))
             process = self._running[slot]
             process.killed = time.time()

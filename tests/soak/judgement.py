@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from partner_center_emulator.watch.journal import Arrival
 
-from cart_core.idempotency.decision import OperationId, fingerprint
+from cart_core.idempotency.operation_id import OperationId, fingerprint
 from cart_core.idempotency.record import Record
 from tests.soak.caller import Delivered, Try
 from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
@@ -42,8 +42,6 @@ _REFUSED: Final = (409, 429)
 _ANSWERED: Final = (400, 409, 429)
 """Statuses with which Partner Center says that this checkout did nothing, whatever others did."""
 
-_UNEXPECTED: Final = re.compile(r"unexpected \w+, correlation id .*\n(?:  .*\n)*")
-
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
 
 
@@ -51,14 +49,14 @@ def wrong_answers(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[
     """Answers that nobody should get, and deliveries without a final one."""
     for each in delivered:
         for answer in each.tries:
-            for flaw in _flaws(each, answer, cloud):
-                yield f"{each.delivery.order.key}: {flaw} ({answer.correlation_id})"
+            for finding in _wrong_in_answer(each, answer, cloud):
+                yield f"{each.delivery.order.key}: {finding} ({answer.correlation_id})"
         final = each.tries[-1]
         if final.status != (422 if each.delivery.kind == "changed" else 201) or final.retryable:
             yield f"{each.delivery.order.key}: after {len(each.tries)} tries still {final.code}"
 
 
-def _flaws(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator[str]:
+def _wrong_in_answer(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator[str]:
     order = each.delivery.order
     if answer.status is None:
         if answer.process.killed is None or answer.process.killed > answer.ended:
@@ -75,30 +73,32 @@ def _flaws(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator[str]:
         if not answer.retryable or _RETRYABLE.get(answer.code) != answer.status:
             yield f"a good order was answered {answer.status} {answer.code}"
     else:
-        kept = cloud.carts.get(answer.cart_id or "")
-        if not kept or key_of(kept.document) != order.key:
+        stored = cloud.carts.get(answer.cart_id or "")
+        if not stored or key_of(stored.document) != order.key:
             yield f"the cart {answer.cart_id} is not the order's"
         elif bool(answer.purchase) != order.buys:
             yield "the answer is of another operation"
         elif order.buys:
-            yield from _flaws_of_purchase(answer, order, cloud)
+            yield from _wrong_in_purchase(answer, order, cloud)
         else:
-            told = answer.body["lineItems"][0]
-            if (told["friendlyName"], told["quantity"]) != (order.key, order.quantity):
-                yield "the answer tells of another order"
-            if answer.headers.get("MS-RequestId") not in kept.request_ids:
+            line = answer.body["lineItems"][0]
+            if (line["friendlyName"], line["quantity"]) != (order.key, order.quantity):
+                yield "the answer is about another order"
+            if answer.headers.get("MS-RequestId") not in stored.request_ids:
                 yield "the answer quotes another MS-RequestId than the one that made the cart"
         if answer.body["customerId"] != order.customer_id:
-            yield "the answer tells of another customer"
+            yield "the answer is about another customer"
 
 
-def _flaws_of_purchase(answer: Try, order: Order, cloud: SoakCloud) -> Iterator[str]:
-    bought = {name: kept for name, kept in cloud.orders.items() if kept.cart_id == answer.cart_id}
-    told = {each["id"]: each for each in answer.body["orders"]}
-    if answer.purchase == "completed" and told.keys() != bought.keys():
+def _wrong_in_purchase(answer: Try, order: Order, cloud: SoakCloud) -> Iterator[str]:
+    bought = {
+        name: stored for name, stored in cloud.orders.items() if stored.cart_id == answer.cart_id
+    }
+    named = {each["id"]: each for each in answer.body["orders"]}
+    if answer.purchase == "completed" and named.keys() != bought.keys():
         yield "the answer names other orders than were made"
     if answer.purchase == "partial" and not (
-        order.hitch == "part" and len(told) == 1 and answer.body["orderErrors"]
+        order.hitch == "part" and len(named) == 1 and answer.body["orderErrors"]
     ):
         yield "a part was bought of a good cart"
     if answer.purchase == "ordered":
@@ -111,18 +111,18 @@ def _flaws_of_purchase(answer: Try, order: Order, cloud: SoakCloud) -> Iterator[
         known = 1 if order.hitch == "part" else 0  # from a partial answer before
         # The same MS-RequestId gets the same answer, and so did what was ordered in whole later.
         refused = refused or (order.hitch == "whole" and cloud.partner_center.deduplicate)
-        if len(told) > known or not warned or not refused:
-            yield "the answer keeps orders to itself that were told"
-    for name, each in told.items():
+        if len(named) > known or not warned or not refused:
+            yield "the answer lacks orders that Partner Center named"
+    for name, each in named.items():
         line = each["lineItems"][0]
         if (line["friendlyName"], line["quantity"]) != (order.key, order.quantity):
-            yield "the answer tells of another order"
+            yield "the answer is about another order"
         if name not in bought:
             yield "the answer names an order of something else"
         elif answer.purchase != "ordered" and (
             answer.headers.get("MS-RequestId") not in bought[name].request_ids
         ):
-            yield "the answer quotes another MS-RequestId than one that was told of the order"
+            yield "the answer quotes another MS-RequestId than one whose answer had the order"
 
 
 def disagreements(delivered: Iterable[Delivered], *, deduplicated: bool) -> Iterator[str]:
@@ -131,21 +131,21 @@ def disagreements(delivered: Iterable[Delivered], *, deduplicated: bool) -> Iter
     Where Partner Center does not know repeated requests, an answer that warns of being unrecorded
     may be the only one with its cart, but never where a cart was bought.
     """
-    told: defaultdict[str, set[str]] = defaultdict(set)
+    carts: defaultdict[str, set[str]] = defaultdict(set)
     for each in delivered:
         for answer in each.tries:
             if answer.cart_id and (deduplicated or answer.purchase or not answer.unrecorded):
-                told[each.delivery.order.key].add(answer.cart_id)
-    for key, ids in told.items():
+                carts[each.delivery.order.key].add(answer.cart_id)
+    for key, ids in carts.items():
         if len(ids) > 1:
             yield f"{key}: answered with {len(ids)} carts"
 
 
 def false_comfort(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
-    """Callers who were told that nothing came of an operation when something had come of it.
+    """Answers that nothing came of an operation when something had come of it.
 
-    They might use another key next. Where Partner Center said itself that it bought nothing, an
-    earlier checkout may be under way still.
+    Their callers might use another key next. Where Partner Center itself answered that it bought
+    nothing, an earlier checkout may be under way still.
     """
     runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
     first: dict[OperationId, float] = {}
@@ -173,12 +173,13 @@ def false_comfort(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[
 
 def wrong_carts(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
     """Carts that nobody ordered, and orders without one."""
-    wanted = {order.key: order for order in orders}
-    missing = set(wanted)
-    for cart_id, kept in cloud.carts.items():
-        line = kept.document["lineItems"][0]
-        order = wanted.get(line["friendlyName"])
-        if not order or (order.customer_id, order.quantity) != (kept.customer_id, line["quantity"]):
+    expected = {order.key: order for order in orders}
+    missing = set(expected)
+    for cart_id, stored in cloud.carts.items():
+        line = stored.document["lineItems"][0]
+        order = expected.get(line["friendlyName"])
+        actual = (stored.customer_id, line["quantity"])
+        if not order or (order.customer_id, order.quantity) != actual:
             yield f"the cart {cart_id} is nobody's"
         missing.discard(line["friendlyName"])
     yield from (f"{key}: no cart" for key in sorted(missing))
@@ -201,31 +202,31 @@ def wrong_requests(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
 
 
 def wrong_purchases(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
-    """Money spent on what nobody ordered, or twice, or not at all."""
-    wanted = {order.key: order for order in orders}
+    """Purchases that nobody ordered, that were made twice, or not at all."""
+    expected = {order.key: order for order in orders}
     groups: defaultdict[str, list[str]] = defaultdict(list)
     carts: defaultdict[str, set[str]] = defaultdict(set)
     for bought in cloud.orders.values():
         key = key_of(cloud.carts[bought.cart_id].document)
         groups[key].append(bought.order_group)
         carts[key].add(bought.cart_id)
-    for key in groups.keys() | wanted.keys():
-        order = wanted.get(key)
+    for key in groups.keys() | expected.keys():
+        order = expected.get(key)
         if sorted(groups[key]) != sorted(order.groups if order and order.buys else ()):
             yield f"{key}: {len(groups[key])} orders, of the groups {groups[key]}"
-        if order and order.buys and carts[key] != {cloud.cart_written_down(order)}:
-            yield f"{key}: bought are {carts[key]}, written down is another cart"
-    for cart_id, kept in cloud.carts.items():
-        if kept.ordered != (cart_id in carts[key_of(kept.document)]):
-            yield f"the cart {cart_id} is {kept.document['status']}"
+        if order and order.buys and carts[key] != {cloud.recorded_cart(order)}:
+            yield f"{key}: bought are {carts[key]}, another cart is in the record"
+    for cart_id, stored in cloud.carts.items():
+        if stored.ordered != (cart_id in carts[key_of(stored.document)]):
+            yield f"the cart {cart_id} is {stored.document['status']}"
 
 
 def wrong_order_of_events(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
-    """Calls by somebody who did not hold the key, or under another id than was written down.
+    """Calls by a request that did not hold the key, or under another id than the record has.
 
-    What is bought has to be written down before. A checkout may have another MS-RequestId than
-    its record says only once an answer to that one came, and the record's may change only then.
-    Whoever does not know what became of the last checkout has to read the cart before the next.
+    The cart has to be in the record before it is bought. A checkout may have another MS-RequestId
+    than its record only after Partner Center answered that one, and the record's may change only
+    then. If the outcome of the last checkout is unknown, the cart is read before the next one.
     """
     runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
     holders: dict[str, dict[str, Any]] = {}
@@ -246,33 +247,33 @@ def wrong_order_of_events(delivered: Iterable[Delivered], cloud: SoakCloud) -> I
         record = holders.get(blob)
         what = f"{key}: {purpose(event)} ({run_id})"
         if not record or record["state"] != "in_progress":
-            yield f"{what} by somebody without the key"
+            yield f"{what} without the key"
             continue
         if record["correlationId"] != run_id:
-            yield f"{what} with a key that somebody else held"
+            yield f"{what} with a key that another request held"
         if purpose(event) == "create_cart":
             if event.headers["ms-requestid"] != record["steps"][0]["requestId"]:
-                yield f"{what} under another id than was written down"
+                yield f"{what} under another id than the record has"
             cart = json.loads(event.body)
             content = {"customerUser": None, "cart": cart} if run.delivery.order.buys else cart
             if record["fingerprint"] != fingerprint(content):
-                yield f"{what} of another cart than was written down"
+                yield f"{what} of another cart than the record has"
             continue
         if cart_in(record) != cart_id:
-            yield f"{what} of a cart that was not written down"
+            yield f"{what} of a cart that is not in the record"
         before = last.get(blob)
-        said = (201,) if run.delivery.order.hitch else ()
-        flaws = _flaws_of_id(event, record, before, used, _ANSWERED + said)
-        yield from (f"{what} {flaw}" for flaw in flaws)
+        answered = _ANSWERED + ((201,) if run.delivery.order.hitch else ())
+        findings = _wrong_request_id(event, record, before, used, answered)
+        yield from (f"{what} {finding}" for finding in findings)
         own = before and before.headers["ms-correlationid"] == run_id
         if before and run_id not in looked and not (own and before.status in _REFUSED):
-            yield f"{what} without a look at the cart"
+            yield f"{what} without reading the cart"
         looked.discard(run_id)
         last[blob] = event
         used.add(event.headers["ms-requestid"])
 
 
-def _flaws_of_id(
+def _wrong_request_id(
     call: Arrival,
     record: dict[str, Any],
     before: Arrival | None,
@@ -287,7 +288,7 @@ def _flaws_of_id(
     same_run = before and before.headers["ms-correlationid"] == call.headers["ms-correlationid"]
     if request_id != written:
         if not before or not same_run:
-            yield "does not begin with the id that was written down"
+            yield "does not begin with the id in the record"
         elif request_id != before.headers["ms-requestid"] and (
             before.status not in answered or request_id in used
         ):
@@ -296,20 +297,20 @@ def _flaws_of_id(
         if same_run:
             yield "goes back to an id that was answered"
         if request_id not in used and before.status not in answered:
-            yield f"has a new id written down after a call that ended {before.status}"
+            yield f"has a new id in the record after a call that ended {before.status}"
 
 
 def wrong_blobs(
     delivered: Iterable[Delivered], cloud: SoakCloud, blobs: Mapping[str, bytes]
 ) -> Iterator[str]:
     """Blobs that are no completed record of an order or a checkout, and either without one."""
-    wanted = {
+    expected = {
         blob_of(each.delivery.operation(each.cart_id)): each.delivery.order for each in delivered
     }
-    yield from (f"{name}: a blob of no order" for name in blobs.keys() - wanted.keys())
-    yield from (f"{wanted[name].key}: no blob" for name in wanted.keys() - blobs.keys())
-    for name in wanted.keys() & blobs.keys():
-        order = wanted[name]
+    yield from (f"{name}: a blob of no order" for name in blobs.keys() - expected.keys())
+    yield from (f"{expected[name].key}: no blob" for name in expected.keys() - blobs.keys())
+    for name in expected.keys() & blobs.keys():
+        order = expected[name]
         if not re.fullmatch(
             rf"{'purchases' if order.buys else 'carts'}/[0-9a-f]{{64}}\.json", name
         ):
@@ -323,7 +324,7 @@ def wrong_blobs(
             yield f"{order.key}: the record is {record.state}"
         elif not order.buys and record.answer.body["id"] not in cloud.carts:
             yield f"{order.key}: the record names no cart"
-        elif order.buys and record.answer.body["cartId"] != cloud.cart_written_down(order):
+        elif order.buys and record.answer.body["cartId"] != cloud.recorded_cart(order):
             yield f"{order.key}: the record names two carts"
         days = (record.expires_at - datetime.now(UTC)).total_seconds() / 86400
         if not 0 <= (90 if order.buys else 7) - days < 0.1:
@@ -332,9 +333,9 @@ def wrong_blobs(
 
 def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
     """Keys whose record changed in what stays, after it was completed, or to an unforeseen id."""
-    kept: dict[str, dict[str, Any]] = {}
+    stored: dict[str, dict[str, Any]] = {}
     for commit in cloud.ledger.commits:
-        record, before = commit.record, kept.get(commit.blob)
+        record, before = commit.record, stored.get(commit.blob)
         if before:
             if before["fingerprint"] != record["fingerprint"]:
                 yield f"{record['key']}: two fingerprints"
@@ -343,39 +344,33 @@ def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
             if before["state"] == "completed":
                 yield f"{record['key']}: overwritten after it was completed"
             if before["answer"] and not record["answer"]:
-                yield f"{record['key']}: what was told was forgotten"
+                yield f"{record['key']}: its answer was forgotten"
             cart_id = cart_in(before)
             if cart_id and cart_in(record) != cart_id:
                 yield f"{record['key']}: the cart {cart_id} was forgotten"
         if record["state"] in ("in_progress", "unknown", "open"):
             yield from _wrong_id(record)
-        kept[commit.blob] = record
+        stored[commit.blob] = record
 
 
 def _wrong_id(record: dict[str, Any]) -> Iterator[str]:
-    """A process that lost its memory has to find the id of the open step again."""
+    """Another process has to be able to derive the id of the open step."""
     operation = OperationId(
         record["operation"], record["customerId"], record["callerId"], record["key"]
     )
     step = next((each for each in record["steps"] if not each["done"]), record["steps"][-1])
-    known = operation.request_id(step["name"], record["fingerprint"], record["epoch"])
-    if step["requestId"] != known:
+    derived = operation.request_id(step["name"], record["fingerprint"], record["epoch"])
+    if step["requestId"] != derived:
         yield f"{record['key']}: the step {step['name']} has an id of its own"
-
-
-def defects(logs: Iterable[str]) -> Iterator[str]:
-    """What the function itself calls unexpected, with where it happened."""
-    for log in logs:
-        yield from _UNEXPECTED.findall(log)
 
 
 def leaks(texts: Mapping[str, str], secrets: Iterable[str]) -> Iterator[str]:
     """Texts, by name, with a secret in them, or with anything that looks like a token."""
     hidden = set(secrets)
     for name, text in texts.items():
-        found = [secret for secret in hidden if secret in text]
-        if found or _TOKEN.search(text):
-            yield f"{name}: {len(found)} secrets"
+        leaked = [secret for secret in hidden if secret in text]
+        if leaked or _TOKEN.search(text):
+            yield f"{name}: {len(leaked)} secrets"
 
 
 def surplus(

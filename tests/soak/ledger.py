@@ -1,5 +1,6 @@
 """The local cloud with a memory for what a soak has to prove."""
 
+import asyncio
 import json
 import re
 import time
@@ -11,17 +12,15 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
-from partner_center_emulator.cloud import TENANT_ID, LocalCloud
+from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.partner_center.carts import StoredCart
 from partner_center_emulator.partner_center.orders import StoredOrder
 from partner_center_emulator.services.azurite import Azurite
-from partner_center_emulator.services.blob_storage import BlobStorage
-from partner_center_emulator.services.tokens import Tokens
-from partner_center_emulator.watch.faults import Handler
 from partner_center_emulator.watch.journal import Arrival, Journal, Service
 
-from cart_core.idempotency.decision import OperationId
-from tests.soak.scenario import CHECKOUT_SECONDS, TOO_LATE, Order
+from cart_core.idempotency.operation_id import OperationId
+from tests.end_to_end.recorded_storage import RecordedStorage
+from tests.soak.scenario import TOO_LATE, Order
 
 _SECRET_FIELDS: Final = ("client_secret", "client_assertion", "refresh_token")
 
@@ -57,6 +56,10 @@ class Ledger(Journal):
         """What arrived at Partner Center."""
         return [event for event in self.events if isinstance(event, Arrival)]
 
+    def calls_received(self) -> int:
+        """How many of these there were so far."""
+        return self.counts["partner_center"]
+
     @property
     def commits(self) -> list[Commit]:
         """What storage took."""
@@ -82,31 +85,6 @@ class Ledger(Journal):
         self.events.append(Commit(blob, self.latest[blob]))
 
 
-class WatchedStorage(BlobStorage):
-    """Storage that says what it took: an answer that is lost on the way says nothing."""
-
-    def __init__(self, azurite: Azurite, tokens: Tokens, ledger: Ledger) -> None:
-        super().__init__(azurite, tokens, TENANT_ID)
-        self._ledger = ledger
-
-    def routes(self) -> list[web.RouteDef]:
-        """See BlobStorage."""
-        return [
-            web.route(each.method, each.path, self._noting(each.handler))
-            for each in super().routes()
-        ]
-
-    def _noting(self, handler: Any) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            response: web.StreamResponse = await handler(request)
-            if request.method == "PUT" and response.status == 201:
-                blob = request.path.split("/", 2)[2]  # the container comes before it
-                self._ledger.commit(blob, await request.read())
-            return response
-
-        return handle
-
-
 class Made(dict[str, T]):
     """Carts or orders by id, with the call that made each, and when it did, in POSIX seconds."""
 
@@ -128,7 +106,7 @@ class SoakCloud(LocalCloud):
         super().__init__(deduplicate=deduplicate, seed=seed, azurite=azurite)
         self.ledger = Ledger()
         self.journal = self.ledger
-        self.storage = WatchedStorage(azurite, self.tokens, self.ledger)
+        self.storage = RecordedStorage(azurite, self.tokens, self.ledger.commit)
         self.carts = Made[StoredCart]()
         self.partner_center.carts = self.carts
         self.orders = Made[StoredOrder]()
@@ -138,26 +116,31 @@ class SoakCloud(LocalCloud):
         """Everything secret that exists here or went by, but for the function's own key."""
         secrets = self.ledger.secrets | self.entra.client_secrets | set(self.entra.refresh_tokens)
         for vault in self.key_vault.vaults.values():
-            secrets |= {version.value for kept in vault.values() for version in kept}
+            secrets |= {version.value for versions in vault.values() for version in versions}
         return secrets | {self.identity.header}
 
     def creations(self) -> dict[str, list[Arrival]]:
         """The calls for new carts by the order's key, oldest first."""
-        found: dict[str, list[Arrival]] = {}
+        creations: dict[str, list[Arrival]] = {}
         for call in self.ledger.calls:
             if purpose(call) == "create_cart":
-                found.setdefault(key_of(json.loads(call.body)), []).append(call)
-        return found
+                creations.setdefault(key_of(json.loads(call.body)), []).append(call)
+        return creations
 
-    def cart_written_down(self, order: Order) -> str | None:
-        """The cart that is to be bought for an order, once its record says which one."""
+    def recorded_cart(self, order: Order) -> str | None:
+        """The cart that is to be bought for an order, once it is in the order's record."""
         record = self.ledger.latest.get(blob_of(order.operation))
         return cart_in(record) if record else None
 
     def held_up_until(self) -> float:
-        """When the last call that may still be held up has had its effect, in POSIX seconds."""
+        """When the last call that may still be held up begins to take effect, in POSIX seconds."""
         open_calls = [call.time for call in self.ledger.calls if call.status is None]
-        return max(open_calls, default=0) + TOO_LATE + CHECKOUT_SECONDS + 1
+        return max(open_calls, default=0) + TOO_LATE + 1
+
+    async def idle(self) -> None:
+        """Wait until Partner Center has changed the carts that it is busy with."""
+        while any(cart.busy for cart in self.carts.values()):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
 
     async def blobs(self) -> dict[str, bytes]:
         """What is in each blob now."""
@@ -174,8 +157,8 @@ def purpose(call: Arrival) -> str:
 
 def cart_of(call: Arrival) -> str | None:
     """The id of the cart that a call is about."""
-    found = _CART.search(call.path)
-    return found[1] if found else None
+    match = _CART.search(call.path)
+    return match[1] if match else None
 
 
 def key_of(cart: dict[str, Any]) -> str:

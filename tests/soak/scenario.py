@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from partner_center_emulator.partner_center.catalogue import RESERVATION, UNSTEADY
 from partner_center_emulator.watch.faults import Fault
 
-from cart_core.idempotency.decision import OperationId
+from cart_core.idempotency.operation_id import OperationId
 
 LANES: Final = 100
 CUSTOMERS: Final = 20
@@ -149,13 +149,13 @@ def orders(count: int, dice: random.Random) -> list[Order]:
     ]
 
 
-def deliveries(wanted: list[Order], dice: random.Random) -> list[Delivery]:
+def deliveries(orders: list[Order], dice: random.Random) -> list[Delivery]:
     """Each order one to five times, twins close together or far apart.
 
     Some come once more, changed. The carts of some are checked out meanwhile, once or twice.
     """
     placed: list[tuple[float, Delivery]] = []
-    for place, order in enumerate(wanted):
+    for place, order in enumerate(orders):
 
         def now_or_later(place: int = place) -> float:
             return place + dice.choice((dice.random(), dice.uniform(0, LANES)))

@@ -12,7 +12,7 @@ from typing import Final
 from partner_center_emulator.partner_center.refusals import BUSY
 from partner_center_emulator.services.azurite import Azurite
 
-from local.environment import app_environment
+from tests.end_to_end.chain import FUNCTION_KEY, defects, environment
 from tests.soak import judgement, scenario
 from tests.soak.caller import Caller, Delivered
 from tests.soak.fleet import Fleet, over
@@ -22,25 +22,25 @@ from tests.soak.scenario import Order
 CREDENTIALS: Final = ("secret", "certificate", "federated")
 """How each of the processes shows Entra who it is."""
 
-PATIENCE: Final = 400.0
-"""Seconds after which callers give up."""
-
-FUNCTION_KEY: Final = "soak-function-key-Xw72"
+PATIENCE: Final = 1800.0
+"""Seconds after which callers give up. It only keeps a soak that fails from going on for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A soak. Without `deduplicate`, Partner Center makes a cart for each request it gets.
 
-    Without `repeat_checkout`, it refuses to check out a cart that is ordered. The `trouble` lasts
-    until all is delivered, or so many seconds.
+    Without `repeat_checkout`, it refuses to check out a cart that is ordered. The trouble lasts
+    until all is delivered, or until so many processes were killed.
     """
 
     keys: int
     seed: int
     deduplicate: bool = True
     repeat_checkout: bool = True
-    trouble: float = math.inf
+    kills: float = math.inf
+    calls_per_kill: int = 30
+    """After so many calls to Partner Center at most, the next process is killed."""
 
 
 @dataclass(slots=True)
@@ -72,27 +72,23 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         cloud.partner_center.busy_code = dice.choice(list(BUSY))
         fleet = Fleet(
             [
-                app_environment(
-                    cloud,
-                    **scenario.SETTINGS,
-                    FUNCTIONS_KEY=FUNCTION_KEY,
-                    PARTNER_CENTER_CREDENTIAL=credential,
-                )
+                environment(cloud, **scenario.SETTINGS, PARTNER_CENTER_CREDENTIAL=credential)
                 for credential in CREDENTIALS
             ]
         )
         async with fleet:
-            caller = Caller(fleet, FUNCTION_KEY, cloud.cart_written_down, dice, PATIENCE)
+            caller = Caller(fleet, FUNCTION_KEY, cloud.recorded_cart, dice, PATIENCE)
             deliveries = scenario.deliveries(orders, dice)
             began = time.monotonic()
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                trouble = group.create_task(_trouble(plan.trouble, cloud, fleet, dice, enough))
+                trouble = group.create_task(_trouble(plan, cloud, fleet, dice, enough))
                 delivered = await caller.hand_over(deliveries, scenario.LANES)
                 enough.set()
             kills = fleet.kills
             in_calm = await caller.hand_over(scenario.once_more(deliveries, dice), scenario.LANES)
             await asyncio.sleep(max(0, cloud.held_up_until() - time.time()))
+            await cloud.idle()
             ended = time.monotonic()
         return await _judged(
             Result(
@@ -118,15 +114,15 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
 
 
 async def _trouble(
-    seconds: float, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
+    plan: Plan, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
 ) -> float:
-    """Everything that goes wrong, until it is enough, or for so long; when it ended."""
+    """Everything that goes wrong, until it is enough, or for so many kills; when it ended."""
     cloud.faults.inject(*scenario.trouble())
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fleet.torment(dice, enough))
-        group.create_task(_outages(cloud, dice, enough))
-        if not await over(enough, seconds):
-            enough.set()
+    outages = asyncio.create_task(_outages(cloud, dice, enough))
+    calls = cloud.ledger.calls_received
+    await fleet.kill(plan.kills, plan.calls_per_kill, calls, dice, enough)
+    enough.set()
+    await outages
     cloud.faults.clear()
     return time.monotonic()
 
@@ -146,7 +142,7 @@ async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Resu
     texts = {f"log {number}": log for number, log in enumerate(result.logs)}
     texts |= {name: content.decode() for name, content in blobs.items()}
     result.failures += itertools.chain(
-        judgement.defects(result.logs),
+        *(defects(log) for log in result.logs),
         judgement.wrong_answers(everything, cloud),
         judgement.disagreements(everything, deduplicated=result.plan.deduplicate),
         judgement.false_comfort(everything, cloud),

@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cart_core.idempotency.decision import CARTS_PREFIX
+from cart_core.idempotency.operation_id import CARTS_PREFIX
 from cart_core.idempotency.record import Record, Step
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)

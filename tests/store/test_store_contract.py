@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from partner_center_emulator.services.azurite import Azurite
 
-from cart_core.idempotency.decision import CARTS_PREFIX, PURCHASES_PREFIX
 from cart_core.idempotency.memory_store import MemoryStore
+from cart_core.idempotency.operation_id import CARTS_PREFIX, PURCHASES_PREFIX
 from cart_core.idempotency.record import Step, StoredAnswer
 from cart_core.idempotency.store import Store
 from local.environment import app_environment

@@ -17,18 +17,18 @@ class Peer:
     def __init__(
         self, server: "RawServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self._server = server
+        self.server = server
         self._reader = reader
         self._writer = writer
 
     async def read_request(self) -> bytes:
         """Read one whole request and count it; returns its head."""
         head = await self._reader.readuntil(b"\r\n\r\n")
-        self._server.heads.append(head)
+        self.server.heads.append(head)
         if length := re.search(rb"content-length: *(\d+)", head, re.IGNORECASE):
             await self._reader.readexactly(int(length[1]))
-        self._server.requests += 1
-        self._server.arrived.set()
+        self.server.requests += 1
+        self.server.arrived.set()
         return head
 
     async def write(self, data: bytes) -> None:

@@ -1,29 +1,25 @@
-"""Spans and metrics, as an SDK gets them."""
+"""Spans, metrics and the log line: what leaves the app for its operator, and what never does."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from opentelemetry.trace import StatusCode
 
 from cart_core import telemetry
-from cart_core.api.about import get_health
-from cart_core.api.invocation import answer
-from cart_core.api.messages import Call, Request, Response
-from cart_core.partner_center.exchange import NoReply, Reply
+from cart_core.api.messages import Response
+from cart_core.partner_center.exchange import NoReply
 from cart_core.problem import CATALOGUE, Problem
 from cart_core.tokens import BRIEF, AccessToken, TokenCache, TokenFailure
-from tests.kit.builders import CUSTOMER, MARKER, cart, line
+from tests.kit.builders import CART_ID, CUSTOMER, MARKER, cart, line
 from tests.kit.fakes import EPOCH_SECONDS, in_virtual_time
+from tests.kit.partner_center import LOST, NOT_SENT, cart_document, refused, reply
+from tests.kit.refresh_tokens import RefreshTokens
 from tests.kit.signals import Signals, collected
-from tests.unit.use_cases.test_create_cart import KEYED, NOT_SENT, TIMED_OUT, Shop, created, refused
-from tests.unit.use_cases.test_rotate_refresh_token import World
+from tests.kit.world import KEYED, World
 
-NO_ANSWER = NoReply(sent=True, timed_out=False, reason=f"{MARKER} is down")
-GUID = "0a0a0a0a-0000-4000-8000-000000000000"
+CREATED = reply(201, cart_document())
 
 
 @pytest.fixture
@@ -32,34 +28,16 @@ def signals() -> Iterator[Signals]:
         yield signals
 
 
-async def post(shop: Shop, body: Any = None, headers: dict[str, str] | None = None) -> Response:
-    """The whole way, from the adapter's side on."""
-
-    async def create_cart(request: Request, call: Call) -> Response:
-        return await shop.create(request, call)
-
-    content = json.dumps(cart() if body is None else body).encode()
-    request = Request(headers or {}, {"customerId": CUSTOMER}, content)
-    return await answer(create_cart, request, GUID)
-
-
-# --- Spans
+# --- Spans ------------------------------------------------------------------------------------
 
 
 @in_virtual_time
 async def test_each_try_at_partner_center_has_its_number() -> None:
     with collected() as signals:
-        await post(Shop(refused(503), TIMED_OUT, created()), headers=KEYED)
+        await World(refused(503), LOST, CREATED).answer("create_cart", headers=KEYED)
+        await World(refused(401), CREATED).answer("create_cart")
 
-    assert signals.attempts("partner_center.create_cart") == [1, 2, 3]
-
-
-@in_virtual_time
-async def test_the_try_with_a_renewed_token_is_one_more() -> None:
-    with collected() as signals:
-        await post(Shop(refused(401), created()))
-
-    assert signals.attempts("partner_center.create_cart") == [1, 2]
+    assert signals.attempts("partner_center.create_cart") == [1, 2, 3, 1, 2]
 
 
 async def test_each_try_for_a_token_has_its_number(signals: Signals) -> None:
@@ -79,12 +57,12 @@ async def test_each_try_for_a_token_has_its_number(signals: Signals) -> None:
     now = EPOCH_SECONDS - 10 * BRIEF
     cache = TokenCache(fetch, clock=lambda: now)
     for _ in range(2):
-        for _ in range(3):  # the failure stands: no more tries, and no more spans
+        for _ in range(3):  # The failure stands: no more tries, and no more spans.
             with pytest.raises(TokenFailure):
                 await cache.get()
         now += BRIEF
     await cache.get()
-    now = EPOCH_SECONDS  # it has ended
+    now = EPOCH_SECONDS  # The token has ended.
     await cache.get()
 
     assert signals.attempts("token.fetch") == [1, 2, 3, 1]
@@ -113,12 +91,12 @@ async def test_a_token_is_fetched_on_behalf_of_who_needs_it(signals: Signals) ->
 
 
 def test_a_rotation_is_a_span(signals: Signals) -> None:
-    world = World()
-    world.consent("good")
-    world.rotate()()
-    world.good.clear()
+    tokens = RefreshTokens()
+    tokens.sign_in("good")
+    tokens.rotation()()
+    tokens.good.clear()
     with pytest.raises(TokenFailure):
-        world.rotate()()
+        tokens.rotation()()
 
     assert [(span.name, span.status.status_code) for span in signals.spans] == [
         ("refresh_token.rotate", StatusCode.UNSET),
@@ -160,17 +138,15 @@ def test_without_an_sdk_it_does_nothing() -> None:
     telemetry.count_throttle(3)
 
 
-# --- Metrics
+# --- Metrics ----------------------------------------------------------------------------------
 
 
 @in_virtual_time
 async def test_carts_created_and_replayed() -> None:
-    shop = Shop()
+    world = World()
     with collected() as signals:
-        await post(shop, headers=KEYED)
-        await post(shop, headers=KEYED)
-        await post(shop, headers=KEYED)
-        await post(shop)
+        for headers in (KEYED, KEYED, KEYED, {}):
+            await world.answer("create_cart", headers=headers)
 
     metrics = signals.metrics()
     assert metrics["carts.created"] == {(): 2}
@@ -193,13 +169,13 @@ def test_purchases_by_status(signals: Signals, status: str) -> None:
 
 @in_virtual_time
 async def test_refusals_by_code() -> None:
-    shop = Shop(refused(403), refused(404), refused(404))
+    world = World(refused(403), refused(404), refused(404))
     with collected() as signals:
-        await post(shop, cart(line(quantity=0)))
+        await world.answer("create_cart", cart(line(quantity=0)))
         for _ in range(3):
-            await post(shop)
-        shop.tokens.failures = [TokenFailure("vault_denied", "No.")]
-        await post(shop)
+            await world.answer("create_cart")
+        world.tokens.failures = [TokenFailure("vault_denied", "No.")]
+        await world.answer("create_cart")
 
     metrics = signals.metrics()
     assert metrics["carts.refused"] == {
@@ -215,7 +191,7 @@ async def test_refusals_by_code() -> None:
 @in_virtual_time
 async def test_unknown_outcomes_retries_and_latency_by_status() -> None:
     with collected() as signals:
-        await post(Shop(TIMED_OUT, refused(502), NOT_SENT, refused(403)))
+        await World(LOST, refused(502), NOT_SENT, refused(403)).answer("create_cart")
 
     metrics = signals.metrics()
     assert metrics["carts.refused"] == {(("code", "partner_center_no_answer"),): 1}
@@ -231,33 +207,14 @@ async def test_unknown_outcomes_retries_and_latency_by_status() -> None:
 @in_virtual_time
 async def test_throttled_seconds() -> None:
     with collected() as signals:
-        await post(Shop(refused(429, retry_after="2"), refused(429, retry_after="57")))
+        world = World(refused(429, retry_after="2"), refused(429, retry_after="57"))
+        await world.answer("create_cart")
 
     assert signals.metrics()["partner_center.throttled"] == {(): 59}
     assert signals.metrics()["carts.refused"] == {(("code", "partner_center_throttled"),): 1}
 
 
-@pytest.mark.parametrize("sent", [True, False])
-async def test_what_fails_outside_the_use_case_counts_too(signals: Signals, sent: bool) -> None:
-    async def create_cart(request: Request, call: Call) -> Response:
-        call.request_id, call.may_have_effect = GUID, sent
-        raise RuntimeError(MARKER)
-
-    async def unconfigured(request: Request, call: Call) -> Response:
-        raise Problem("configuration_invalid", "Settings: X.")
-
-    await answer(create_cart, Request({}, {}, b""), GUID)
-    await answer(unconfigured, Request({}, {}, b""), GUID)
-
-    assert signals.metrics()["carts.refused"] == {
-        (("code", "internal_error"),): 1,
-        (("code", "configuration_invalid"),): 1,
-    }
-    assert signals.metrics().get("carts.outcome_unknown", {}) == ({(): 1} if sent else {})
-    assert MARKER not in signals.text()
-
-
-# --- What must not be there
+# --- What must not be there -------------------------------------------------------------------
 
 
 @in_virtual_time
@@ -269,24 +226,19 @@ async def test_nothing_of_a_cart_a_token_or_an_address_is_sent() -> None:
         "x-forwarded-for": "203.0.113.7",
         "authorization": f"Bearer {MARKER}",
     }
-    words = created(lineItems=[{"friendlyName": MARKER}])
-    results: list[Reply | NoReply] = [
-        refused(429, retry_after="1"),
-        refused(503),
-        words,
-        refused(400),
-        NO_ANSWER,
-    ]
-    shop = Shop(*results)
-    shop.tokens.token = AccessToken(f"{MARKER}-token", EPOCH_SECONDS + 3600)
+    down = NoReply(sent=True, timed_out=False, reason=f"{MARKER} is down")
+    described = reply(201, cart_document() | {"friendlyName": MARKER})
+    world = World(refused(429, retry_after="1"), refused(503), described, refused(400), *[down] * 5)
+    world.tokens.token = AccessToken(f"{MARKER}-token", EPOCH_SECONDS + 3600)
+    statuses = []
     with collected() as signals:
-        await post(shop, planted, headers)
-        await post(shop, planted, headers)
-        await post(shop, planted)
-        shop.results = [NO_ANSWER] * 9
-        await post(shop, planted, headers | {"idempotency-key": f"{MARKER}-other"})
-        await post(shop, {MARKER: 1})
+        for document, keyed in (
+            *((planted, headers), (planted, headers), (planted, {})),
+            *((planted, headers | {"idempotency-key": f"{MARKER}-other"}), ({MARKER: 1}, {})),
+        ):
+            statuses.append((await world.answer("create_cart", document, keyed)).status)
 
+    assert statuses == [201, 201, 400, 502, 400]
     text = signals.text()
     assert len(signals.spans) > 8
     for secret in (MARKER, "203.0.113.7", "token-1", CUSTOMER):
@@ -298,130 +250,95 @@ async def test_nothing_of_a_cart_a_token_or_an_address_is_sent() -> None:
         assert isinstance(attributes.get("status", 0), int)
 
 
-# --- The line that a request leaves
+# --- The line that a request leaves in the log ------------------------------------------------
 
 FIELDS = [
-    "operation",
-    "status",
-    "code",
-    "outcome",
-    "replayed",
-    "tries",
-    "ms",
-    "correlationId",
-    "requestId",
-    "customerId",
-    "cartId",
+    *("operation", "status", "code", "outcome", "replayed", "tries", "ms"),
+    *("correlationId", "requestId", "customerId", "cartId"),
 ]
+"""In the order in which they are written."""
+
 IDS = {"correlationId", "requestId", "customerId", "cartId"}
 
 
-def the_line(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
-    """The one line since the last look."""
-    (text,) = [
+def line_of(log: pytest.LogCaptureFixture, response: Response) -> dict[str, str]:
+    """The fields of the one line since the last look, which is that of this response."""
+    for secret in (MARKER, "203.0.113.7", "token-1"):
+        assert secret not in log.text
+    [text] = [
         record.getMessage()
-        for record in caplog.records
+        for record in log.records
         if record.name == "cart_core" and record.levelno == logging.INFO
     ]
-    caplog.clear()
-    pairs = [pair.split("=") for pair in text.split(" ")]
-    names = [name for name, _ in pairs]
-    assert names == [name for name in FIELDS if name in names]
-    return dict(pairs)
-
-
-def the_line_of(log: pytest.LogCaptureFixture, response: Response) -> dict[str, str]:
-    assert MARKER not in log.text
-    assert "203.0.113.7" not in log.text
-    assert "token-1" not in log.text
-    line = the_line(log)
-    assert line["status"] == str(response.status)
-    assert line["correlationId"] == response.headers["MS-CorrelationId"]
-    assert line.get("requestId") == response.headers.get("MS-RequestId")
-    assert int(line["ms"]) >= 0
-    return line
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.DEBUG)
-    return caplog
+    log.clear()
+    fields = dict(pair.split("=") for pair in text.split(" "))
+    assert list(fields) == [name for name in FIELDS if name in fields]
+    assert fields["status"] == str(response.status)
+    assert fields["correlationId"] == response.headers["MS-CorrelationId"]
+    assert fields.get("requestId") == response.headers.get("MS-RequestId")
+    assert int(fields["ms"]) >= 0
+    return fields
 
 
 @in_virtual_time
 async def test_every_request_leaves_one_line_with_nothing_but_ids_and_figures(
-    log: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     planted = cart(line(friendlyName=MARKER))
     keyed = {"idempotency-key": f"{MARKER}-key", "x-forwarded-for": "203.0.113.7"}
-    shop = Shop(refused(503), created())
+    world = World(refused(503))
 
-    made = the_line_of(log, await post(shop, planted, keyed))
+    made = line_of(caplog, await world.answer("create_cart", planted, keyed))
     assert (made["operation"], made["status"], made["tries"]) == ("create_cart", "201", "2")
     assert set(made) == {"operation", "status", "tries", "ms", *IDS}
 
-    again = the_line_of(log, await post(shop, planted, keyed))
+    again = line_of(caplog, await world.answer("create_cart", planted, keyed))
     assert (again["status"], again["replayed"], again["tries"]) == ("201", "true", "0")
     assert {name: again[name] for name in IDS} == {name: made[name] for name in IDS}
 
-    invalid = the_line_of(log, await post(shop, cart(line(quantity=0, friendlyName=MARKER))))
+    wrong = cart(line(quantity=0, friendlyName=MARKER))
+    invalid = line_of(caplog, await world.answer("create_cart", wrong))
     assert (invalid["status"], invalid["code"]) == ("400", "invalid_request")
     assert (invalid["outcome"], invalid["tries"]) == ("not_sent", "0")
-    assert set(invalid) == {
-        "operation",
-        "status",
-        "code",
-        "outcome",
-        "tries",
-        "ms",
-        "correlationId",
-    }
+    assert not {"requestId", "cartId", "replayed"} & set(invalid)
 
-    shop.results = [refused(500)]
-    failed = the_line_of(log, await post(shop, planted))
+    world.center.script["create"] = [refused(500)]
+    failed = line_of(caplog, await world.answer("create_cart", planted))
     assert (failed["status"], failed["code"]) == ("502", "partner_center_failed")
     assert (failed["outcome"], failed["tries"]) == ("unknown", "1")
     assert set(failed) == {*FIELDS} - {"replayed", "cartId"}
 
-    shop.store.faults["create"] = ["down"]
-    unstored = the_line_of(log, await post(shop, planted, {"idempotency-key": MARKER}))
+    world.store.fails("create", "down")
+    unstored = line_of(caplog, await world.answer("create_cart", planted, KEYED))
     assert (unstored["status"], unstored["code"]) == ("503", "store_unavailable")
     assert (unstored["outcome"], unstored["tries"]) == ("unknown", "0")
     assert unstored["customerId"] == CUSTOMER
 
-    shop.results = [created(id="a b\noperation=forged")]
-    odd = the_line_of(log, await post(shop, planted))
+    world.center.script["create"] = [reply(201, cart_document() | {"id": "a b\noperation=forged"})]
+    odd = line_of(caplog, await world.answer("create_cart", planted))
     assert odd["cartId"] == "a%20b%0Aoperation%3Dforged"
 
 
-@pytest.mark.parametrize("sent", [True, False])
-async def test_a_defect_leaves_the_line_too(log: pytest.LogCaptureFixture, sent: bool) -> None:
-    async def create_cart(request: Request, call: Call) -> Response:
-        call.request_id, call.may_have_effect = GUID, sent
-        raise RuntimeError(MARKER)
+@in_virtual_time
+async def test_the_line_names_the_cart_whatever_becomes_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    world.center.add()
+    for endpoint in ("get_cart", "update_cart"):
+        read = line_of(caplog, await world.answer(endpoint, cart_id=CART_ID.upper()))
+        assert (read["status"], read["cartId"]) == ("200", CART_ID)
 
-    told = the_line_of(log, await answer(create_cart, Request({}, {}, b""), GUID))
+    # Members that Partner Center may add to a cart do not get into its place.
+    world.center.script["create"] = [reply(201, cart_document() | {"cartId": 5})]
+    created = line_of(caplog, await world.answer("create_cart"))
+    assert (created["status"], created["cartId"]) == ("201", CART_ID)
 
-    assert (told["status"], told["code"]) == ("500", "internal_error")
-    assert told["outcome"] == ("unknown" if sent else "not_sent")
-
-
-async def test_missing_settings_leave_the_line(log: pytest.LogCaptureFixture) -> None:
-    async def create_cart(request: Request, call: Call) -> Response:
-        raise Problem("configuration_invalid", "Settings: X.")
-
-    told = the_line_of(log, await answer(create_cart, Request({}, {}, b""), GUID))
-
-    assert (told["status"], told["code"]) == ("503", "configuration_invalid")
-
-
-async def test_health_leaves_the_line(log: pytest.LogCaptureFixture) -> None:
-    told = the_line_of(log, await answer(get_health, Request({}, {}, b""), GUID))
-
-    assert told == {
-        "operation": "get_health",
-        "status": "200",
-        "tries": "0",
-        "ms": told["ms"],
-        "correlationId": GUID,
-    }
+    world.center.script["checkout"] = [refused(403)]
+    refusal = line_of(caplog, await world.answer("place_order", headers=KEYED))
+    ordered = list(world.center.carts)[-1]
+    assert (refusal["code"], refusal["cartId"]) == ("partner_center_forbidden", ordered)
+    again = line_of(caplog, await world.answer("place_order", headers=KEYED))
+    assert (again["status"], again["cartId"]) == ("201", ordered)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import ModuleType
@@ -20,19 +21,16 @@ from cart_core.adapters.partner_center_http import (
     no_reply,
     open_transport,
 )
+from cart_core.call import Call
+from cart_core.deadline import Deadline
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 
 BASE_URL = "https://partner-center.example"
 CUSTOMER = "11111111-2222-3333-4444-555555555555"
 CART_ID = "66666666-7777-8888-9999-000000000000"
 CARTS = f"{BASE_URL}/v1/customers/{CUSTOMER}/carts"
-ATTEMPT = Attempt(
-    "secret-token",
-    request_id="the-request-id",
-    correlation_id="the-correlation-id",
-    locale="de-DE",
-    timeout=60.0,
-)
+CALL = Call("the-correlation-id", CUSTOMER, "de-DE", Deadline.after(60, time.monotonic))
+ATTEMPT = Attempt("secret-token", request_id="the-request-id", timeout=60.0)
 HEADERS = {
     "host": "partner-center.example",
     "authorization": "Bearer secret-token",
@@ -45,23 +43,23 @@ HEADERS = {
     "user-agent": f"cart-core/{__version__}",
 }
 
-Call = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
+Try = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
 
 
-def create(cart: dict[str, object] | None = None, within: float = 60.0) -> Call:
+def create(cart: dict[str, object] | None = None, within: float = 60.0) -> Try:
     attempt = replace(ATTEMPT, timeout=within)
-    return lambda to: to.create_cart(CUSTOMER, {} if cart is None else cart, attempt)
+    return lambda to: to.create_cart(CALL, {} if cart is None else cart, attempt)
 
 
 async def outcome(
-    answer: Callable[[httpx.Request], httpx.Response], call: Call | None = None
+    answer: Callable[[httpx.Request], httpx.Response], call: Try | None = None
 ) -> Reply | NoReply:
     async with httpx.MockTransport(answer) as transport:
         to = PartnerCenterHttp(transport, base_url=BASE_URL, application_name="Storefront")
         return await (call or create())(to)
 
 
-async def sent_by(call: Call) -> httpx.Request:
+async def sent_by(call: Try) -> httpx.Request:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -87,28 +85,28 @@ async def sent_by(call: Call) -> httpx.Request:
             id="create",
         ),
         pytest.param(
-            lambda to: to.get_cart(CUSTOMER, CART_ID, ATTEMPT),
+            lambda to: to.get_cart(CALL, CART_ID, ATTEMPT),
             f"GET {CARTS}/{CART_ID}",
             "",
             {},
             id="get",
         ),
         pytest.param(
-            lambda to: to.update_cart(CUSTOMER, CART_ID, {"a": 1}, ATTEMPT),
+            lambda to: to.update_cart(CALL, CART_ID, {"a": 1}, ATTEMPT),
             f"PUT {CARTS}/{CART_ID}",
             '{"a":1}',
             {"content-type": "application/json", "content-length": "7"},
             id="update",
         ),
         pytest.param(
-            lambda to: to.checkout_cart(CUSTOMER, CART_ID, None, ATTEMPT),
+            lambda to: to.checkout_cart(CALL, CART_ID, None, ATTEMPT),
             f"POST {CARTS}/{CART_ID}/checkout",
             "",
             {"content-length": "0"},
             id="checkout",
         ),
         pytest.param(
-            lambda to: to.checkout_cart(CUSTOMER, CART_ID, "a@b", ATTEMPT),
+            lambda to: to.checkout_cart(CALL, CART_ID, "a@b", ATTEMPT),
             f"POST {CARTS}/{CART_ID}/checkout",
             "",
             {"content-length": "0", "x-ms-customeruser-upn": "a@b"},
@@ -116,7 +114,7 @@ async def sent_by(call: Call) -> httpx.Request:
         ),
     ],
 )
-async def test_requests(call: Call, line: str, body: str, more: dict[str, str]) -> None:
+async def test_requests(call: Try, line: str, body: str, more: dict[str, str]) -> None:
     request = await sent_by(call)
 
     assert f"{request.method} {request.url}" == line
@@ -127,10 +125,10 @@ async def test_requests(call: Call, line: str, body: str, more: dict[str, str]) 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda to, id_: to.create_cart(id_, {}, ATTEMPT),
-        lambda to, id_: to.get_cart(CUSTOMER, id_, ATTEMPT),
-        lambda to, id_: to.update_cart(CUSTOMER, id_, {}, ATTEMPT),
-        lambda to, id_: to.checkout_cart(CUSTOMER, id_, None, ATTEMPT),
+        lambda to, id_: to.create_cart(replace(CALL, customer_id=id_), {}, ATTEMPT),
+        lambda to, id_: to.get_cart(CALL, id_, ATTEMPT),
+        lambda to, id_: to.update_cart(CALL, id_, {}, ATTEMPT),
+        lambda to, id_: to.checkout_cart(CALL, id_, None, ATTEMPT),
     ],
     ids=["create", "get", "update", "checkout"],
 )

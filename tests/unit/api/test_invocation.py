@@ -1,45 +1,72 @@
-"""Running an operation: every end is an answer, and leaves one line."""
+"""Answering an invocation: whatever happens becomes an answer and one line in the log."""
 
 import asyncio
 import logging
 import time
-from typing import Any
 
 import pytest
 
-from cart_core.api import invocation
-from cart_core.api.invocation import answer
-from cart_core.api.messages import Call, Request, Response
+from cart_core.api import invocation as module
+from cart_core.api.invocation import Operation, answer
+from cart_core.api.messages import Invocation, Request, Response
+from cart_core.call import Trace
 from cart_core.problem import Fault, FieldError, Problem
 from tests.kit.builders import CUSTOMER, MARKER
+from tests.kit.requests import NEW, OTHER, request
 from tests.kit.signals import collected
-from tests.unit.api.test_messages import NEW, OTHER, request
 
 
-async def test_an_answer_is_handed_through() -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.request_id = OTHER
-        return Response(201, {"id": "x"}, call.headers())
+def fails(problem: Exception) -> Operation:
+    """An operation that fails like this."""
 
-    response = await answer(operation, request(), NEW)
+    async def operation(_: Request, __: Invocation) -> Response:
+        raise problem
 
-    assert (response.status, response.body) == (201, {"id": "x"})
-    assert response.headers == {"MS-CorrelationId": NEW, "MS-RequestId": OTHER}
+    return operation
 
 
-async def test_a_problem_becomes_its_answer() -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.request_id = OTHER
-        call.partner_center_headers = {"MS-CV": "cv"}
-        raise Problem(
-            "partner_center_throttled",
-            "Slow down.",
-            errors=[FieldError("/a", "b", "c")],
-            fault=Fault(429, description="Slow down."),
-            retry_after=57,
-        )
+async def works(_: Request, invocation: Invocation) -> Response:
+    """An operation that is answered."""
+    invocation.cart_id, invocation.replayed = "a/b\r\nstatus=200 é", True
+    return Response(201, {"id": "x"}, {"MS-RequestId": OTHER})
 
-    response = await answer(operation, request(ms_correlationid=CUSTOMER), NEW)
+
+async def test_an_answer_is_handed_on_and_leaves_one_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with collected() as signals, caplog.at_level(logging.INFO):
+        response = await answer("create_cart", works, request(), NEW)
+
+    assert response == Response(201, {"id": "x"}, {"MS-RequestId": OTHER})
+    [record] = caplog.records
+    facts = dict(fact.split("=", 1) for fact in record.getMessage().split(" "))
+    assert int(facts.pop("ms")) >= 0
+    assert facts == {
+        "operation": "create_cart",
+        "status": "201",
+        "replayed": "true",
+        "tries": "0",
+        "correlationId": NEW,
+        "requestId": OTHER,
+        # A cart's id is Partner Center's text, and must not write a log line of its own.
+        "cartId": "a%2Fb%0D%0Astatus%3D200%20%C3%A9",
+    }
+    assert signals.metrics() == {}  # The use case counts what it has done.
+
+
+async def test_a_problem_becomes_its_answer(caplog: pytest.LogCaptureFixture) -> None:
+    problem = Problem(
+        "partner_center_throttled",
+        "Slow down.",
+        errors=[FieldError("/a", "b", "c")],
+        fault=Fault(429, description="Slow down."),
+        retry_after=57,
+        trace=Trace(OTHER, {"MS-CV": "cv"}),
+        cart_id="cart-1",
+    )
+    with caplog.at_level(logging.INFO):
+        headers = request(ms_correlationid=CUSTOMER)
+        response = await answer("place_order", fails(problem), headers, NEW)
 
     assert response.status == 429
     assert response.headers == {
@@ -48,179 +75,100 @@ async def test_a_problem_becomes_its_answer() -> None:
         "MS-CV": "cv",
         "Retry-After": "57",
     }
-    body = response.body
-    assert (body["requestId"], body["correlationId"]) == (OTHER, CUSTOMER)
-    assert (body["status"], body["outcome"], body["retryable"]) == (429, "rejected", True)
-    assert body["partnerCenter"]["status"] == 429
-    assert body["errors"] == [{"pointer": "/a", "code": "b", "detail": "c"}]
-
-
-async def test_before_anything_is_sent_there_is_no_request_id() -> None:
-    async def operation(_: Request, __: Call) -> Response:
-        raise Problem("invalid_json", "No.")
-
-    response = await answer(operation, request(), NEW)
-
-    assert response.headers == {"MS-CorrelationId": NEW}
-    assert response.body["requestId"] is None
+    assert response.body == problem.as_json(request_id=OTHER, correlation_id=CUSTOMER)
+    line = caplog.records[0].getMessage()
+    assert " code=partner_center_throttled outcome=rejected " in line
+    assert line.endswith(f" requestId={OTHER} cartId=cart-1")
 
 
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
-        ("", None),
-        ("*/*", None),
-        ("application/*", None),
-        ("application/json", None),
-        ("application/problem+json", "application/problem+json"),
+        *((accept, None) for accept in ("", "*/*", "application/json", "application/problem+xml")),
         ("application/json, application/problem+json;q=0.9", "application/problem+json"),
         ("Application/Problem+JSON", "application/problem+json"),
-        ("application/problem+xml", None),
     ],
 )
-async def test_problem_json_only_where_accept_names_it(accept: str, media_type: str | None) -> None:
-    async def fails(_: Request, __: Call) -> Response:
-        raise Problem("invalid_json", "No.")
+async def test_a_problem_is_problem_json_only_if_accept_names_it(
+    accept: str, media_type: str | None
+) -> None:
+    problem = Problem("invalid_json", "No.")
+    failed = await answer("get_cart", fails(problem), request(accept=accept), NEW)
+    worked = await answer("get_cart", works, request(accept=accept), NEW)
 
-    async def works(_: Request, __: Call) -> Response:
-        return Response(201, {})
-
-    failed = await answer(fails, request(accept=accept), NEW)
-    worked = await answer(works, request(accept=accept), NEW)
-
-    assert failed.headers.get("Content-Type", "application/json") == (
-        media_type or "application/json"
+    assert failed.headers == {"MS-CorrelationId": NEW} | (
+        {"Content-Type": media_type} if media_type else {}
     )
+    assert failed.body["requestId"] is None  # Nothing was sent to Partner Center.
     assert "Content-Type" not in worked.headers
 
 
+@pytest.mark.parametrize("error", [ValueError(MARKER), RecursionError(MARKER)], ids=repr)
 @pytest.mark.parametrize(
-    "error",
-    [ValueError(MARKER), KeyError(MARKER), RuntimeError(MARKER), RecursionError(MARKER)],
-    ids=lambda error: type(error).__name__,
+    ("sent", "may_have_effect", "outcome"),
+    [(None, False, "not_sent"), (OTHER, False, "not_sent"), (OTHER, True, "unknown")],
 )
-@pytest.mark.parametrize("sent", [True, False])
-async def test_an_unexpected_exception_is_a_500_that_tells_nothing(
-    error: Exception, sent: bool, caplog: pytest.LogCaptureFixture
+async def test_an_unexpected_exception_is_a_500_that_does_not_show_it(
+    error: Exception,
+    sent: str | None,
+    may_have_effect: bool,
+    outcome: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.request_id, call.may_have_effect = OTHER, sent
+    async def operation(_: Request, invocation: Invocation) -> Response:
+        invocation.sent.request_id = sent
+        invocation.sent.may_have_effect = may_have_effect
         try:
             raise OSError(MARKER)
         except OSError:
             raise error from None
 
     with caplog.at_level(logging.DEBUG):
-        response = await answer(operation, request(), NEW)
+        response = await answer("create_cart", operation, request(), NEW)
 
-    body: dict[str, Any] = response.body
-    assert (response.status, body["code"]) == (500, "internal_error")
-    assert body["outcome"] == ("unknown" if sent else "not_sent")
-    assert body["correlationId"] == NEW
-    assert MARKER not in str(body)
-    assert NEW in caplog.text
-    assert type(error).__name__ in caplog.text
-    assert MARKER not in caplog.text
+    body = response.body
+    assert (response.status, body["code"], body["outcome"]) == (500, "internal_error", outcome)
+    assert (body["requestId"], body["correlationId"]) == (sent, NEW)
+    assert f"unexpected {type(error).__name__}, correlation id {NEW}\n" in caplog.text
+    assert MARKER not in str(body) + caplog.text
 
 
-async def test_what_a_caller_does_not_wait_for_ends_all_the_same(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("error", [RuntimeError(MARKER), Problem("invalid_json", "No.")], ids=repr)
+async def test_a_call_is_answered_even_if_its_caller_goes_away(
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gone = asyncio.Event()
+    may_end = asyncio.Event()
 
-    async def operation(_: Request, call: Call) -> Response:
-        await gone.wait()
-        raise RuntimeError(MARKER)
-
-    with caplog.at_level(logging.DEBUG):
-        caller = asyncio.create_task(answer(operation, request(), NEW))
-        await asyncio.sleep(0)
-        caller.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-        gone.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    assert "operation=operation status=500" in caplog.text
-    assert MARKER not in caplog.text
-
-
-async def test_what_a_caller_does_not_wait_for_is_counted_and_logged_too(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    gone = asyncio.Event()
-
-    async def operation(_: Request, call: Call) -> Response:
-        await gone.wait()
-        raise Problem("invalid_json", "No.")
+    async def operation(_: Request, __: Invocation) -> Response:
+        await may_end.wait()
+        raise error
 
     with collected() as signals, caplog.at_level(logging.INFO):
-        caller = asyncio.create_task(answer(operation, request(), NEW))
+        caller = asyncio.create_task(answer("create_cart", operation, request(), NEW))
         await asyncio.sleep(0)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
-        assert len(invocation._under_way) == 1  # or else the loop might lose it
-        gone.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        [task] = module._under_way  # Without this reference the event loop might lose the task.
+        may_end.set()
+        response = await task
 
-    assert signals.metrics() == {"carts.refused": {(("code", "invalid_json"),): 1}}
-    assert "operation=operation status=400" in caplog.text
-    assert invocation._under_way == set()
+    code = "invalid_json" if isinstance(error, Problem) else "internal_error"
+    assert response.body["code"] == code
+    assert signals.metrics() == {"carts.refused": {(("code", code),): 1}}
+    assert f"operation=create_cart status={response.status}" in caplog.text
+    await asyncio.sleep(0)
+    assert module._under_way == set()
 
 
-async def test_a_call_began_when_it_arrived() -> None:
-    calls: list[Call] = []
+async def test_an_invocation_began_when_its_request_arrived() -> None:
+    invocations = []
 
-    async def operation(_: Request, call: Call) -> Response:
-        calls.append(call)
+    async def operation(_: Request, invocation: Invocation) -> Response:
+        invocations.append(invocation)
         return Response(200, {})
 
     before = time.monotonic()
-    await answer(operation, request(), NEW)
+    await answer("get_cart", operation, request(), NEW)
 
-    assert before <= calls[0].began <= time.monotonic()
-
-
-@pytest.mark.parametrize("replayed", [True, False])
-async def test_what_a_cart_or_an_order_is_counted_as_is_left_to_the_operation(
-    replayed: bool,
-) -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.cart_id, call.replayed = "cart-1", replayed
-        return Response(201, {})
-
-    with collected() as signals:
-        await answer(operation, request(), NEW)
-
-    assert signals.metrics() == {}
-
-
-async def test_a_problem_is_counted_as_one_even_where_a_cart_is_known() -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.cart_id = "cart-1"
-        raise Problem("partner_center_timeout", "No.")
-
-    with collected() as signals:
-        await answer(operation, request(), NEW)
-
-    assert signals.metrics() == {
-        "carts.refused": {(("code", "partner_center_timeout"),): 1},
-        "carts.outcome_unknown": {(): 1},
-    }
-
-
-async def test_the_log_leaves_no_room_for_a_line_of_the_callers(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def operation(_: Request, call: Call) -> Response:
-        call.cart_id = "a b\r\nstatus=200 é"
-        return Response(201, {})
-
-    with caplog.at_level(logging.INFO):
-        await answer(operation, request(), NEW)
-
-    (record,) = caplog.records
-    assert record.getMessage().endswith(" cartId=a%20b%0D%0Astatus%3D200%20%C3%A9")
+    assert before <= invocations[0].began <= time.monotonic()

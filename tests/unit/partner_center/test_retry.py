@@ -1,68 +1,69 @@
-"""The repetition of requests, in virtual time: no test here waits for anything."""
+"""How a request gets through: retries, pauses, throttle, deadline, token and places.
+
+Everything runs in virtual time: no test here waits for anything. test_errors proves what each
+result means and whether it may be retried.
+"""
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tenacity import AsyncRetrying, RetryCallState
 
-from cart_core.partner_center.errors import LONGEST_RETRY_AFTER, unreadable
-from cart_core.partner_center.exchange import NoReply, Reply
+from cart_core.call import Answered, Call, Trace
+from cart_core.partner_center.errors import LONGEST_RETRY_AFTER
+from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.retry import (
     BACKOFF_FIRST,
     MAX_TRIES,
     TRY_TIMEOUT,
-    Forwarding,
+    PartnerCenterRequest,
+    Sender,
 )
-from cart_core.problem import CATALOGUE, Outcome, Problem
-from cart_core.tokens import AccessToken, TokenFailure
-from tests.kit.fakes import (
-    EPOCH_SECONDS,
-    FakeTokens,
-    Killed,
-    WallClock,
-    in_virtual_time,
-    monotonic,
-    within,
-)
+from cart_core.problem import Outcome, Problem
+from cart_core.tokens import FailureCode, TokenFailure
+from tests.kit.fakes import FakeTokens, Killed, WallClock, in_virtual_time, monotonic, within
 
 Result = Reply | NoReply | BaseException
 LONGEST_WAIT = 5.0
+ONE, TWO, THREE = "customer-1", "customer-2", "customer-3"
+DOCUMENT = {"id": 1}
 
 
 def reply(status: int, code: str | None = None, retry_after: object = None) -> Reply:
-    body = f'{{"code": {code}, "description": "words"}}' if code else ""
+    """An answer with DOCUMENT, or with an error that has this code."""
+    body = {"code": code, "description": "words"} if code else DOCUMENT
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-    return Reply(status, headers, body.encode())
+    return Reply(status, {"ms-cv": f"cv-{status}", **headers}, json.dumps(body).encode())
 
 
-CREATED = reply(201, "1")
-NO_CART = Reply(200, {}, b"<html>")
+CREATED = reply(201)
 NOT_SENT = NoReply(sent=False, timed_out=False, reason="connection refused")
-NOT_SENT_IN_TIME = NoReply(sent=False, timed_out=True, reason="connecting timed out")
 TIMED_OUT = NoReply(sent=True, timed_out=True, reason="no answer in time")
-RESET = NoReply(sent=True, timed_out=False, reason="connection reset")
+LOST = NoReply(sent=True, timed_out=False, reason="connection reset")
+UNREADABLE = Reply(200, {}, b"<html>")
+PAUSE = reply(429, retry_after=57)
 
 
-class Bench:
-    """A Forwarding whose tries end as `results` say, and what it did."""
+class Sending:
+    """A Sender whose tries end as `results` say, then with CREATED, and what it did."""
 
     def __init__(
         self, *results: Result, max_concurrent: int = 64, jitter: float = 0.0, seconds: float = 0.0
     ) -> None:
         self.results = list(results)
         self.seconds = seconds
+        """How long each try takes."""
+        self.jitter = jitter
         self.tokens = FakeTokens()
         self.tries: list[tuple[float, str, float]] = []
-        """When, with which token, with how many seconds."""
-        self.limits: list[float] = []
-        self.slept: list[float] = []
+        """When each try began, with which token, and how many seconds it was given."""
+        self.jitter_limits: list[float] = []
+        self.pauses: list[float] = []
         self.under_way = self.most_under_way = 0
-        self.jitter = jitter
-        self.forwarding = Forwarding(
+        self.call: Call | None = None
+        self.sender = Sender(
             self.tokens,
             clock=WallClock(),
             sleep=self._sleep,
@@ -72,16 +73,17 @@ class Bench:
         )
 
     async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+        self.pauses.append(seconds)
         await asyncio.sleep(seconds)
 
     def _uniform(self, low: float, high: float) -> float:
         assert low == 0
-        self.limits.append(high)
+        self.jitter_limits.append(high)
         return high * self.jitter
 
-    async def _send(self, token: AccessToken, seconds: float) -> Reply | NoReply:
-        self.tries.append((monotonic(), token.value, seconds))
+    async def _send(self, attempt: Attempt) -> Reply | NoReply:
+        assert attempt.request_id == "request-1"
+        self.tries.append((monotonic(), attempt.token, attempt.timeout))
         self.under_way += 1
         self.most_under_way = max(self.under_way, self.most_under_way)
         try:
@@ -93,743 +95,414 @@ class Bench:
             raise result
         return result
 
-    async def run(
-        self, customer: str = "customer-1", *, deadline: float = 100, **options: Any
-    ) -> Reply:
-        return await self.forwarding.run(customer, self._send, _read, within(deadline), **options)
+    async def answered(
+        self,
+        customer: str = ONE,
+        *,
+        deadline: float = 100,
+        resumed: bool = False,
+        read: Callable[[Any], dict[str, Any]] = lambda document: document,
+        **options: Any,
+    ) -> Answered:
+        """The answer to one request, which must not be a Problem."""
+        self.call = Call("correlation-1", customer, "en-US", within(deadline))
+        request = PartnerCenterRequest(
+            "create_cart", self.call, "request-1", self._send, read, **options
+        )
+        return await self.sender.send(request, resumed=resumed)
 
-    async def fails(
-        self, customer: str = "customer-1", *, deadline: float = 100, **options: Any
-    ) -> Problem:
+    async def failed(self, customer: str = ONE, **options: Any) -> Problem:
+        """The problem of one request."""
         with pytest.raises(Problem) as caught:
-            await self.run(customer, deadline=deadline, **options)
+            await self.answered(customer, **options)
         return caught.value
 
-
-def _read(given: Reply) -> Reply:
-    if given is NO_CART:
-        raise unreadable(given.status)
-    return given
-
-
-def token_failure(code: Any) -> TokenFailure:
-    return TokenFailure(code, "words")
+    @property
+    def times(self) -> list[float]:
+        """When each try began."""
+        return [when for when, _, _ in self.tries]
 
 
-# --- which ends are tried again ---------------------------------------------------------------
-
-RETRIED: list[tuple[str, Result]] = [
-    ("partner_center_unreachable", NOT_SENT),
-    ("partner_center_unreachable", NOT_SENT_IN_TIME),
-    ("partner_center_timeout", reply(408)),
-    ("partner_center_throttled", reply(429)),
-    ("partner_center_throttled", reply(429, retry_after=1)),
-    ("partner_center_failed", reply(502)),
-    ("partner_center_failed", reply(503)),
-    ("partner_center_failed", reply(504)),
-    ("partner_center_failed", reply(500, "800003")),
-    ("partner_center_failed", reply(500, "900192")),
-    ("partner_center_busy", reply(409, "800064")),
-    ("partner_center_timeout", TIMED_OUT),
-    ("partner_center_no_answer", RESET),
-    ("partner_center_unreadable", NO_CART),
-    ("partner_center_unreadable", reply(302)),
-]
-FINAL: list[tuple[str, Result]] = [
-    ("partner_center_invalid_request", reply(400)),
-    ("partner_center_invalid_request", reply(400, "800002")),
-    ("partner_center_invalid_request", reply(400, "800064")),
-    ("partner_center_forbidden", reply(403)),
-    ("partner_center_not_found", reply(404)),
-    ("partner_center_unexpected", reply(405)),
-    ("partner_center_unexpected", reply(406)),
-    ("partner_center_conflict", reply(409)),
-    ("partner_center_conflict", reply(409, "800062")),
-    ("partner_center_precondition_failed", reply(412)),
-    ("partner_center_unexpected", reply(413)),
-    ("partner_center_expectation_failed", reply(417)),
-    ("partner_center_unexpected", reply(422)),
-    ("partner_center_failed", reply(500)),
-    ("partner_center_failed", reply(500, "900000")),
-    ("partner_center_failed", reply(501)),
-    ("partner_center_failed", reply(505)),
-]
+def ending(problem: Problem) -> tuple[str, Outcome]:
+    return problem.code, problem.outcome
 
 
-@pytest.mark.parametrize(("code", "result"), RETRIED)
+# --- The retry loop ---------------------------------------------------------------------------
+
+
 @in_virtual_time
-async def test_these_are_tried_again(code: str, result: Result) -> None:
-    bench = Bench(result)
-    assert await bench.run() is CREATED
-    assert len(bench.tries) == 2
-
-
-@pytest.mark.parametrize(("code", "result"), RETRIED)
-@in_virtual_time
-async def test_but_not_for_ever(code: str, result: Result) -> None:
-    bench = Bench(*[result] * 20)
-    problem = await bench.fails()
-    assert problem.code == code
-    assert problem.outcome == CATALOGUE[code].outcome
-    assert len(bench.tries) == MAX_TRIES
-
-
-@pytest.mark.parametrize(("code", "result"), FINAL)
-@in_virtual_time
-async def test_these_are_not_tried_again(code: str, result: Result) -> None:
-    bench = Bench(result)
-    problem = await bench.fails()
-    assert problem.code == code
-    assert problem.outcome == CATALOGUE[code].outcome
-    assert len(bench.tries) == 1
-    assert bench.slept == []
-
-
-def test_the_tables_leave_no_upstream_code_out() -> None:
-    told = {code for code, _ in RETRIED + FINAL} | {"partner_center_unauthorized"}
-    assert told == {code for code in CATALOGUE if code.startswith("partner_center_")}
+async def test_a_request_is_sent_again_until_it_is_answered() -> None:
+    sending = Sending(NOT_SENT, LOST, reply(503), UNREADABLE)
+    assert await sending.answered() == (DOCUMENT, Trace("request-1", {"MS-CV": "cv-201"}))
+    assert len(sending.tries) == 5
 
 
 @pytest.mark.parametrize(
-    ("code", "tries"),
+    ("result", "code", "tries"),
     [
-        ("managed_identity_unavailable", MAX_TRIES),
-        ("vault_unavailable", MAX_TRIES),
-        ("token_unavailable", MAX_TRIES),
-        ("vault_denied", 1),
-        ("secret_missing", 1),
-        ("token_rejected", 1),
-        ("consent_required", 1),
+        (LOST, "partner_center_no_answer", MAX_TRIES),
+        (reply(400), "partner_center_invalid_request", 1),
     ],
 )
 @in_virtual_time
-async def test_a_missing_token_is_asked_for_again_where_that_may_help(
-    code: str, tries: int
+async def test_a_request_is_sent_five_times_or_once_if_a_retry_cannot_help(
+    result: Result, code: str, tries: int
 ) -> None:
-    bench = Bench()
-    bench.tokens.failures = [token_failure(code) for _ in range(20)]
-    problem = await bench.fails()
-    assert (problem.code, problem.outcome) == (code, Outcome.NOT_SENT)
-    assert 20 - len(bench.tokens.failures) == tries
-    assert bench.tries == []
+    sending = Sending(*[result] * 20)
+    assert (await sending.failed()).code == code
+    assert (len(sending.tries), len(sending.pauses)) == (tries, tries - 1)
 
 
+@pytest.mark.parametrize(("code", "asked"), [("vault_unavailable", MAX_TRIES), ("vault_denied", 1)])
 @in_virtual_time
-async def test_a_bug_is_not_tried_again() -> None:
-    bench = Bench(RuntimeError("a bug"))
-    with pytest.raises(RuntimeError):
-        await bench.run()
-    assert len(bench.tries) == 1
-
-
-# --- pauses -----------------------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_the_pauses_grow_and_are_drawn_from_zero_up_to_a_limit() -> None:
-    bench = Bench(*[RESET] * 20, jitter=1.0)
-    await bench.fails()
-    assert bench.slept == bench.limits[: MAX_TRIES - 1] == [0.5, 1.0, 2.0, 4.0]
-    assert bench.slept[0] == BACKOFF_FIRST
-    assert len(bench.slept) == MAX_TRIES - 1
-
-
-@pytest.mark.parametrize("number", range(1, 12))
-async def test_nothing_but_the_number_of_tries_bounds_the_pauses(number: int) -> None:
-    state = RetryCallState(AsyncRetrying(), None, (), {})
-    state.attempt_number = number
-    bench = Bench(jitter=1.0)
-    assert bench.forwarding._wait(state) == BACKOFF_FIRST * 2 ** (number - 1)
-
-
-@in_virtual_time
-async def test_the_smallest_pause_is_none() -> None:
-    bench = Bench(*[RESET] * 20, jitter=0.0)
-    await bench.fails()
-    assert monotonic() == 0
-
-
-@pytest.mark.parametrize("seconds", [1, 2, LONGEST_WAIT])
-@pytest.mark.parametrize("jitter", [0.0, 1.0])
-@in_virtual_time
-async def test_a_short_retry_after_is_waited_for_and_the_pause_comes_on_top(
-    seconds: float, jitter: float
+async def test_a_missing_token_is_asked_for_again_if_that_may_help(
+    code: FailureCode, asked: int
 ) -> None:
-    bench = Bench(reply(429, retry_after=seconds), jitter=jitter)
-    assert await bench.run() is CREATED
-    assert bench.tries[1][0] == seconds + jitter * BACKOFF_FIRST
-
-
-@pytest.mark.parametrize("status", [409, 503])
-@in_virtual_time
-async def test_a_short_retry_after_counts_whatever_it_comes_with(status: int) -> None:
-    bench = Bench(reply(status, "800064", retry_after=4))
-    assert await bench.run() is CREATED
-    assert bench.tries[1][0] == 4
+    sending = Sending()
+    sending.tokens.failures = [TokenFailure(code, "words") for _ in range(20)]
+    assert ending(await sending.failed()) == (code, Outcome.NOT_SENT)
+    assert 20 - len(sending.tokens.failures) == asked
+    assert sending.tries == []
+    assert sending.call
+    assert not sending.call.sent.may_have_effect
 
 
 @in_virtual_time
-async def test_a_retry_after_may_be_a_date() -> None:
-    moment = datetime.fromtimestamp(EPOCH_SECONDS, UTC) + timedelta(seconds=4)
-    bench = Bench(reply(429, retry_after=format_datetime(moment, usegmt=True)))
-    await bench.run()
-    assert bench.tries[1][0] == 4
-
-
-@pytest.mark.parametrize("seconds", [6, 57, 3599, LONGEST_RETRY_AFTER])
-@in_virtual_time
-async def test_a_longer_retry_after_is_handed_on_at_once(seconds: int) -> None:
-    bench = Bench(reply(429, retry_after=seconds))
-    problem = await bench.fails()
-    assert (problem.kind.status, problem.retry_after) == (429, seconds)
-    assert problem.outcome is Outcome.REJECTED
-    assert len(bench.tries) == 1
-    assert monotonic() == 0
-
-
-@pytest.mark.parametrize("seconds", [LONGEST_RETRY_AFTER + 1, 86_400, 999_999_999])
-@in_virtual_time
-async def test_an_absurd_retry_after_closes_the_gate_for_an_hour_at_most(seconds: int) -> None:
-    bench = Bench(reply(429, retry_after=seconds))
-    problem = await bench.fails()
-    assert (problem.kind.status, problem.retry_after) == (429, LONGEST_RETRY_AFTER)
-    assert len(bench.tries) == 1
-    await asyncio.sleep(LONGEST_RETRY_AFTER - LONGEST_WAIT - 1)
-    assert (await bench.fails()).retry_after == LONGEST_WAIT + 1
-    await asyncio.sleep(LONGEST_WAIT + 1)
-    assert await bench.run() is CREATED
-
-
-@in_virtual_time
-async def test_a_longer_retry_after_of_a_5xx_is_handed_on_and_the_outcome_stays_open() -> None:
-    bench = Bench(reply(503, retry_after=30))
-    problem = await bench.fails()
-    assert (problem.code, problem.retry_after) == ("partner_center_failed", 30)
-    assert problem.outcome is Outcome.UNKNOWN
-    assert len(bench.tries) == 1
-
-
-# --- the throttle's gate ----------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_a_throttled_customer_is_answered_with_the_seconds_that_remain() -> None:
-    bench = Bench(reply(429, retry_after=57))
-    await bench.fails()
-    await asyncio.sleep(20.5)
-    problem = await bench.fails()
-    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 37)
-    assert problem.outcome is Outcome.NOT_SENT
-    assert len(bench.tries) == 1
-    assert monotonic() == 20.5
-
-
-@in_virtual_time
-async def test_a_throttled_customer_waits_for_what_is_short_enough() -> None:
-    bench = Bench(reply(429, retry_after=57))
-    await bench.fails()
-    await asyncio.sleep(57 - LONGEST_WAIT)
-    assert await bench.run() is CREATED
-    assert [when for when, _, _ in bench.tries] == [0, 57]
-
-
-@pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
-@in_virtual_time
-async def test_who_waited_at_the_gate_does_not_pass_it_at_its_first_moment(jitter: float) -> None:
-    bench = Bench(reply(429, retry_after=57), jitter=jitter)
-    await bench.fails()
-    await asyncio.sleep(53)
-    assert await bench.run() is CREATED
-    assert bench.limits == [BACKOFF_FIRST]
-    assert bench.slept == [4 + jitter * BACKOFF_FIRST]
-    assert [when for when, _, _ in bench.tries] == [0, 57 + jitter * BACKOFF_FIRST]
-
-
-@in_virtual_time
-async def test_at_an_open_gate_nobody_draws_lots() -> None:
-    bench = Bench(jitter=1.0)
-    await bench.run()
-    assert (bench.limits, bench.slept) == ([], [])
-
-
-@in_virtual_time
-async def test_the_jitter_at_the_gate_may_use_up_the_time_and_then_nothing_is_sent() -> None:
-    bench = Bench(reply(429, retry_after=57), jitter=1.0)
-    await bench.fails()
-    await asyncio.sleep(53)
-    problem = await bench.fails(deadline=4 + BACKOFF_FIRST)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
-    assert len(bench.tries) == 1
-    assert await bench.run() is CREATED
-
-
-@in_virtual_time
-async def test_the_gate_opens_when_the_time_is_over() -> None:
-    bench = Bench(reply(429, retry_after=57))
-    await bench.fails()
-    await asyncio.sleep(57)
-    assert await bench.run() is CREATED
-    assert bench.slept == []
-
-
-@in_virtual_time
-async def test_the_other_customers_are_served_until_a_second_one_is_throttled() -> None:
-    bench = Bench(reply(429, retry_after=57), CREATED, reply(429, retry_after=30))
-    await bench.fails("customer-1")
-    assert await bench.run("customer-3") is CREATED
-    await bench.fails("customer-2")
-    problem = await bench.fails("customer-3")
-    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 57)
-    await asyncio.sleep(57)
-    assert await bench.run("customer-3") is CREATED
-
-
-@in_virtual_time
-async def test_who_stood_in_line_when_the_throttle_went_on_is_not_sent() -> None:
-    bench = Bench(reply(429, retry_after=57), max_concurrent=1, seconds=1)
-    problems = await asyncio.gather(*(bench.fails() for _ in range(10)))
-    assert len(bench.tries) == 1
-    assert {problem.retry_after for problem in problems} == {57}
-    assert [problem.outcome for problem in problems].count(Outcome.NOT_SENT) == 9
-    assert await bench.run("customer-2") is CREATED
-
-
-@in_virtual_time
-async def test_who_waits_at_the_gate_learns_that_it_was_closed_again() -> None:
-    bench = Bench(reply(429, retry_after=4), reply(429, retry_after=57), seconds=2)
-    in_flight = asyncio.create_task(bench.fails())
-    await asyncio.sleep(0)
-    bench.seconds = 0
-    throttled = asyncio.create_task(bench.fails())
-    await asyncio.sleep(1)
-    problem = await bench.fails()
-    assert monotonic() == 4
-    assert (problem.retry_after, problem.outcome) == (55, Outcome.NOT_SENT)
-    assert (await throttled).retry_after == 55
-    assert (await in_flight).retry_after == 57
-    assert len(bench.tries) == 2
-
-
-@in_virtual_time
-async def test_waiting_at_the_gate_occupies_no_place() -> None:
-    bench = Bench(reply(429, retry_after=4), max_concurrent=1)
-    throttled = asyncio.create_task(bench.run("customer-1"))
-    await asyncio.sleep(1)
-    assert await bench.run("customer-2") is CREATED
-    assert monotonic() == 1
-    await throttled
-
-
-# --- the deadline -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("deadline", "seconds"), [(100, TRY_TIMEOUT), (60, 60), (59.5, 59.5), (0.5, 0.5)]
-)
-@in_virtual_time
-async def test_a_try_may_take_a_minute_or_what_is_left(deadline: float, seconds: float) -> None:
-    bench = Bench()
-    await bench.run(deadline=deadline)
-    assert bench.tries == [(0, "token-1", seconds)]
-
-
-@in_virtual_time
-async def test_every_try_has_what_is_left_then() -> None:
-    bench = Bench(*[TIMED_OUT] * 3, seconds=20)
-    await bench.run(deadline=90)
-    assert [seconds for _, _, seconds in bench.tries] == [60, 60, 50, 30]
-
-
-@pytest.mark.parametrize("deadline", [0.0, 0.5, 1.0, 7.0, 30.0, 62.0, 100.0])
-@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("took", [0.0, 3.0, 30.0])
-@pytest.mark.parametrize("result", [TIMED_OUT, NOT_SENT, reply(429, retry_after=2), reply(503)])
-@in_virtual_time
-async def test_nothing_is_sent_after_the_deadline(
-    result: Result, took: float, jitter: float, deadline: float
-) -> None:
-    bench = Bench(*[result] * 20, jitter=jitter, seconds=took)
-    await bench.fails(deadline=deadline)
-    assert all(when < deadline for when, _, _ in bench.tries)
-    assert all(when + seconds <= deadline for when, _, seconds in bench.tries)
-    assert bool(bench.tries) == (deadline > 0)
-
-
-@in_virtual_time
-async def test_without_any_time_nothing_is_sent() -> None:
-    bench = Bench()
-    problem = await bench.fails(deadline=0)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
-
-
-@in_virtual_time
-async def test_a_pause_that_ends_after_the_deadline_is_not_made() -> None:
-    bench = Bench(reply(429, retry_after=5))
-    problem = await bench.fails(deadline=5)
-    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 5)
-    assert monotonic() == 0
-
-
-@in_virtual_time
-async def test_a_wait_at_the_gate_that_ends_after_the_deadline_is_not_made() -> None:
-    bench = Bench(reply(429, retry_after=57))
-    await bench.fails()
-    await asyncio.sleep(53)
-    problem = await bench.fails(deadline=3)
-    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 4)
-    assert monotonic() == 53
-
-
-@in_virtual_time
-async def test_a_slow_token_is_not_waited_for_beyond_the_deadline() -> None:
-    bench = Bench()
-    bench.tokens.seconds = 200
-    problem = await bench.fails(deadline=30)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
-    assert bench.tries == []
-    assert monotonic() == 30
-
-
-@in_virtual_time
-async def test_a_token_that_comes_with_the_deadline_comes_too_late() -> None:
-    bench = Bench()
-    bench.tokens.seconds = 30
-    assert (await bench.fails(deadline=30)).code == "deadline_exceeded"
-    assert bench.tries == []
-
-
-# --- sticky doubt -----------------------------------------------------------------------------
-
-DOUBTS: list[Result] = [reply(408), reply(502), reply(500, "800003"), TIMED_OUT, RESET, NO_CART]
-REFUSALS: list[tuple[str, Result]] = [
-    ("partner_center_invalid_request", reply(400, "7")),
-    ("partner_center_forbidden", reply(403, "7")),
-    ("partner_center_not_found", reply(404, "7")),
-    ("partner_center_conflict", reply(409, "7")),
-    ("partner_center_precondition_failed", reply(412, "7")),
-    ("partner_center_expectation_failed", reply(417, "7")),
-]
-KEPT: list[tuple[str, Result]] = [
-    ("partner_center_throttled", reply(429, "7", retry_after=57)),
-    ("partner_center_unauthorized", reply(401, "7")),
-    ("partner_center_unexpected", reply(405, "7")),
-    ("partner_center_unreachable", NOT_SENT),
-    ("partner_center_busy", reply(409, "800064")),
-    ("partner_center_busy", reply(409, "800064", retry_after=57)),
-]
-OPEN = "An earlier try may have had its effect. The last one: "
-
-
-def test_every_certain_failure_at_partner_center_is_in_one_of_the_tables() -> None:
-    certain = {
-        code
-        for code, kind in CATALOGUE.items()
-        if code.startswith("partner_center_") and kind.outcome is not Outcome.UNKNOWN
-    }
-    assert certain == {code for code, _ in REFUSALS + KEPT}
-    assert {code for code in certain if CATALOGUE[code].status < 500} == {
-        *(code for code, _ in REFUSALS),
-        "partner_center_throttled",
-    }
-
-
-async def _alone(code: str, result: Result) -> Problem:
-    """What it comes to without any doubt."""
-    problem = await Bench(*[result] * 10).fails()
-    assert problem.code == code
-    assert problem.outcome is not Outcome.UNKNOWN
-    assert OPEN not in problem.detail
-    return problem
-
-
-def _assert_left_open(problem: Problem, code: str, alone: Problem) -> None:
-    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
-    assert problem.detail == OPEN + alone.detail
-    assert (problem.fault, problem.retry_after) == (alone.fault, alone.retry_after)
-    assert problem.errors == alone.errors
-    body = problem.as_json(request_id=None, correlation_id="")
-    assert (body["outcome"], body["retryable"]) == ("unknown", True)
-
-
-@pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
-@pytest.mark.parametrize(("code", "later"), REFUSALS)
-@in_virtual_time
-async def test_a_later_refusal_does_not_settle_a_doubt(
-    doubt: Result, code: str, later: Result
-) -> None:
-    alone = await _alone(code, later)
-    bench = Bench(doubt, *[later] * 10)
-    problem = await bench.fails()
-    _assert_left_open(problem, "partner_center_no_answer", alone)
-    assert problem.kind.status == 502
-    assert problem.fault
-    assert problem.fault.status == alone.kind.status
-    assert (problem.fault.code, problem.fault.description) == ("7", "words")
-
-
-@pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
-@pytest.mark.parametrize(("code", "later"), KEPT)
-@in_virtual_time
-async def test_what_says_nothing_of_the_cart_keeps_its_code_in_doubt(
-    doubt: Result, code: str, later: Result
-) -> None:
-    alone = await _alone(code, later)
-    bench = Bench(doubt, *[later] * 10)
-    problem = await bench.fails()
-    _assert_left_open(problem, code, alone)
-    assert problem.kind == alone.kind
-
-
-@pytest.mark.parametrize(
-    ("code", "told", "later"),
-    [(code, "partner_center_no_answer", later) for code, later in REFUSALS]
-    + [(code, code, later) for code, later in KEPT],
-)
-@in_virtual_time
-async def test_what_is_resumed_is_in_doubt_from_the_start(
-    code: str, told: str, later: Result
-) -> None:
-    alone = await _alone(code, later)
-    bench = Bench(*[later] * 10)
-    _assert_left_open(await bench.fails(resumed=True), told, alone)
-
-
-@pytest.mark.parametrize(("code", "later"), REFUSALS)
-@in_virtual_time
-async def test_a_refusal_is_not_tried_again_in_doubt_either(code: str, later: Result) -> None:
-    """The code that it gets then is that of a lost answer, which would be tried again."""
-    resumed = Bench(later)
-    assert (await resumed.fails(resumed=True)).fault == (await _alone(code, later)).fault
-    assert len(resumed.tries) == 1
-    bench = Bench(RESET, later)
-    await bench.fails()
-    assert len(bench.tries) == 2
-
-
-@pytest.mark.parametrize(
-    ("code", "doubt"), [row for row in RETRIED if CATALOGUE[row[0]].outcome is Outcome.UNKNOWN]
-)
-@pytest.mark.parametrize("resumed", [False, True])
-@in_virtual_time
-async def test_what_is_open_by_itself_is_told_as_it_is(
-    resumed: bool, code: str, doubt: Result
-) -> None:
-    certain = await Bench(*[doubt] * 10).fails()
-    bench = Bench(TIMED_OUT, *[doubt] * 10)
-    problem = await bench.fails(resumed=resumed)
-    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
-    assert (problem.detail, problem.fault) == (certain.detail, certain.fault)
-    assert not problem.detail.startswith(OPEN)
-    assert len(bench.tries) == MAX_TRIES
-
-
-@in_virtual_time
-async def test_a_doubt_survives_the_gate_the_deadline_and_a_missing_token() -> None:
-    throttled = Bench(reply(429, retry_after=57))
-    await throttled.fails()
-    problem = await throttled.fails(resumed=True)
-    assert (problem.kind.status, problem.retry_after) == (429, 57)
-    assert problem.outcome is Outcome.UNKNOWN
-    assert problem.detail.startswith(OPEN)
-    problem = await Bench().fails(deadline=0, resumed=True)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.UNKNOWN)
-    assert problem.detail.startswith(OPEN)
-    bench = Bench(RESET)
-    bench.tokens.failures = [None, token_failure("token_rejected")]
-    problem = await bench.fails()
-    assert (problem.code, problem.outcome) == ("token_rejected", Outcome.UNKNOWN)
-    assert problem.detail == OPEN + "words"
-
-
-@in_virtual_time
-async def test_a_doubt_keeps_what_else_is_known() -> None:
-    bench = Bench(RESET, reply(429, "7", retry_after=57))
-    problem = await bench.fails()
-    assert (problem.retry_after, problem.kind.status) == (57, 429)
-    assert problem.fault
-    assert problem.fault.code == "7"
-    assert "words" in problem.detail
-
-
-@in_virtual_time
-async def test_a_failure_before_the_doubt_is_told_without_it() -> None:
-    problem = await Bench(NOT_SENT, reply(429, retry_after=1), reply(400)).fails()
-    assert (problem.code, problem.outcome) == (
-        "partner_center_invalid_request",
-        Outcome.REJECTED,
-    )
-    assert OPEN not in problem.detail
-
-
-@in_virtual_time
-async def test_a_success_settles_every_doubt() -> None:
-    assert await Bench(RESET, reply(503), reply(429, retry_after=1)).run(resumed=True) is CREATED
-
-
-@in_virtual_time
-async def test_the_doubt_of_one_request_is_not_anothers() -> None:
-    """All who wait for one token are told one and the same failure."""
-    bench = Bench()
-    shared = token_failure("token_rejected")
-    bench.tokens.failures = [shared, shared]
-    in_doubt = await bench.fails(resumed=True)
-    certain = await bench.fails()
-    assert in_doubt.outcome is Outcome.UNKNOWN
-    assert in_doubt is not shared
-    assert (certain.detail, shared.detail) == ("words", "words")
-    assert certain.outcome is Outcome.NOT_SENT
-    assert shared.outcome is Outcome.NOT_SENT
-
-
-# --- what has no effect, and what must not be repeated ----------------------------------------
-
-
-@pytest.mark.parametrize("doubt", DOUBTS, ids=repr)
-@pytest.mark.parametrize(("code", "later"), REFUSALS)
-@in_virtual_time
-async def test_what_has_no_effect_leaves_no_doubt(doubt: Result, code: str, later: Result) -> None:
-    alone = await _alone(code, later)
-    problem = await Bench(doubt, *[later] * 10).fails(has_effect=False)
-    assert (problem.code, problem.outcome) == (code, alone.outcome)
-    assert problem.detail == alone.detail
-
-
-@pytest.mark.parametrize(
-    ("code", "end"), [row for row in RETRIED if CATALOGUE[row[0]].outcome is Outcome.UNKNOWN]
-)
-@in_virtual_time
-async def test_what_has_no_effect_is_tried_again_as_anything_else(code: str, end: Result) -> None:
-    bench = Bench(*[end] * 10)
-    problem = await bench.fails(has_effect=False)
-    assert (problem.code, problem.outcome) == (code, Outcome.UNKNOWN)
-    assert not problem.detail.startswith(OPEN)
-    assert len(bench.tries) == MAX_TRIES
-
-
-@in_virtual_time
-async def test_whoever_asks_decides_what_is_worth_repeating() -> None:
+async def test_the_request_says_after_which_failures_it_may_be_sent_again() -> None:
     asked: list[str] = []
 
-    def only_when_refused(problem: Problem) -> bool:
+    def may_retry(problem: Problem) -> bool:
         asked.append(problem.code)
         return problem.outcome is not Outcome.UNKNOWN
 
-    bench = Bench(NOT_SENT, reply(400), RESET, CREATED)
-    problem = await bench.fails(worth_repeating=only_when_refused)
-    assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
-    assert len(bench.tries) == 3
+    sending = Sending(NOT_SENT, reply(400), LOST)
+    problem = await sending.failed(may_retry=may_retry)
+    assert ending(problem) == ("partner_center_no_answer", Outcome.UNKNOWN)
     assert asked == [
         "partner_center_unreachable",
         "partner_center_invalid_request",
         "partner_center_no_answer",
     ]
+    assert (await Sending(PAUSE).failed(may_retry=lambda _: True)).retry_after == 57
 
 
 @in_virtual_time
-async def test_a_pause_that_is_too_long_is_the_callers_whatever_is_worth_repeating() -> None:
-    bench = Bench(reply(429, retry_after=57))
-    problem = await bench.fails(worth_repeating=lambda _: True)
-    assert problem.retry_after == 57
-    assert len(bench.tries) == 1
+async def test_a_byte_order_mark_and_numbers_beyond_json_are_read() -> None:
+    body = b'\xef\xbb\xbf{"a": NaN, "b": 1e999}'
+    assert (await Sending(Reply(200, {}, body)).answered()).body == {"a": None, "b": None}
 
 
-# --- a refused token --------------------------------------------------------------------------
-
-
+@pytest.mark.parametrize("body", [b"", b"\xff", b'{"id": 1', b"[" * 100_000, b'{"id": "a word"}'])
 @in_virtual_time
-async def test_a_refused_token_is_renewed_once() -> None:
-    bench = Bench(reply(401))
-    assert await bench.run() is CREATED
-    assert [token for _, token, _ in bench.tries] == ["token-1", "token-2"]
-    assert bench.tokens.renewed == ["token-1"]
-    assert bench.slept == []
-
-
-@in_virtual_time
-async def test_a_token_that_is_refused_twice_is_told() -> None:
-    bench = Bench(reply(401), reply(401))
-    problem = await bench.fails()
-    assert (problem.code, problem.outcome) == ("partner_center_unauthorized", Outcome.REJECTED)
-    assert len(bench.tries) == 2
-
-
-@in_virtual_time
-async def test_a_token_that_cannot_be_renewed_leaves_the_401() -> None:
-    bench = Bench(reply(401, "900421"))
-    bench.tokens.renewal_failure = token_failure("token_unavailable")
-    problem = await bench.fails()
-    assert problem.code == "partner_center_unauthorized"
-    assert "900421" in problem.detail
-    assert len(bench.tries) == 1
-
-
-@in_virtual_time
-async def test_what_the_second_try_comes_to_counts() -> None:
-    bench = Bench(reply(401), RESET, reply(400))
-    problem = await bench.fails()
-    assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
+async def test_an_answer_that_cannot_be_read_is_a_failure(body: bytes) -> None:
+    sending = Sending(*[Reply(201, {}, body)] * 20)
+    problem = await sending.failed(read=lambda document: {"id": int(document["id"])})
+    assert ending(problem) == ("partner_center_unreadable", Outcome.UNKNOWN)
     assert problem.fault
-    assert problem.fault.status == 400
-    assert len(bench.tries) == 3
+    assert problem.fault.status == 201
 
 
 @in_virtual_time
-async def test_a_renewal_that_takes_too_long_leaves_the_401() -> None:
-    bench = Bench(reply(401), seconds=10)
-    run = asyncio.create_task(bench.fails(deadline=30))
+async def test_a_failure_has_the_ids_of_the_last_try() -> None:
+    problem = await Sending(reply(503), reply(400)).failed()
+    assert problem.trace == Trace("request-1", {"MS-CV": "cv-400"})
+    assert (await Sending(reply(503), *[LOST] * 9).failed()).trace == Trace("request-1")
+    assert (await Sending().failed(deadline=0)).trace == Trace("request-1")
+
+
+# --- Pauses between tries ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+@in_virtual_time
+async def test_the_pauses_are_random_up_to_a_limit_that_doubles(jitter: float) -> None:
+    sending = Sending(*[LOST] * 20, jitter=jitter)
+    await sending.failed()
+    assert BACKOFF_FIRST == 0.5
+    assert sending.jitter_limits[: MAX_TRIES - 1] == [0.5, 1.0, 2.0, 4.0]
+    assert sending.pauses == [limit * jitter for limit in (0.5, 1.0, 2.0, 4.0)]
+
+
+@pytest.mark.parametrize("status", [409, 429, 503])
+@pytest.mark.parametrize(
+    ("seconds", "jitter"), [(1, 0.0), (LONGEST_WAIT, 0.0), (LONGEST_WAIT, 1.0)]
+)
+@in_virtual_time
+async def test_a_short_retry_after_is_waited_for_and_the_random_pause_comes_on_top(
+    status: int, seconds: float, jitter: float
+) -> None:
+    sending = Sending(reply(status, "800064", retry_after=seconds), jitter=jitter)
+    await sending.answered()
+    assert sending.times == [0, seconds + jitter * BACKOFF_FIRST]
+
+
+@in_virtual_time
+async def test_a_retry_after_may_be_a_date() -> None:
+    sending = Sending(reply(429, retry_after="Sun, 22 Nov 2026 12:00:04 GMT"))
+    await sending.answered()
+    assert sending.times == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "outcome"),
+    [(429, 6, Outcome.REJECTED), (503, 30, Outcome.UNKNOWN)],
+)
+@in_virtual_time
+async def test_a_longer_retry_after_is_handed_on_at_once(
+    status: int, seconds: int, outcome: Outcome
+) -> None:
+    sending = Sending(reply(status, retry_after=seconds))
+    problem = await sending.failed()
+    assert (problem.retry_after, problem.outcome) == (seconds, outcome)
+    assert (sending.times, monotonic()) == ([0], 0)
+
+
+@in_virtual_time
+async def test_a_pause_between_tries_occupies_no_place() -> None:
+    sending = Sending(reply(503), max_concurrent=1, jitter=1.0)
+    first = asyncio.create_task(sending.answered(ONE))
+    await asyncio.sleep(0.25)
+    await sending.answered(TWO)
+    assert monotonic() == 0.25
+    await first
+
+
+# --- The throttle -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("retry_after", "pause"), [(57, 57), (999_999_999, LONGEST_RETRY_AFTER)])
+@in_virtual_time
+async def test_a_throttled_customer_is_told_the_seconds_that_remain(
+    retry_after: int, pause: int
+) -> None:
+    sending = Sending(reply(429, retry_after=retry_after))
+    assert (await sending.failed()).retry_after == pause
+    await asyncio.sleep(pause - LONGEST_WAIT - 0.5)
+    problem = await sending.failed()
+    assert ending(problem) == ("partner_center_throttled", Outcome.NOT_SENT)
+    assert problem.retry_after == LONGEST_WAIT + 1
+    await asyncio.sleep(LONGEST_WAIT + 0.5)
+    await sending.answered()
+    assert sending.times == [0, pause]
+    assert sending.pauses == []
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
+@in_virtual_time
+async def test_a_throttled_customer_waits_for_a_short_rest_and_a_random_time(jitter: float) -> None:
+    sending = Sending(PAUSE, jitter=jitter)
+    await sending.failed()
+    await asyncio.sleep(57 - LONGEST_WAIT)
+    await sending.answered()
+    assert sending.jitter_limits == [BACKOFF_FIRST]
+    assert sending.times == [0, 57 + jitter * BACKOFF_FIRST]
+
+
+@in_virtual_time
+async def test_the_random_time_after_a_throttle_may_use_up_the_deadline() -> None:
+    sending = Sending(PAUSE, jitter=1.0)
+    await sending.failed()
+    await asyncio.sleep(53)
+    problem = await sending.failed(deadline=4 + BACKOFF_FIRST)
+    assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert sending.times == [0]
+
+
+@in_virtual_time
+async def test_the_other_customers_are_served_until_a_second_one_is_throttled() -> None:
+    sending = Sending(PAUSE, CREATED, reply(429, retry_after=30))
+    await sending.failed(ONE)
+    await sending.answered(THREE)
+    await sending.failed(TWO)
+    problem = await sending.failed(THREE)
+    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 57)
+
+
+@in_virtual_time
+async def test_requests_that_wait_for_a_place_are_not_sent_once_the_throttle_closes() -> None:
+    sending = Sending(PAUSE, max_concurrent=1, seconds=1)
+    problems = await asyncio.gather(*(sending.failed() for _ in range(10)))
+    assert len(sending.tries) == 1
+    assert {problem.retry_after for problem in problems} == {57}
+    assert [problem.outcome for problem in problems].count(Outcome.NOT_SENT) == 9
+
+
+@in_virtual_time
+async def test_a_request_that_waits_for_the_throttle_learns_that_it_was_closed_again() -> None:
+    sending = Sending(reply(429, retry_after=4), PAUSE, seconds=2)
+    under_way = asyncio.create_task(sending.failed())
+    await asyncio.sleep(0)
+    sending.seconds = 0
+    throttled = asyncio.create_task(sending.failed())
     await asyncio.sleep(1)
-    bench.tokens.seconds = 200
-    assert (await run).code == "partner_center_unauthorized"
-    assert len(bench.tries) == 1
-    assert monotonic() == 30
+    problem = await sending.failed()
+    assert (problem.retry_after, problem.outcome, monotonic()) == (55, Outcome.NOT_SENT, 4)
+    assert ((await throttled).retry_after, (await under_way).retry_after) == (55, 57)
+    assert len(sending.tries) == 2
 
 
 @in_virtual_time
-async def test_a_401_at_the_deadline_is_not_followed_by_another_try() -> None:
-    bench = Bench(reply(401), seconds=30)
-    assert (await bench.fails(deadline=30)).code == "partner_center_unauthorized"
-    assert len(bench.tries) == 1
+async def test_waiting_for_the_throttle_occupies_no_place() -> None:
+    sending = Sending(reply(429, retry_after=4), max_concurrent=1)
+    throttled = asyncio.create_task(sending.answered(ONE))
+    await asyncio.sleep(1)
+    await sending.answered(TWO)
+    assert monotonic() == 1
+    await throttled
 
 
-# --- the limit of calls under way -------------------------------------------------------------
+# --- The deadline -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deadline", "seconds"),
+    [(200, [TRY_TIMEOUT] * 4), (90, [60, 60, 50, 30]), (59.5, [59.5, 39.5, 19.5])],
+)
+@in_virtual_time
+async def test_a_try_may_take_a_minute_or_what_is_left(
+    deadline: float, seconds: list[float]
+) -> None:
+    sending = Sending(*[TIMED_OUT] * 2, NOT_SENT, seconds=20)
+    await (sending.answered if len(seconds) > 3 else sending.failed)(deadline=deadline)
+    assert [given for _, _, given in sending.tries] == seconds
+
+
+@pytest.mark.parametrize("deadline", [0.0, 0.5, 7.0, 62.0])
+@pytest.mark.parametrize("took", [0.0, 30.0])
+@pytest.mark.parametrize("result", [TIMED_OUT, reply(429, retry_after=2)], ids=["time-out", "429"])
+@in_virtual_time
+async def test_nothing_is_sent_after_the_deadline(
+    result: Result, took: float, deadline: float
+) -> None:
+    sending = Sending(*[result] * 20, jitter=1.0, seconds=took)
+    await sending.failed(deadline=deadline)
+    assert all(when < deadline for when in sending.times)
+    assert all(when + seconds <= deadline for when, _, seconds in sending.tries)
+    assert bool(sending.tries) == (deadline > 0)
+
+
+@in_virtual_time
+async def test_a_pause_that_ends_after_the_deadline_is_not_made() -> None:
+    sending = Sending(reply(429, retry_after=5))
+    problem = await sending.failed(deadline=5)
+    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 5)
+    problem = await sending.failed(deadline=3)  # The throttle is closed for longer than that.
+    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 5)
+    assert monotonic() == 0
+
+
+@pytest.mark.parametrize("seconds", [30, 200])
+@in_virtual_time
+async def test_a_slow_token_is_not_waited_for_beyond_the_deadline(seconds: float) -> None:
+    sending = Sending()
+    sending.tokens.seconds = seconds
+    problem = await sending.failed(deadline=30)
+    assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert (sending.tries, monotonic()) == ([], 30)
+
+
+# --- Once a try may have had an effect, the outcome stays unknown ------------------------------
+
+
+@in_virtual_time
+async def test_a_refusal_after_a_doubtful_try_leaves_the_outcome_unknown() -> None:
+    sending = Sending(LOST, NOT_SENT, reply(400, "7"))
+    problem = await sending.failed()
+    assert ending(problem) == ("partner_center_no_answer", Outcome.UNKNOWN)
+    assert problem.fault
+    assert (problem.fault.status, problem.fault.code) == (400, "7")
+    assert len(sending.tries) == 3  # Under its new code, the refusal would have been retried.
+
+
+@pytest.mark.parametrize(
+    ("results", "options", "outcome"),
+    [
+        ([LOST, reply(400)], {"has_effect": False}, Outcome.REJECTED),
+        ([NOT_SENT, reply(429, retry_after=1), reply(400)], {}, Outcome.REJECTED),
+        ([reply(400)], {"resumed": True}, Outcome.UNKNOWN),
+        ([PAUSE], {"resumed": True}, Outcome.UNKNOWN),
+        ([], {"resumed": True, "deadline": 0}, Outcome.UNKNOWN),
+        ([reply(401), LOST, reply(400)], {}, Outcome.UNKNOWN),
+    ],
+)
+@in_virtual_time
+async def test_only_a_request_that_may_have_had_an_effect_is_in_doubt(
+    results: list[Result], options: dict[str, Any], outcome: Outcome
+) -> None:
+    assert (await Sending(*results).failed(**options)).outcome is outcome
+
+
+@in_virtual_time
+async def test_the_doubt_of_one_request_is_not_anothers() -> None:
+    """All requests that wait for one token get one and the same exception if it fails."""
+    sending = Sending()
+    shared = TokenFailure("token_rejected", "words")
+    sending.tokens.failures = [shared, shared]
+    assert (await sending.failed(resumed=True)).outcome is Outcome.UNKNOWN
+    certain = await sending.failed()
+    assert (certain.detail, certain.outcome) == ("words", Outcome.NOT_SENT)
+
+
+# --- A refused token --------------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_refused_token_is_renewed_once_without_a_pause() -> None:
+    sending = Sending(reply(401))
+    await sending.answered()
+    assert [token for _, token, _ in sending.tries] == ["token-1", "token-2"]
+    assert (sending.tokens.renewed, sending.pauses) == (["token-1"], [])
+    sending = Sending(*[reply(401)] * 3)
+    problem = await sending.failed()
+    assert ending(problem) == ("partner_center_unauthorized", Outcome.REJECTED)
+    assert len(sending.tries) == 2
+
+
+@pytest.mark.parametrize(
+    ("try_seconds", "token_seconds", "failure"),
+    [(0, 0, TokenFailure("token_unavailable", "words")), (10, 200, None), (30, 0, None)],
+    ids=["it fails", "it takes too long", "the deadline has come"],
+)
+@in_virtual_time
+async def test_a_token_that_cannot_be_renewed_leaves_the_401(
+    try_seconds: float, token_seconds: float, failure: TokenFailure | None
+) -> None:
+    sending = Sending(reply(401), seconds=try_seconds)
+    sending.tokens.renewal_failure = failure
+    sent = asyncio.create_task(sending.failed(deadline=30))
+    await asyncio.sleep(0)
+    sending.tokens.seconds = token_seconds
+    assert (await sent).code == "partner_center_unauthorized"
+    assert len(sending.tries) == 1
+
+
+# --- Places for requests under way ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limit", [1, 3])
 @in_virtual_time
-async def test_no_more_calls_are_under_way_than_allowed(limit: int) -> None:
-    bench = Bench(max_concurrent=limit, seconds=1)
-    await asyncio.gather(*(bench.run(f"customer-{number}") for number in range(12)))
-    assert bench.most_under_way == limit
-    assert monotonic() == 12 / limit
+async def test_no_more_requests_are_under_way_than_allowed(limit: int) -> None:
+    sending = Sending(max_concurrent=limit, seconds=1)
+    await asyncio.gather(*(sending.answered(f"customer-{number}") for number in range(12)))
+    assert (sending.most_under_way, monotonic()) == (limit, 12 / limit)
 
 
 @in_virtual_time
-async def test_who_does_not_get_a_place_in_time_is_told() -> None:
-    bench = Bench(max_concurrent=1, seconds=50)
-    first = asyncio.create_task(bench.run("customer-1"))
+async def test_a_request_without_a_place_fails_at_its_deadline() -> None:
+    sending = Sending(max_concurrent=1, seconds=50)
+    first = asyncio.create_task(sending.answered(ONE))
     await asyncio.sleep(0)
-    problem = await bench.fails("customer-2", deadline=20)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
+    problem = await sending.failed(TWO, deadline=20)
+    assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
     assert monotonic() == 20
     await first
-    assert len(bench.tries) == 1
-    assert await bench.run("customer-2") is CREATED
+    assert len(sending.tries) == 1
 
 
-async def _cancelled_at_work(bench: Bench) -> None:
-    bench.seconds = 50
-    task = asyncio.create_task(bench.run())
+async def _cancelled_while_it_waits(sending: Sending) -> None:
+    first = asyncio.create_task(sending.answered())
     await asyncio.sleep(1)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def _cancelled_in_line(bench: Bench) -> None:
-    bench.seconds = 50
-    first = asyncio.create_task(bench.run())
-    await asyncio.sleep(1)
-    second = asyncio.create_task(bench.run())
+    second = asyncio.create_task(sending.answered())
     await asyncio.sleep(1)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -837,118 +510,54 @@ async def _cancelled_in_line(bench: Bench) -> None:
     await first
 
 
-async def _cancelled_when_its_turn_comes(bench: Bench) -> None:
-    bench.seconds = 10
-    first = asyncio.create_task(bench.run())
+async def _cancelled_as_it_gets_its_place(sending: Sending) -> None:
+    first = asyncio.create_task(sending.answered())
     await asyncio.sleep(0)
-    second = asyncio.create_task(bench.run())
+    second = asyncio.create_task(sending.answered())
     asyncio.get_running_loop().call_at(10, second.cancel)
     with pytest.raises(asyncio.CancelledError):
         await second
     await first
 
 
-async def _cancelled_at_the_token(bench: Bench) -> None:
-    bench.tokens.seconds = 50
-    task = asyncio.create_task(bench.run())
-    await asyncio.sleep(1)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def _late_token(bench: Bench) -> None:
-    bench.tokens.seconds = 200
-    await bench.fails(deadline=10)
-
-
-async def _no_token(bench: Bench) -> None:
-    bench.tokens.failures = [token_failure("vault_denied")]
-    await bench.fails()
-
-
-async def _no_time(bench: Bench) -> None:
-    await bench.fails(deadline=0)
-
-
-async def _turn_at_the_deadline(bench: Bench) -> None:
-    bench.seconds = 10
-    first = asyncio.create_task(bench.run())
+async def _gets_its_place_at_the_deadline(sending: Sending) -> None:
+    first = asyncio.create_task(sending.answered())
     await asyncio.sleep(0)
-    await bench.fails("customer-2", deadline=10)
+    await sending.failed(TWO, deadline=10)
     await first
 
 
-async def _throttled_in_line(bench: Bench) -> None:
-    bench.seconds, bench.results = 10, [reply(429, retry_after=57)]
-    await asyncio.gather(bench.fails(), bench.fails())
+async def _throttled_while_it_waits(sending: Sending) -> None:
+    sending.results = [PAUSE]
+    await asyncio.gather(sending.failed(), sending.failed())
     await asyncio.sleep(57)
 
 
-async def _killed(bench: Bench) -> None:
-    bench.results = [Killed()]
+async def _killed(sending: Sending) -> None:
+    sending.results = [Killed()]
     with pytest.raises(Killed):
-        await bench.run()
-
-
-async def _bug(bench: Bench) -> None:
-    bench.results = [RuntimeError()]
-    with pytest.raises(RuntimeError):
-        await bench.run()
-
-
-async def _refused(bench: Bench) -> None:
-    bench.results = [reply(401), reply(503), NO_CART, reply(400)]
-    await bench.fails()
+        await sending.answered()
 
 
 @pytest.mark.parametrize(
-    "path",
+    "ends",
     [
-        _cancelled_at_work,
-        _cancelled_in_line,
-        _cancelled_when_its_turn_comes,
-        _cancelled_at_the_token,
-        _late_token,
-        _no_token,
-        _no_time,
-        _turn_at_the_deadline,
-        _throttled_in_line,
+        _cancelled_while_it_waits,
+        _cancelled_as_it_gets_its_place,
+        _gets_its_place_at_the_deadline,
+        _throttled_while_it_waits,
         _killed,
-        _bug,
-        _refused,
     ],
-    ids=lambda path: path.__name__,
 )
 @in_virtual_time
-async def test_every_path_gives_its_place_back(path: Callable[[Bench], Any]) -> None:
-    bench = Bench(max_concurrent=1)
-    await path(bench)
-    bench.seconds = bench.tokens.seconds = 0
-    bench.results.clear()
+async def test_a_request_gives_its_place_back_however_it_ends(
+    ends: Callable[[Sending], Awaitable[None]],
+) -> None:
+    sending = Sending(max_concurrent=1, seconds=10)
+    await ends(sending)
+    sending.seconds = sending.tokens.seconds = 0
+    sending.results.clear()
     async with asyncio.timeout(1):
-        assert await bench.run() is CREATED
-    assert bench.most_under_way <= 1
-    assert bench.forwarding._places._value == 1
-
-
-@in_virtual_time
-async def test_a_pause_between_tries_occupies_no_place() -> None:
-    bench = Bench(reply(503), max_concurrent=1, jitter=1.0)
-    first = asyncio.create_task(bench.run("customer-1"))
-    await asyncio.sleep(0.25)
-    assert await bench.run("customer-2") is CREATED
-    assert monotonic() == 0.25
-    await first
-
-
-@in_virtual_time
-async def test_a_cancelled_pause_is_not_followed_by_another_try() -> None:
-    bench = Bench(reply(503), jitter=1.0)
-    task = asyncio.create_task(bench.run())
-    await asyncio.sleep(0.25)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await asyncio.sleep(10)
-    assert len(bench.tries) == 1
+        await sending.answered()
+    assert sending.most_under_way <= 1
+    assert sending.sender._places._value == 1

@@ -1,816 +1,493 @@
-"""The checkout procedure in virtual time: what it does after each answer, and when it says no."""
+"""Buying what is in a cart: what is sent after each failure, and when a purchase is refused."""
 
-import asyncio
-import itertools
+import contextlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import pytest
 
-from cart_core.api.messages import Call
-from cart_core.call import Errand
-from cart_core.idempotency.record import StoredAnswer
-from cart_core.idempotency.runner import Work
-from cart_core.partner_center.carts import Carts
-from cart_core.partner_center.retry import MAX_TRIES, Forwarding
-from cart_core.problem import CATALOGUE, Fault, FieldError, Outcome, Problem
-from cart_core.use_cases.buying import PAUSES, CheckoutProcedure, Next, after_failure
+from cart_core.api.messages import Invocation, Response
+from cart_core.call import Trace
+from cart_core.partner_center.exchange import Reply
+from cart_core.partner_center.retry import MAX_TRIES
+from cart_core.problem import CATALOGUE, Code, Fault, Outcome, Problem
+from cart_core.use_cases.buying import PAUSES, Next, after_failure
+from tests.kit import partner_center
 from tests.kit.builders import CART_ID, CUSTOMER
-from tests.kit.fakes import FakeTokens, WallClock, in_virtual_time, monotonic, within
-from tests.kit.purchases import (
-    ACTIVE,
-    BOUGHT,
-    BROKEN,
+from tests.kit.fakes import Killed, in_virtual_time, monotonic
+from tests.kit.partner_center import (
     FORBIDDEN,
-    GONE,
-    IN_PROGRESS,
-    IN_USE,
-    LINE_ERRORS,
-    LOST,
-    NOT_SENT,
-    NOTHING,
     ORDER_ERROR,
-    ORDERED,
     PARTIAL,
-    SEVERAL,
-    SEVERAL_UNSOLD,
-    SUBMITTED,
-    THROTTLED,
-    UNSOLD,
     USER,
     Answer,
-    FakePartnerCenter,
     cart_document,
     checkout_document,
     refused,
     reply,
 )
+from tests.kit.world import FOR_USER, LEASE, World, problem_of, warnings
 
-CONFLICT = refused(409, "900112")
-ODD, NO_STATE = reply(200, cart_document("Expired")), reply(200, cart_document(None))
+# --- What follows from a failure --------------------------------------------------------------
 
-STATES = [
-    pytest.param(doubt, ordered, id=f"doubt={doubt:d}-ordered={ordered:d}")
-    for doubt in (False, True)
-    for ordered in (False, True)
+RAISE, CONFIRM, FIND_OUT, BECAME_ORDERED = Next.RAISE, Next.CONFIRM, Next.FIND_OUT, Next.ORDERED
+NOT_FOR_THE_CART: Final[list[Code]] = [
+    *("invalid_json", "invalid_request", "body_too_large", "invalid_idempotency_key"),
+    *("idempotency_key_required", "idempotency_key_reused", "unsupported_media_type"),
+    *("unsupported_content_encoding", "checkout_disabled", "cart_not_orderable"),
+    *("configuration_invalid", "vault_denied", "secret_missing", "token_rejected"),
+    *("consent_required", "partner_center_forbidden", "partner_center_unauthorized"),
+    "partner_center_unexpected",
 ]
-
-
-class Desk:
-    """The procedure over a Partner Center that answers as told."""
-
-    def __init__(self, checkouts: list[Answer], carts: list[Answer] | None = None) -> None:
-        self.center = FakePartnerCenter()
-        self.center.script["checkout"] = list(checkouts)
-        self.center.script["get"] = list(carts or [])
-        self.call = Call("correlation-1", began=0.0)
-        self.pauses: list[tuple[float, float]] = []
-        ids = (f"new-{number}" for number in itertools.count(1))
-        forwarding = Forwarding(
-            FakeTokens(),
-            clock=WallClock(),
-            sleep=asyncio.sleep,
-            uniform=lambda low, high: low,
-            longest_wait=5,
-            max_concurrent=64,
-        )
-        self._procedure = CheckoutProcedure(
-            Carts(forwarding, self.center, monotonic=monotonic),
-            sleep=asyncio.sleep,
-            uniform=self._uniform,
-            new_guid=lambda: next(ids),
-        )
-
-    async def run(
-        self,
-        *,
-        first: bool = True,
-        resumed: bool = False,
-        seconds: float = 1000.0,
-        warnings: tuple[FieldError, ...] = (),
-        earlier: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        async def finish(result: dict[str, Any]) -> Work:
-            raise AssertionError("the use case's business")
-
-        errand = Errand(self.call, CUSTOMER, "fr-FR", within(seconds))
-        answer = StoredAnswer(status=201, headers={}, body=earlier) if earlier else None
-        todo = Work("first", finish, resumed=resumed, first=first, answer=answer)
-        return await self._procedure.run(errand, CART_ID, USER, todo, warnings)
-
-    async def fails(self, **how: Any) -> Problem:
-        with pytest.raises(Problem) as caught:
-            await self.run(**how)
-        return caught.value
-
-    @property
-    def trail(self) -> str:
-        """What was asked for in order: `get`, or the number of a checkout's MS-RequestId."""
-        ids: list[str] = []
-        steps = []
-        for asked in self.center.asked:
-            if asked.operation == "checkout" and asked.request_id not in ids:
-                ids.append(asked.request_id)
-            checkout = asked.operation == "checkout"
-            steps.append(str(1 + ids.index(asked.request_id)) if checkout else asked.operation)
-        return " ".join(steps)
-
-    def _uniform(self, low: float, high: float) -> float:
-        self.pauses.append((low, high))
-        return low
-
-
-# --- what to do after a failure ---------------------------------------------------------------
-
-
-def problem_of(code: str, theirs: str | None = None, outcome: Outcome | None = None) -> Problem:
-    fault = Fault(CATALOGUE[code].status, theirs) if theirs else None
-    return Problem(code, "words", fault=fault, outcome=outcome)
-
-
-@pytest.mark.parametrize(("doubt", "ordered"), STATES)
-@pytest.mark.parametrize(
-    "problem",
-    [
-        problem_of("partner_center_conflict", "800060"),
-        problem_of("partner_center_invalid_request", "800065"),
-        problem_of("partner_center_no_answer", "800065", Outcome.UNKNOWN),
-    ],
-    ids=["800060", "800065", "left-open"],
-)
-def test_what_may_mean_that_it_is_ordered(problem: Problem, doubt: bool, ordered: bool) -> None:
-    expected = Next.ORDERED if ordered else Next.FIND_OUT
-    assert after_failure(problem, doubt=doubt, ordered=ordered) is expected
-
-
-@pytest.mark.parametrize(("doubt", "ordered"), STATES)
-@pytest.mark.parametrize(
-    "code", [code for code, kind in CATALOGUE.items() if kind.outcome is Outcome.UNKNOWN]
-)
-def test_whatever_may_have_had_its_effect_is_found_out(
-    code: str, doubt: bool, ordered: bool
-) -> None:
-    assert after_failure(problem_of(code), doubt=doubt, ordered=ordered) is Next.FIND_OUT
-
-
-@pytest.mark.parametrize(("doubt", "ordered"), STATES)
-@pytest.mark.parametrize(
-    "code",
-    [
-        code
-        for code, kind in CATALOGUE.items()
-        if kind.retryable and kind.outcome is not Outcome.UNKNOWN
-    ],
-)
-def test_what_the_caller_may_repeat_is_told_at_once(code: str, doubt: bool, ordered: bool) -> None:
-    assert after_failure(problem_of(code), doubt=doubt, ordered=ordered) is Next.RAISE
-
-
-DEFINITE = [
-    code
-    for code, kind in CATALOGUE.items()
-    if not kind.retryable and kind.outcome is not Outcome.UNKNOWN
-]
-ABOUT_THE_CART = {
+FOR_THE_CART: Final[list[Code]] = [
     *("partner_center_invalid_request", "partner_center_not_found", "partner_center_conflict"),
     *("partner_center_precondition_failed", "partner_center_expectation_failed"),
-    "checkout_failed",
+]
+UNKNOWN = [code for code, kind in CATALOGUE.items() if kind.outcome is Outcome.UNKNOWN]
+MAY_BE_REPEATED = [
+    code for code, kind in CATALOGUE.items() if kind.retryable and code not in UNKNOWN
+]
+
+
+def failures(codes: list[Code], partner_centers: str | None = None) -> list[Problem]:
+    fault = Fault(400, partner_centers) if partner_centers else None
+    return [Problem(code, "Words.", fault=fault) for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("problems", "certain", "in_doubt", "ordered"),
+    [
+        (failures(UNKNOWN), FIND_OUT, FIND_OUT, FIND_OUT),
+        (failures(MAY_BE_REPEATED), RAISE, RAISE, RAISE),
+        (failures(NOT_FOR_THE_CART), RAISE, CONFIRM, RAISE),
+        (failures(FOR_THE_CART), RAISE, CONFIRM, BECAME_ORDERED),
+        (failures(["checkout_failed"]), CONFIRM, CONFIRM, BECAME_ORDERED),
+        (failures(FOR_THE_CART, "800009"), CONFIRM, CONFIRM, BECAME_ORDERED),
+        (failures([*FOR_THE_CART, *UNKNOWN], "800060"), FIND_OUT, FIND_OUT, BECAME_ORDERED),
+        (failures([*FOR_THE_CART, *UNKNOWN], "800065"), FIND_OUT, FIND_OUT, BECAME_ORDERED),
+    ],
+    ids=[
+        *("unknown", "may-be-repeated", "not-for-the-cart", "for-the-cart", "nothing-ordered"),
+        *("line-errors", "being-ordered", "submitted"),
+    ],
+)
+def test_what_follows_from_a_failed_checkout(
+    problems: list[Problem], certain: Next, in_doubt: Next, ordered: Next
+) -> None:
+    for problem in problems:
+        assert after_failure(problem, doubt=False, ordered=False) is certain, problem
+        assert after_failure(problem, doubt=True, ordered=False) is in_doubt, problem
+        for doubt in (False, True):
+            assert after_failure(problem, doubt=doubt, ordered=True) is ordered, problem
+
+
+def test_the_table_names_every_code() -> None:
+    codes = [*UNKNOWN, *MAY_BE_REPEATED, *NOT_FOR_THE_CART, *FOR_THE_CART, "checkout_failed"]
+    assert sorted(codes) == sorted(CATALOGUE)
+
+
+# --- The whole way of a purchase --------------------------------------------------------------
+
+REPLIES: dict[str, Answer] = {
+    "bought": partner_center.BOUGHT,
+    "partial": partner_center.PARTIAL,
+    "both": reply(201, checkout_document("order-1", "order-2")),
+    "the-other": reply(201, checkout_document("order-2")),
+    "nothing": partner_center.NOTHING,
+    "nothing-else": reply(201, {"orderErrors": [{"code": 1}]}),
+    "no-orders": reply(201, {"orders": []}),
+    "unreadable": reply(201, {}),
+    "lost": partner_center.LOST,
+    "not-sent": partner_center.NOT_SENT,
+    "broken": partner_center.BROKEN,
+    "submitted": partner_center.SUBMITTED,
+    "in-progress": partner_center.IN_PROGRESS,
+    "line-errors": partner_center.LINE_ERRORS,
+    "forbidden": FORBIDDEN,
+    "gone": partner_center.GONE,
+    "conflict": refused(409, "900112"),
+    "in-use": partner_center.IN_USE,
+    "throttled": partner_center.THROTTLED,
+    "active": partner_center.ACTIVE,
+    "ordered": partner_center.ORDERED,
+    "spelt": reply(200, {"Id": CART_ID, "Status": "ordered", "LineItems": []}),
+    "unsold": partner_center.UNSOLD,
+    "several": partner_center.SEVERAL,
+    "several-unsold": partner_center.SEVERAL_UNSOLD,
+    "expired": reply(200, cart_document("Expired")),
+    "no-status": reply(200, cart_document(None)),
 }
+WAYS = """
+first   | bought                 |                   | 1             | completed
+first   | partial                |                   | 1             | partial
+first   | in-use bought          |                   | 1 1           | completed
+first   | lost bought            | active            | 1 get 1       | completed
+first   | lost bought            | ordered           | 1 get 1       | completed
+first   | lost submitted         | ordered           | 1 get 1       | ordered
+first   | lost in-progress       | ordered           | 1 get 1       | ordered
+first   | lost nothing           | ordered           | 1 get 1       | ordered
+first   | lost line-errors       | ordered           | 1 get 1       | ordered
+first   | lost gone              | ordered           | 1 get 1       | ordered
+first   | lost conflict          | ordered           | 1 get 1       | ordered
+first   | lost partial           | several           | 1 get 1       | partial
+first   | broken bought          | active            | 1 get 1       | completed
+first   | unreadable bought      | ordered           | 1 get 1       | completed
+first   | lost lost bought       | active ordered    | 1 get 1 get 1 | completed
+first   | lost lost submitted    | ordered active    | 1 get 1 get 1 | ordered
+first   | lost lost bought       | ordered unsold    | 1 get 1 get 1 | completed
+first   | submitted bought       | ordered           | 1 get 2       | completed
+first   | submitted submitted    | ordered           | 1 get 2       | ordered
+first   | submitted bought       | active            | 1 get 2       | completed
+first   | in-progress bought     | active            | 1 get 2       | completed
+first   | in-progress in-progress submitted | active ordered    | 1 get 2 get 3 | ordered
+first   | in-progress lost bought | active active     | 1 get 2 get 2 | completed
+first   | lost submitted submitted | active ordered    | 1 get 1 get 2 | ordered
+first   | lost forbidden bought  | active ordered    | 1 get 1 get 2 | completed
+first   | lost forbidden submitted | active ordered    | 1 get 1 get 2 | ordered
+first   | lost nothing submitted | active ordered    | 1 get 1 get 2 | ordered
+first   | line-errors bought     | ordered           | 1 get 2       | completed
+first   | nothing submitted      | ordered           | 1 get 2       | ordered
+again   | bought                 | active            | get 1         | completed
+again   | submitted              | ordered           | get 1         | ordered
+again   | submitted              | spelt             | get 1         | ordered
+again   | nothing                | ordered           | get 1         | ordered
+again   | gone                   | ordered           | get 1         | ordered
+again   | partial                | active            | get 1         | partial
+resumed | bought                 | active            | get 1         | completed
+resumed | bought                 | ordered           | get 1         | completed
+resumed | submitted              | ordered           | get 1         | ordered
+resumed | nothing                | ordered           | get 1         | ordered
+resumed | submitted submitted    | active ordered    | get 1 get 2   | ordered
+first   | forbidden              |                   | 1             | forbidden rejected
+first   | gone                   |                   | 1             | not_found rejected
+first   | in-use*5               |                   | 1 1 1 1 1     | busy rejected
+first   | not-sent*5             |                   | 1 1 1 1 1     | unreachable not_sent
+first   | nothing                | active            | 1 get         | checkout_failed rejected
+first   | nothing                | several           | 1 get         | checkout_failed rejected
+first   | no-orders              | active            | 1 get         | checkout_failed rejected
+first   | nothing                | unsold            | 1 get         | cart_not_orderable rejected
+first   | nothing                | forbidden         | 1 get         | forbidden rejected
+first   | line-errors            | unsold            | 1 get         | cart_not_orderable rejected
+first   | line-errors            | active            | 1 get         | invalid_request rejected
+first   | line-errors            | gone              | 1 get         | not_found rejected
+first   | line-errors            | broken*5          | 1 get*5       | failed rejected
+first   | lost                   | gone              | 1 get         | no_answer unknown
+first   | lost                   | forbidden         | 1 get         | no_answer unknown
+first   | lost                   | broken*5          | 1 get*5       | failed unknown
+first   | lost                   | lost*5            | 1 get*5       | no_answer unknown
+first   | lost                   | unsold            | 1 get         | cart_not_orderable rejected
+first   | lost                   | several-unsold    | 1 get         | no_answer unknown
+first   | lost forbidden         | active active     | 1 get 1 get   | forbidden rejected
+first   | lost forbidden         | several several   | 1 get 1 get   | no_answer unknown
+first   | lost forbidden         | expired expired   | 1 get 1 get   | no_answer unknown
+first   | lost forbidden         | no-status no-status | 1 get 1 get   | no_answer unknown
+first   | lost forbidden         | ordered           | 1 get 1       | no_answer unknown
+first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | no_answer unknown
+first   | lost gone              | active gone       | 1 get 1 get   | no_answer unknown
+first   | lost nothing           | active active     | 1 get 1 get   | checkout_failed rejected
+first   | lost nothing           | several several   | 1 get 1 get   | no_answer unknown
+first   | lost nothing           | active forbidden  | 1 get 1 get   | no_answer unknown
+first   | lost throttled*5       | active            | 1 get 1 1 1 1 1 | throttled unknown
+first   | lost in-use*5          | active            | 1 get 1 1 1 1 1 | busy unknown
+first   | lost not-sent*5        | active            | 1 get 1 1 1 1 1 | unreachable unknown
+first   | lost*5                 | active*4          | 1 get 1 get 1 get 1 get 1 | no_answer unknown
+first   | lost*5                 | ordered*4         | 1 get 1 get 1 get 1 get 1 | no_answer unknown
+first   | lost*4 forbidden       | active*4          | 1 get 1 get 1 get 1 get 1 | no_answer unknown
+first   | in-progress*5          | active*4          | 1 get 2 get 3 get 4 get 5 | no_answer unknown
+first   | submitted*5            | active*4          | 1 get 2 get 3 get 4 get 5 | no_answer unknown
+first   | in-progress            | gone              | 1 get         | no_answer unknown
+again   | forbidden              | active            | get 1         | forbidden rejected
+again   | forbidden              | ordered           | get 1         | no_answer unknown
+again   |                        | gone              | get           | not_found rejected
+again   |                        | unsold            | get           | cart_not_orderable rejected
+again   |                        | lost*5            | get*5         | no_answer rejected
+resumed | forbidden              | active active     | get 1 get     | forbidden rejected
+resumed |                        | gone              | get           | no_answer unknown
+resumed |                        | unsold            | get           | cart_not_orderable rejected
+resumed |                        | broken*5          | get*5         | failed unknown
+"""
+"""How the purchase begins, the answers to its checkouts, the carts that are read, the requests
+(`get`, or the number of a checkout's MS-RequestId), and the end: the status of the answer, or the
+code of the problem (without `partner_center_`) and its outcome.
 
-
-@pytest.mark.parametrize(("doubt", "ordered"), STATES)
-@pytest.mark.parametrize("code", DEFINITE)
-def test_a_refusal(code: str, doubt: bool, ordered: bool) -> None:
-    if ordered:  # what is ordered is refused because it is; but who may not ask, may not
-        expected = Next.ORDERED if code in ABOUT_THE_CART else Next.RAISE
-    else:
-        worth_a_look = doubt or code == "checkout_failed"
-        expected = Next.CONFIRM if worth_a_look else Next.RAISE
-    assert after_failure(problem_of(code), doubt=doubt, ordered=ordered) is expected
-
-
-def test_the_refusals_are_known() -> None:
-    assert set(DEFINITE) > ABOUT_THE_CART
-    assert {"partner_center_forbidden", "partner_center_unauthorized"} < set(DEFINITE)
-
-
-@pytest.mark.parametrize(("doubt", "ordered"), STATES)
-def test_errors_of_lines_are_looked_up(doubt: bool, ordered: bool) -> None:
-    problem = problem_of("partner_center_invalid_request", "800009")
-    expected = Next.ORDERED if ordered else Next.CONFIRM
-    assert after_failure(problem, doubt=doubt, ordered=ordered) is expected
-
-
-# --- paths that end in an answer --------------------------------------------------------------
+`first`: nobody has checked the cart out before. `again`: an earlier call has, and certainly bought
+nothing. `resumed`: an earlier call died on it, and may have bought the cart.
+"""
 
 
 @dataclass(frozen=True)
-class Path:
-    """What Partner Center answers, what it is asked for, and the end: a status, or a problem."""
+class Way:
+    """One row of the table."""
 
-    checkouts: list[Answer]
-    carts: list[Answer]
-    trail: str
+    begins: str
+    checkouts: str
+    carts: str
+    requests: str
     end: str
-    outcome: str = ""
-    first: bool = True
-    resumed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.begins}: {self.checkouts} / {self.carts}"
 
 
-ANSWERED = {
-    "at once": Path([BOUGHT], [], "1", "completed"),
-    "in part": Path([PARTIAL], [], "1", "partial"),
-    "busy for a while": Path([IN_USE, IN_USE, BOUGHT], [], "1 1 1", "completed"),
-    "throttled for a while": Path([THROTTLED, BOUGHT], [], "1 1", "completed"),
-    "never sent at first": Path([NOT_SENT, NOT_SENT, BOUGHT], [], "1 1 1", "completed"),
-    "lost, and nothing happened": Path([LOST, BOUGHT], [ACTIVE], "1 get 1", "completed"),
-    "lost, and it happened": Path([LOST, BOUGHT], [ORDERED], "1 get 1", "completed"),
-    "lost, and not repeated": Path([LOST, SUBMITTED], [ORDERED], "1 get 1", "ordered"),
-    "lost, and in progress": Path([LOST, IN_PROGRESS], [ORDERED], "1 get 1", "ordered"),
-    "lost twice": Path([LOST, LOST, BOUGHT], [ACTIVE, ORDERED], "1 get 1 get 1", "completed"),
-    "lost twice when ordered": Path(
-        [LOST, LOST, SUBMITTED], [ORDERED, ORDERED], "1 get 1 get 1", "ordered"
-    ),
-    "broken": Path([BROKEN, BOUGHT], [ACTIVE], "1 get 1", "completed"),
-    "unreadable": Path([reply(201, {}), BOUGHT], [ORDERED], "1 get 1", "completed"),
-    "unreadable text": Path([reply(201, "ok"), BOUGHT], [ORDERED], "1 get 1", "completed"),
-    "submitted": Path([SUBMITTED, BOUGHT], [ORDERED], "1 get 2", "completed"),
-    "submitted, and not repeated": Path([SUBMITTED, SUBMITTED], [ORDERED], "1 get 2", "ordered"),
-    "submitted, but active": Path([SUBMITTED, BOUGHT], [ACTIVE], "1 get 2", "completed"),
-    "in progress": Path([IN_PROGRESS, BOUGHT], [ACTIVE], "1 get 2", "completed"),
-    "in progress for long": Path(
-        [IN_PROGRESS, IN_PROGRESS, SUBMITTED], [ACTIVE, ORDERED], "1 get 2 get 3", "ordered"
-    ),
-    "lost, then submitted": Path(
-        [LOST, SUBMITTED, SUBMITTED], [ACTIVE, ORDERED], "1 get 1 get 2", "ordered"
-    ),
-    "in progress, then lost": Path(
-        [IN_PROGRESS, LOST, BOUGHT], [ACTIVE, ACTIVE], "1 get 2 get 2", "completed"
-    ),
-    "lost, refused, but ordered": Path(
-        [LOST, FORBIDDEN, BOUGHT], [ACTIVE, ORDERED], "1 get 1 get 2", "completed"
-    ),
-    "lost, refused, but ordered, and not repeated": Path(
-        [LOST, FORBIDDEN, SUBMITTED], [ACTIVE, ORDERED], "1 get 1 get 2", "ordered"
-    ),
-    "lost, nothing ordered, but ordered": Path(
-        [LOST, NOTHING, SUBMITTED], [ACTIVE, ORDERED], "1 get 1 get 2", "ordered"
-    ),
-    "errors of lines, but somebody ordered it": Path(
-        [LINE_ERRORS, BOUGHT], [ORDERED], "1 get 2", "completed"
-    ),
-    "nothing ordered, but somebody ordered it": Path(
-        [NOTHING, SUBMITTED], [ORDERED], "1 get 2", "ordered"
-    ),
-    "lost, ordered, and nothing ordered": Path([LOST, NOTHING], [ORDERED], "1 get 1", "ordered"),
-    "lost, ordered, and errors of lines": Path(
-        [LOST, LINE_ERRORS], [ORDERED], "1 get 1", "ordered"
-    ),
-    "lost, ordered, and gone": Path([LOST, GONE], [ORDERED], "1 get 1", "ordered"),
-    "lost, ordered, and a conflict": Path([LOST, CONFLICT], [ORDERED], "1 get 1", "ordered"),
-    "ordered, and then said to be active": Path(
-        [LOST, LOST, SUBMITTED], [ORDERED, ACTIVE], "1 get 1 get 1", "ordered"
-    ),
-    "ordered, and then said to have errors": Path(
-        [LOST, LOST, BOUGHT], [ORDERED, UNSOLD], "1 get 1 get 1", "completed"
-    ),
-    "lost, of several orders": Path([LOST, PARTIAL], [SEVERAL], "1 get 1", "partial"),
-    "resumed, and nothing happened": Path(
-        [BOUGHT], [ACTIVE], "get 1", "completed", first=False, resumed=True
-    ),
-    "resumed, and it happened": Path(
-        [BOUGHT], [ORDERED], "get 1", "completed", first=False, resumed=True
-    ),
-    "resumed, and not repeated": Path(
-        [SUBMITTED], [ORDERED], "get 1", "ordered", first=False, resumed=True
-    ),
-    "resumed, and late": Path(
-        [SUBMITTED, SUBMITTED],
-        [ACTIVE, ORDERED],
-        "get 1 get 2",
-        "ordered",
-        first=False,
-        resumed=True,
-    ),
-    "again": Path([BOUGHT], [ACTIVE], "get 1", "completed", first=False),
-    "again, and ordered since": Path([SUBMITTED], [ORDERED], "get 1", "ordered", first=False),
-    "resumed, ordered, and nothing ordered": Path(
-        [NOTHING], [ORDERED], "get 1", "ordered", first=False, resumed=True
-    ),
-    "again, ordered since, and nothing ordered": Path(
-        [NOTHING], [ORDERED], "get 1", "ordered", first=False
-    ),
-    "again, ordered since, and gone": Path([GONE], [ORDERED], "get 1", "ordered", first=False),
-    "again, after a part": Path([PARTIAL], [ACTIVE], "get 1", "partial", first=False),
-}
+ROWS = [Way(*map(str.strip, row.split("|"))) for row in WAYS.strip().splitlines()]
 
 
-@pytest.mark.parametrize("path", ANSWERED.values(), ids=ANSWERED.keys())
+async def begun(how: str) -> World:
+    """A world in which a purchase of the cart has begun like this."""
+    world = World()
+    if how != "first":
+        earlier: dict[str, Answer] = {"again": FORBIDDEN, "resumed": Killed(), "part": PARTIAL}
+        world.center.script["checkout"] = [earlier[how]]
+        with contextlib.suppress(Problem, Killed):
+            await world.check_out(headers=FOR_USER)
+        if how == "resumed":
+            world.clock.shift += LEASE
+        world.center.asked.clear()
+    return world
+
+
+def named(names: str) -> list[Answer]:
+    """The replies of these names; `name*5` is five times the same."""
+    pairs = [name.partition("*") for name in names.split()]
+    return [REPLIES[name] for name, _, count in pairs for _ in range(int(count or 1))]
+
+
+def scripted(world: World, checkouts: str, carts: str = "") -> None:
+    """Make these Partner Center's next answers."""
+    world.center.script["checkout"] = named(checkouts)
+    world.center.script["get"] = named(carts)
+
+
+def requests(world: World) -> str:
+    """What was sent, as in the table."""
+    ids = list(dict.fromkeys(asked.request_id for asked in world.center.requests_for("checkout")))
+    sent = [
+        str(1 + ids.index(asked.request_id)) if asked.operation == "checkout" else asked.operation
+        for asked in world.center.asked
+    ]
+    return " ".join(sent).replace("get get get get get", "get*5")
+
+
+async def end_of(doing: Awaitable[Response]) -> Response | Problem:
+    """The response or the problem that a call ends in."""
+    try:
+        return await doing
+    except Problem as problem:
+        return problem
+
+
+@pytest.mark.parametrize("way", ROWS, ids=str)
 @in_virtual_time
-async def test_a_path_to_an_answer(path: Path) -> None:
-    desk = Desk(path.checkouts, path.carts)
-    answer = await desk.run(first=path.first, resumed=path.resumed)
-    assert (desk.trail, answer["status"]) == (path.trail, path.end)
-    assert (answer["cartId"], answer["customerId"]) == (CART_ID, CUSTOMER)
-    ordered = path.end == "ordered"
-    assert [order["id"] for order in answer["orders"]] == ([] if ordered else ["order-1"])
-    assert [error["code"] for error in answer["orderErrors"]] == (
-        ["800023"] if path.end == "partial" else []
-    )
-    assert [warning["code"] for warning in answer["warnings"]] == (
-        ["orders_not_retrieved"] if ordered else []
-    )
-    assert desk.center.script == {"checkout": [], "get": []}
+async def test_the_way_of_a_purchase(way: Way) -> None:
+    world = await begun(way.begins)
+    first_id = world.record.steps[0].request_id if way.begins == "resumed" else None
+    scripted(world, way.checkouts, way.carts)
+    end = await end_of(world.check_out(headers=FOR_USER))
+
+    assert requests(world) == way.requests
+    assert world.center.script == {"checkout": [], "get": []}
+    checkouts = world.center.requests_for("checkout")
+    assert {asked.customer_user for asked in checkouts} <= {USER}
+    if first_id and checkouts:  # A purchase that is resumed has the MS-RequestId of its record.
+        assert checkouts[0].request_id == first_id
+    reads = {asked.request_id for asked in world.center.requests_for("get")}
+    assert len(reads) == way.requests.count("get")  # Each read has an id of its own.
+    assert reads.isdisjoint({asked.request_id for asked in checkouts})
+
+    quoted = (checkouts or world.center.asked)[-1].request_id
+    answer = world.center.answered[quoted]
+    trace = Trace(quoted, {"MS-CV": answer.headers["ms-cv"]} if isinstance(answer, Reply) else {})
+    if isinstance(end, Problem):
+        assert f"{end.code.removeprefix('partner_center_')} {end.outcome}" == way.end
+        assert end.trace == trace
+        unorderable = end.cart and (end.cart["id"], end.cart["orderable"]) == (CART_ID, False)
+        assert bool(unorderable) is (end.code == "cart_not_orderable")
+        unknown = end.outcome is Outcome.UNKNOWN
+        assert world.record.state == ("unknown" if unknown else "released")
+        # Callers such as Logic Apps repeat a request only if its failure is not their fault.
+        assert not unknown or end.kind.status >= 500 or end.code == "partner_center_throttled"
+    else:
+        assert end.body["status"] == way.end
+        assert (end.body["cartId"], end.body["customerId"]) == (CART_ID, CUSTOMER)
+        orders = [order["id"] for order in end.body["orders"]]
+        assert orders == ([] if way.end == "ordered" else ["order-1"])
+        assert end.body["orderErrors"] == ([ORDER_ERROR] if way.end == "partial" else [])
+        assert warnings(end) == (["orders_not_retrieved"] if way.end == "ordered" else [])
+        ids = {"MS-RequestId": trace.request_id, "MS-CorrelationId": "correlation-1"}
+        assert end.headers == {**ids, **trace.headers}
+        assert world.record.state == ("open" if way.end == "partial" else "completed")
 
 
-# --- paths that end in a problem --------------------------------------------------------------
-
-FAILED = {
-    "refused": Path([FORBIDDEN], [], "1", "partner_center_forbidden", "rejected"),
-    "gone": Path([GONE], [], "1", "partner_center_not_found", "rejected"),
-    "nothing ordered": Path([NOTHING], [ACTIVE], "1 get", "checkout_failed", "rejected"),
-    "nothing ordered, of several": Path(
-        [NOTHING], [SEVERAL], "1 get", "checkout_failed", "rejected"
-    ),
-    "nothing ordered, and unorderable": Path(
-        [NOTHING], [UNSOLD], "1 get", "cart_not_orderable", "rejected"
-    ),
-    "nothing ordered, and unread": Path(
-        [NOTHING], [FORBIDDEN], "1 get", "partner_center_forbidden", "rejected"
-    ),
-    "nothing at all": Path(
-        [reply(201, {"orders": []})], [ACTIVE], "1 get", "checkout_failed", "rejected"
-    ),
-    "busy": Path([IN_USE] * 5, [], "1 1 1 1 1", "partner_center_busy", "rejected"),
-    "throttled": Path([THROTTLED] * 5, [], "1 1 1 1 1", "partner_center_throttled", "rejected"),
-    "never sent": Path([NOT_SENT] * 5, [], "1 1 1 1 1", "partner_center_unreachable", "not_sent"),
-    "errors of lines": Path([LINE_ERRORS], [UNSOLD], "1 get", "cart_not_orderable", "rejected"),
-    "errors of lines that are gone": Path(
-        [LINE_ERRORS], [ACTIVE], "1 get", "partner_center_invalid_request", "rejected"
-    ),
-    "errors of lines of nothing": Path(
-        [LINE_ERRORS], [GONE], "1 get", "partner_center_not_found", "rejected"
-    ),
-    "errors of lines, unread": Path(
-        [LINE_ERRORS], [BROKEN] * 5, "1 get get get get get", "partner_center_failed", "rejected"
-    ),
-    "lost, and gone": Path([LOST], [GONE], "1 get", "partner_center_no_answer", "unknown"),
-    "lost, and unread": Path(
-        [LOST], [BROKEN] * 5, "1 get get get get get", "partner_center_failed", "unknown"
-    ),
-    "lost, and the read lost": Path(
-        [LOST], [LOST] * 5, "1 get get get get get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and the read forbidden": Path(
-        [LOST], [FORBIDDEN], "1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and unorderable": Path([LOST], [UNSOLD], "1 get", "cart_not_orderable", "rejected"),
-    "lost, and refused": Path(
-        [LOST, FORBIDDEN], [ACTIVE, ACTIVE], "1 get 1 get", "partner_center_forbidden", "rejected"
-    ),
-    "lost, and gone between": Path(
-        [LOST, GONE], [ACTIVE, GONE], "1 get 1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and nothing ordered": Path(
-        [LOST, NOTHING], [ACTIVE, ACTIVE], "1 get 1 get", "checkout_failed", "rejected"
-    ),
-    "lost, nothing ordered, and unread": Path(
-        [LOST, NOTHING], [ACTIVE, FORBIDDEN], "1 get 1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, refused, ordered, refused": Path(
-        [LOST, FORBIDDEN, FORBIDDEN],
-        [ACTIVE, ORDERED],
-        "1 get 1 get 2",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "lost, and refused, of several": Path(
-        [LOST, FORBIDDEN],
-        [SEVERAL, SEVERAL],
-        "1 get 1 get",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "lost, and nothing ordered, of several": Path(
-        [LOST, NOTHING], [SEVERAL, SEVERAL], "1 get 1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and unorderable, of several": Path(
-        [LOST], [SEVERAL_UNSOLD], "1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and refused, in an odd state": Path(
-        [LOST, FORBIDDEN], [ODD, ODD], "1 get 1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and refused, without a state": Path(
-        [LOST, FORBIDDEN], [NO_STATE] * 2, "1 get 1 get", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and ordered, and refused": Path(
-        [LOST, FORBIDDEN], [ORDERED], "1 get 1", "partner_center_no_answer", "unknown"
-    ),
-    "lost, and throttled": Path(
-        [LOST, *[THROTTLED] * 5],
-        [ACTIVE],
-        "1 get 1 1 1 1 1",
-        "partner_center_throttled",
-        "unknown",
-    ),
-    "lost, and busy": Path(
-        [LOST, *[IN_USE] * 5], [ACTIVE], "1 get 1 1 1 1 1", "partner_center_busy", "unknown"
-    ),
-    "lost, and never sent": Path(
-        [LOST, *[NOT_SENT] * 5],
-        [ACTIVE],
-        "1 get 1 1 1 1 1",
-        "partner_center_unreachable",
-        "unknown",
-    ),
-    "lost again and again": Path(
-        [LOST] * 5,
-        [ACTIVE] * 4,
-        "1 get 1 get 1 get 1 get 1",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "lost again and again when ordered": Path(
-        [LOST] * 5,
-        [ORDERED] * 4,
-        "1 get 1 get 1 get 1 get 1",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "in progress for good": Path(
-        [IN_PROGRESS] * 5,
-        [ACTIVE] * 4,
-        "1 get 2 get 3 get 4 get 5",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "submitted for good, but active": Path(
-        [SUBMITTED] * 5,
-        [ACTIVE] * 4,
-        "1 get 2 get 3 get 4 get 5",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "refused at last": Path(
-        [*[LOST] * 4, FORBIDDEN],
-        [ACTIVE] * 4,
-        "1 get 1 get 1 get 1 get 1",
-        "partner_center_no_answer",
-        "unknown",
-    ),
-    "in progress, and gone": Path(
-        [IN_PROGRESS], [GONE], "1 get", "partner_center_no_answer", "unknown"
-    ),
-    "resumed, and gone": Path(
-        [], [GONE], "get", "partner_center_no_answer", "unknown", first=False, resumed=True
-    ),
-    "resumed, and unread": Path(
-        [],
-        [BROKEN] * 5,
-        "get get get get get",
-        "partner_center_failed",
-        "unknown",
-        first=False,
-        resumed=True,
-    ),
-    "resumed, and unorderable": Path(
-        [], [UNSOLD], "get", "cart_not_orderable", "rejected", first=False, resumed=True
-    ),
-    "resumed, and refused": Path(
-        [FORBIDDEN],
-        [ACTIVE, ACTIVE],
-        "get 1 get",
-        "partner_center_forbidden",
-        "rejected",
-        first=False,
-        resumed=True,
-    ),
-    "again, and gone": Path([], [GONE], "get", "partner_center_not_found", "rejected", first=False),
-    "again, and unread": Path(
-        [], [LOST] * 5, "get get get get get", "partner_center_no_answer", "rejected", first=False
-    ),
-    "again, and unorderable": Path(
-        [], [UNSOLD], "get", "cart_not_orderable", "rejected", first=False
-    ),
-    "again, and refused": Path(
-        [FORBIDDEN], [ACTIVE], "get 1", "partner_center_forbidden", "rejected", first=False
-    ),
-    "again, ordered since, and refused": Path(
-        [FORBIDDEN], [ORDERED], "get 1", "partner_center_no_answer", "unknown", first=False
-    ),
-}
-
-
-@pytest.mark.parametrize("path", FAILED.values(), ids=FAILED.keys())
-@in_virtual_time
-async def test_a_path_to_a_problem(path: Path) -> None:
-    desk = Desk(path.checkouts, path.carts)
-    problem = await desk.fails(first=path.first, resumed=path.resumed)
-    assert (desk.trail, problem.code, problem.outcome) == (path.trail, path.end, path.outcome)
-    assert desk.center.script == {"checkout": [], "get": []}
-    if path.end in ("checkout_failed", "cart_not_orderable"):  # nothing is bought for certain
-        assert path.carts
-        assert ORDERED not in path.carts
-    if path.outcome == "unknown":  # callers such as Logic Apps repeat what is none of their fault
-        assert problem.kind.status >= 500 or problem.code == "partner_center_throttled"
-
-
-def test_the_tables_use_all_tries() -> None:
+def test_there_are_as_many_checkouts_as_tries_of_one_request() -> None:
     assert len(PAUSES) == MAX_TRIES == 5
 
 
-# --- details ----------------------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_the_first_checkout_is_sent_at_once_and_as_ordered() -> None:
-    desk = Desk([BOUGHT])
-    await desk.run()
-    [asked] = desk.center.asked
-    assert (asked.operation, asked.time, desk.pauses) == ("checkout", 0.0, [])
-    assert (asked.customer_id, asked.cart_id, asked.customer_user) == (CUSTOMER, CART_ID, USER)
-    attempt = asked.attempt
-    assert (attempt.request_id, attempt.correlation_id) == ("first", "correlation-1")
-    assert (attempt.locale, attempt.timeout) == ("fr-FR", 60.0)
-
-
-@in_virtual_time
-async def test_every_read_has_an_id_of_its_own_and_the_caller_gets_the_checkouts() -> None:
-    desk = Desk([LOST, IN_PROGRESS, BOUGHT], [ACTIVE, ACTIVE])
-    await desk.run()
-    ids = [asked.request_id for asked in desk.center.asked]
-    assert len(set(ids)) == 4  # of five requests: what was lost was repeated under its id
-    assert ids[0] == ids[2] == "first"
-    assert desk.call.request_id == ids[-1]
-    assert {asked.attempt.locale for asked in desk.center.asked} == {"fr-FR"}
-    assert {asked.attempt.correlation_id for asked in desk.center.asked} == {"correlation-1"}
-
-
-@in_virtual_time
-async def test_the_customers_user_is_the_same_in_every_try() -> None:
-    desk = Desk([LOST, IN_PROGRESS, BOUGHT], [ACTIVE, ACTIVE])
-    await desk.run()
-    assert [asked.customer_user for asked in desk.center.told("checkout")] == [USER] * 3
-    assert [asked.customer_user for asked in desk.center.told("get")] == [None] * 2
-
-
-@in_virtual_time
-async def test_the_pauses_grow() -> None:
-    desk = Desk([LOST] * 5, [ACTIVE] * 4)
-    await desk.fails()
-    assert desk.pauses == [(1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (4.0, 8.0)]
-    times = [asked.time for asked in desk.center.told("checkout")]
-    assert times == [0.0, 1.0, 3.0, 7.0, 11.0]
-
-
-@in_virtual_time
-async def test_what_is_in_doubt_is_given_time_before_it_is_confirmed() -> None:
-    desk = Desk([LOST, FORBIDDEN], [ACTIVE, ACTIVE])
-    await desk.fails()
-    assert desk.pauses == [(1.0, 2.0), (2.0, 4.0)]
-    assert [asked.time for asked in desk.center.asked] == [0.0, 0.0, 1.0, 3.0]
+# --- Pauses and the deadline ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("checkouts", "carts", "pauses"),
+    ("begins", "checkouts", "carts", "pauses"),
     [
-        ([LOST, BOUGHT], [ORDERED], []),
-        ([LOST, LOST, BOUGHT], [ORDERED, ORDERED], [(2.0, 4.0)]),
-        (
-            [LOST, FORBIDDEN, LOST, BOUGHT],
-            [ACTIVE, ORDERED, ORDERED],
-            [(1.0, 2.0), (2.0, 4.0), (4.0, 8.0)],
-        ),
+        ("first", "bought", "", []),
+        ("first", "lost*5", "active*4", [1, 2, 4, 4]),
+        ("first", "lost bought", "ordered", []),
+        ("first", "lost lost bought", "ordered ordered", [2]),
+        ("first", "lost forbidden", "active active", [1, 2]),
+        ("first", "lost forbidden lost bought", "active ordered ordered", [1, 2, 4]),
+        ("first", "line-errors", "unsold", []),
+        ("again", "bought", "active", []),
+        ("again", "bought", "ordered", []),
+        ("resumed", "bought", "active", [0.5]),
+        ("resumed", "bought", "ordered", []),
     ],
-    ids=["once", "twice", "after-a-refusal"],
 )
 @in_virtual_time
-async def test_what_is_ordered_is_asked_for_at_once_but_not_again_and_again(
-    checkouts: list[Answer], carts: list[Answer], pauses: list[tuple[float, float]]
+async def test_a_checkout_that_may_be_under_way_is_given_time(
+    begins: str, checkouts: str, carts: str, pauses: list[float]
 ) -> None:
-    desk = Desk(checkouts, carts)
-    assert (await desk.run())["status"] == "completed"
-    assert desk.pauses == pauses
+    world = await begun(begins)
+    scripted(world, checkouts, carts)
+    began = monotonic()
+    with contextlib.suppress(Problem):
+        await world.check_out(headers=FOR_USER)
+    assert [drawn for drawn in world.drawn if drawn[0]] == [(low, 2 * low) for low in pauses]
+    assert monotonic() - began == sum(pauses)
 
 
 @in_virtual_time
-async def test_what_is_not_in_doubt_is_confirmed_at_once() -> None:
-    desk = Desk([LINE_ERRORS], [UNSOLD])
-    await desk.fails()
-    assert (desk.pauses, monotonic()) == ([], 0)
+async def test_a_refusal_in_doubt_is_confirmed_after_a_pause_and_not_before() -> None:
+    world = await begun("first")
+    scripted(world, "lost forbidden", "active active")
+    await problem_of(world.check_out(headers=FOR_USER))
+    assert [asked.time for asked in world.center.asked] == [0.0, 0.0, 1.0, 3.0]
 
 
+@pytest.mark.parametrize("failure", ["lost", "in-progress"])
 @in_virtual_time
-async def test_who_resumes_pauses_before_it_checks_out_what_is_not_ordered() -> None:
-    desk = Desk([BOUGHT], [ACTIVE])
-    await desk.run(first=False, resumed=True)
-    assert desk.pauses == [(0.5, 1.0)]
-    assert [asked.time for asked in desk.center.asked] == [0.0, 0.5]
-
-
-@pytest.mark.parametrize(("cart", "resumed"), [(ACTIVE, False), (ORDERED, False), (ORDERED, True)])
-@in_virtual_time
-async def test_where_there_is_nothing_to_wait_for_there_is_no_pause(
-    cart: Answer, resumed: bool
-) -> None:
-    desk = Desk([BOUGHT], [cart])
-    await desk.run(first=False, resumed=resumed)
-    assert desk.pauses == []
-    assert monotonic() == 0
-
-
-@pytest.mark.parametrize("failure", [LOST, IN_PROGRESS])
-@in_virtual_time
-async def test_a_pause_that_the_deadline_does_not_leave_time_for(failure: Answer) -> None:
-    desk = Desk([failure], [ACTIVE])
-    problem = await desk.fails(seconds=1.0)
+async def test_a_pause_that_would_outlast_the_deadline_is_not_made(failure: str) -> None:
+    world = await begun("first")
+    scripted(world, failure, "active")
+    call = Invocation("correlation-1", monotonic() - 99)
+    problem = await problem_of(world.check_out(headers=FOR_USER, call=call))
     assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.UNKNOWN)
-    assert desk.trail == "1 get"
-    assert monotonic() == 0  # it does not even wait
+    assert problem.trace
+    assert problem.trace.request_id == world.center.asked[0].request_id
+    assert (requests(world), monotonic()) == ("1 get", 0)
 
 
 @in_virtual_time
-async def test_a_pause_that_the_deadline_just_leaves_time_for() -> None:
-    desk = Desk([LOST, BOUGHT], [ACTIVE])
-    assert (await desk.run(seconds=1.01))["status"] == "completed"
-    assert desk.center.asked[-1].attempt.timeout == pytest.approx(0.01)
+async def test_a_pause_that_ends_before_the_deadline_is_made() -> None:
+    world = await begun("first")
+    scripted(world, "lost bought", "active")
+    call = Invocation("correlation-1", monotonic() - 98.99)
+    assert (await world.check_out(call=call)).body["status"] == "completed"
+    assert world.center.asked[-1].attempt.timeout == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(("begins", "outcome"), [("first", "not_sent"), ("resumed", "unknown")])
 @in_virtual_time
-async def test_a_deadline_that_is_over_before_the_first_try() -> None:
-    desk = Desk([])
-    problem = await desk.fails(seconds=0.0)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
-    assert desk.center.asked == []
+async def test_without_time_nothing_is_sent(begins: str, outcome: str) -> None:
+    world = await begun(begins)
+    world.tokens.seconds = 100
+    problem = await problem_of(world.check_out(headers=FOR_USER))
+    assert (problem.code, problem.outcome) == ("deadline_exceeded", outcome)
+    assert world.center.asked == []
 
 
-@in_virtual_time
-async def test_a_deadline_that_is_over_when_a_resumed_one_begins() -> None:
-    desk = Desk([])
-    problem = await desk.fails(seconds=0.0, first=False, resumed=True)
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.UNKNOWN)
-    assert desk.center.asked == []
-
-
-@pytest.mark.parametrize("first", [True, False])
-@in_virtual_time
-async def test_a_cart_that_cannot_be_ordered_is_shown(first: bool) -> None:
-    desk = Desk([LINE_ERRORS], [UNSOLD])
-    problem = await desk.fails(first=first)
-    assert problem.code == "cart_not_orderable"
-    assert problem.cart
-    assert (problem.cart["id"], problem.cart["orderable"]) == (CART_ID, False)
-    assert problem.cart["lineItems"][0]["error"]["code"] == "10002"
-
-
-@in_virtual_time
-async def test_why_nothing_was_ordered_is_told() -> None:
-    problem = await Desk([NOTHING], [ACTIVE]).fails()
-    assert problem.order_errors == [ORDER_ERROR]
-    assert "No credit." in problem.detail
-
-
-@in_virtual_time
-async def test_why_nothing_was_ordered_is_told_in_doubt_as_well() -> None:
-    problem = await Desk([LOST, NOTHING], [SEVERAL, SEVERAL]).fails()
-    assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
-    assert problem.order_errors == [ORDER_ERROR]
-
-
-@in_virtual_time
-async def test_a_last_refusal_in_doubt_is_quoted_but_not_told_as_such() -> None:
-    problem = await Desk([LOST], [GONE]).fails()
-    assert problem.kind.status == 502
-    assert problem.fault
-    assert (problem.fault.status, problem.fault.code) == (404, "800008")
+# --- What a problem says ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("checkouts", "status"), [([BOUGHT], "completed"), ([SUBMITTED, SUBMITTED], "ordered")]
-)
-@in_virtual_time
-async def test_the_warnings_of_the_request_come_first(checkouts: list[Answer], status: str) -> None:
-    desk = Desk(checkouts, [ORDERED])
-    answer = await desk.run(warnings=(FieldError("/x", "unknown_member", "words"),))
-    assert answer["status"] == status
-    assert answer["warnings"][0] == {"pointer": "/x", "code": "unknown_member", "detail": "words"}
-
-
-@in_virtual_time
-async def test_a_cart_is_ordered_in_any_spelling_of_it() -> None:
-    odd = reply(200, {"Id": CART_ID, "Status": "ordered", "LineItems": []})
-    desk = Desk([SUBMITTED], [odd])
-    assert (await desk.run(first=False))["status"] == "ordered"
-
-
-# --- after a part -----------------------------------------------------------------------------
-
-
-async def partial_answer() -> dict[str, Any]:
-    """What the attempt before was answered: order-1, and an error for another one."""
-    answer = await Desk([PARTIAL]).run()
-    assert (answer["status"], len(answer["orders"])) == ("partial", 1)
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("orders", "told"),
+    ("checkouts", "carts", "code"),
     [
-        (("order-1", "order-2"), ["order-1", "order-2"]),
-        (("order-2",), ["order-1", "order-2"]),
-        (("order-1",), ["order-1"]),
+        ("nothing", "active", "checkout_failed"),
+        ("lost nothing", "several several", "partner_center_no_answer"),
     ],
+    ids=["certain", "in-doubt"],
 )
 @in_virtual_time
-async def test_the_orders_of_a_part_are_told_with_the_rest(
-    orders: tuple[str, ...], told: list[str]
+async def test_a_problem_says_why_nothing_was_ordered(
+    checkouts: str, carts: str, code: str
 ) -> None:
-    earlier = await partial_answer()
-    desk = Desk([reply(201, checkout_document(*orders))], [SEVERAL])
-    answer = await desk.run(first=False, earlier=earlier)
-    assert [order["id"] for order in answer["orders"]] == told
-    assert (answer["status"], answer["orderErrors"], answer["warnings"]) == ("completed", [], [])
-    assert desk.trail == "get 1"
+    world = await begun("first")
+    scripted(world, checkouts, carts)
+    problem = await problem_of(world.check_out(headers=FOR_USER))
+    assert (problem.code, list(problem.order_errors)) == (code, [ORDER_ERROR])
+    assert "No credit." in problem.detail or code != "checkout_failed"
 
 
-@in_virtual_time
-async def test_the_orders_of_a_part_are_told_where_nobody_tells_the_others() -> None:
-    earlier = await partial_answer()
-    answer = await Desk([SUBMITTED], [ORDERED]).run(first=False, earlier=earlier)
-    assert answer["status"] == "ordered"
-    assert [order["id"] for order in answer["orders"]] == ["order-1"]
+# --- After a partial checkout -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("checkouts", "cart", "code"),
+    ("checkout", "cart", "orders", "status"),
     [
-        ([FORBIDDEN], SEVERAL, "800023"),
-        ([NOTHING], SEVERAL, "800023"),
-        ([reply(201, {"orderErrors": [{"code": 1}]})], SEVERAL, "1"),
-        ([], SEVERAL_UNSOLD, "800023"),
-        ([], GONE, "800023"),
-        ([GONE], SEVERAL, "800023"),
+        ("both", "several", ["order-1", "order-2"], "completed"),
+        ("the-other", "several", ["order-1", "order-2"], "completed"),
+        ("bought", "several", ["order-1"], "completed"),
+        ("submitted", "ordered", ["order-1"], "ordered"),
     ],
-    ids=["forbidden", "nothing", "another-error", "unorderable", "gone", "just-gone"],
+)
+@in_virtual_time
+async def test_the_orders_of_a_part_are_not_forgotten_when_the_rest_is_ordered(
+    checkout: str, cart: str, orders: list[str], status: str
+) -> None:
+    world = await begun("part")
+    scripted(world, checkout, cart)
+    response = await world.check_out(headers=FOR_USER)
+    assert [order["id"] for order in response.body["orders"]] == orders
+    assert (response.body["status"], response.body["orderErrors"]) == (status, [])
+    assert requests(world) == "get 1"
+
+
+@pytest.mark.parametrize(
+    ("checkout", "carts", "code"),
+    [
+        ("forbidden", "several", "800023"),
+        ("nothing", "several several", "800023"),
+        ("nothing-else", "several several", "1"),
+        ("gone", "several", "800023"),
+        ("", "several-unsold", "800023"),
+        ("", "gone", "800023"),
+    ],
 )
 @in_virtual_time
 async def test_a_refusal_of_the_rest_does_not_deny_the_part(
-    checkouts: list[Answer], cart: Answer, code: str
+    checkout: str, carts: str, code: str
 ) -> None:
-    earlier = await partial_answer()
-    for _ in range(2):  # the second time it is told once, too
-        answer = await Desk(checkouts, [cart, cart]).run(first=False, earlier=earlier)
-        assert answer["status"] == "partial"
-        assert [order["id"] for order in answer["orders"]] == ["order-1"]
-        assert [error["code"] for error in answer["orderErrors"]] == [code]
-        assert [warning["code"] for warning in answer["warnings"]] == ["rest_refused"]
-        earlier = answer
+    world = await begun("part")
+    for _ in range(2):  # The second refusal is one warning, too.
+        scripted(world, checkout, carts)
+        response = await world.check_out(headers=FOR_USER)
+        assert (response.status, response.body["status"]) == (201, "partial")
+        assert [order["id"] for order in response.body["orders"]] == ["order-1"]
+        assert [error["code"] for error in response.body["orderErrors"]] == [code]
+        assert warnings(response) == ["rest_refused"]
+        asked = (world.center.requests_for("checkout") or world.center.asked)[-1]
+        assert response.headers["MS-RequestId"] == asked.request_id
+        assert world.record.state == "open"
 
 
 @pytest.mark.parametrize(
     ("checkouts", "carts", "code", "outcome"),
     [
-        ([THROTTLED] * 5, [SEVERAL], "partner_center_throttled", "rejected"),
-        ([IN_USE] * 5, [SEVERAL], "partner_center_busy", "rejected"),
-        ([NOT_SENT] * 5, [SEVERAL], "partner_center_unreachable", "not_sent"),
-        ([LOST], [SEVERAL, GONE], "partner_center_no_answer", "unknown"),
-        ([LOST, FORBIDDEN], [SEVERAL] * 3, "partner_center_no_answer", "unknown"),
-        ([], [BROKEN] * 5, "partner_center_failed", "rejected"),
+        ("throttled*5", "several", "partner_center_throttled", "rejected"),
+        ("in-use*5", "several", "partner_center_busy", "rejected"),
+        ("not-sent*5", "several", "partner_center_unreachable", "not_sent"),
+        ("lost", "several gone", "partner_center_no_answer", "unknown"),
+        ("lost forbidden", "several several several", "partner_center_no_answer", "unknown"),
+        ("", "broken*5", "partner_center_failed", "rejected"),
     ],
-    ids=["throttled", "busy", "never-sent", "lost", "lost-and-refused", "unread"],
 )
 @in_virtual_time
-async def test_what_may_yet_succeed_is_told_as_it_is(
-    checkouts: list[Answer], carts: list[Answer], code: str, outcome: str
+async def test_a_failure_that_may_pass_is_no_refusal_of_the_rest(
+    checkouts: str, carts: str, code: str, outcome: str
 ) -> None:
-    earlier = await partial_answer()
-    problem = await Desk(checkouts, carts).fails(first=False, earlier=earlier)
+    world = await begun("part")
+    scripted(world, checkouts, carts)
+    problem = await problem_of(world.check_out(headers=FOR_USER))
     assert (problem.code, problem.outcome) == (code, outcome)
-
-
-# --- whose ids are told -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("checkouts", "carts", "how", "told"),
-    [
-        ([FORBIDDEN], [], {}, "cv-403"),
-        ([LINE_ERRORS], [UNSOLD], {}, "cv-400"),
-        ([LOST], [GONE], {}, None),
-        ([LOST, FORBIDDEN], [ACTIVE, ACTIVE], {}, "cv-403"),
-        ([], [GONE], {"first": False}, "cv-404"),
-        ([], [UNSOLD], {"first": False}, "cv-200"),
-        ([FORBIDDEN], [ACTIVE], {"first": False}, "cv-403"),
-    ],
-    ids=["refused", "errors", "lost", "confirmed", "read", "read-unorderable", "read-and-refused"],
-)
-@in_virtual_time
-async def test_the_ids_of_an_answer_are_those_of_one_request(
-    checkouts: list[Answer], carts: list[Answer], how: dict[str, Any], told: str | None
-) -> None:
-    desk = Desk(checkouts, carts)
-    await desk.fails(**how)
-    of_checkouts = [asked.request_id for asked in desk.center.told("checkout")]
-    quoted = of_checkouts[-1] if of_checkouts else desk.center.asked[-1].request_id
-    assert desk.call.request_id == quoted
-    assert desk.call.partner_center_headers.get("MS-CV") == told
+    assert world.record.state == ("unknown" if outcome == "unknown" else "open")
+    assert world.record.answer
+    assert [order["id"] for order in world.record.answer.body["orders"]] == ["order-1"]

@@ -1,37 +1,26 @@
-"""A Partner Center of our own for what buys: carts, orders, and answers that go wrong as told."""
+"""A Partner Center in memory: its documents, its replies, and a fake of its API.
+
+The fake keeps carts and orders as the emulator does, in virtual time, and gives scripted answers
+where a test wants it to fail.
+"""
 
 import asyncio
 import itertools
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
-
-from cart_core.api.messages import Call, Request, Response
-from cart_core.idempotency.record import Record
-from cart_core.idempotency.runner import ExactlyOnce
-from cart_core.partner_center.carts import Carts
+from cart_core.call import Call
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
-from cart_core.partner_center.retry import Forwarding
-from cart_core.problem import Problem
-from cart_core.settings import Settings
-from cart_core.use_cases.buying import CheckoutProcedure
-from cart_core.use_cases.check_out_cart import CheckoutCart
-from cart_core.use_cases.place_order import PlaceOrder
-from cart_core.use_cases.update_cart import UpdateCart
-from tests.kit.builders import CART_ID, CUSTOMER, cart
-from tests.kit.fakes import FakeStore, FakeTokens, WallClock, monotonic
+from tests.kit.builders import CART_ID, CUSTOMER
+from tests.kit.fakes import Killed, monotonic
 
-LEASE = 120.0
-"""Seconds until somebody else may go on, with the default settings."""
-
-KEYED = {"idempotency-key": "order-17"}
 USER = "megan@contoso.example"
-FOR_USER = {"x-ms-customeruser-upn": USER}
+"""A user of the customer, who gets the licences."""
+
 LOST = NoReply(sent=True, timed_out=False, reason="the connection failed after it was made")
 NOT_SENT = NoReply(sent=False, timed_out=False, reason="connection refused")
 FAULTY = "FAULTY:1:B"
@@ -47,9 +36,10 @@ def reply(status: int, document: Any) -> Reply:
 
 
 def refused(status: int, code: str = "900000", **headers: str) -> Reply:
-    """A fault of Partner Center."""
-    answer = reply(status, {"code": code, "description": "Told by Partner Center."})
-    return Reply(status, {**answer.headers, **headers}, answer.body)
+    """A refusal of Partner Center; header names may have underscores for hyphens."""
+    answer = reply(status, {"code": code, "description": "Said by Partner Center."})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, {**answer.headers, **named}, answer.body)
 
 
 def cart_document(
@@ -103,10 +93,10 @@ BROKEN = refused(500, "800003")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One try, as it arrived, and when."""
+    """One request as it arrived, repeated ones included, and when: seconds of virtual time."""
 
     operation: str
-    customer_id: str
+    call: Call
     attempt: Attempt
     cart_id: str | None = None
     customer_user: str | None = None
@@ -118,45 +108,60 @@ class Asked:
         """Its MS-RequestId."""
         return self.attempt.request_id
 
+    @property
+    def customer_id(self) -> str:
+        """The customer of its call."""
+        return self.call.customer_id
+
 
 Answer = Reply | NoReply | BaseException | Callable[[Reply], Reply | NoReply]
 """What comes back; a function is called with the true answer, so that the request takes effect."""
 
 
 def lost(_: Reply) -> NoReply:
-    """The answer gets lost on its way."""
+    """The request takes effect, and its answer is lost."""
     return LOST
 
 
-class FakePartnerCenter:
-    """Partner Center's operations (CartsApi). `script` has the next answers of an operation.
+def killed(_: Reply) -> NoReply:
+    """The request takes effect, and our process dies before it gets the answer."""
+    raise Killed
 
-    Without one it keeps carts and orders, as the emulator does.
+
+class FakePartnerCenter:
+    """Partner Center's requests for carts (CartsApi).
+
+    `script` has the next answers of an operation (`create`, `get`, `update`, `checkout`); without
+    one it keeps carts and orders. Each answer takes `seconds`. `deduplicate`: a repeated request
+    makes no second cart. `repeat_checkout`: the checkout of an ordered cart is answered with its
+    orders again, and not refused as submitted.
     """
 
     def __init__(self) -> None:
         self.script: dict[str, list[Answer]] = defaultdict(list)
         self.asked: list[Asked] = []
+        self.answered: dict[str, Reply | NoReply] = {}
+        """The last answer to each MS-RequestId."""
         self.seconds = 0.0
         self.deduplicate = True
         self.repeat_checkout = True
         self.carts: dict[str, dict[str, Any]] = {}
         self.owners: dict[str, str] = {}
         self.bought: list[str] = []
-        """The cart of each order group that was ordered."""
+        """The id of the cart, once for each of its order groups that was ordered."""
         self._made: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     def operations(self) -> list[str]:
-        """What was asked for."""
+        """The operation of each request."""
         return [asked.operation for asked in self.asked]
 
-    def told(self, operation: str) -> list[Asked]:
-        """The tries of one operation."""
+    def requests_for(self, operation: str) -> list[Asked]:
+        """The requests for one operation."""
         return [asked for asked in self.asked if asked.operation == operation]
 
     def add(self, cart_id: str = CART_ID, *items: str) -> None:
-        """A cart that exists."""
+        """Add a cart of one line, in an order group of its own, for each of these items."""
         lines = [
             {"catalogItemId": item, "orderGroup": str(number)}
             for number, item in enumerate(items or ("A:1:B",))
@@ -165,7 +170,7 @@ class FakePartnerCenter:
         self._put(cart_id, {"lineItems": lines})
 
     async def create_cart(
-        self, customer_id: str, cart: Mapping[str, Any], attempt: Attempt
+        self, call: Call, cart: Mapping[str, Any], attempt: Attempt
     ) -> Reply | NoReply:
         """See CartsApi."""
 
@@ -174,42 +179,42 @@ class FakePartnerCenter:
             if cart_id is None:
                 cart_id = str(uuid.UUID(int=next(self._numbers), version=4))
                 self._made[attempt.request_id] = cart_id
-                self.owners[cart_id] = customer_id
+                self.owners[cart_id] = call.customer_id
                 self._put(cart_id, cart)
             return reply(201, self.carts[cart_id])
 
-        return await self._answer(Asked("create", customer_id, attempt, cart=cart), create)
+        return await self._answer(Asked("create", call, attempt, cart=cart), create)
 
-    async def get_cart(self, customer_id: str, cart_id: str, attempt: Attempt) -> Reply | NoReply:
+    async def get_cart(self, call: Call, cart_id: str, attempt: Attempt) -> Reply | NoReply:
         """See CartsApi."""
 
         def get() -> Reply:
-            return self._found(customer_id, cart_id) or reply(200, self.carts[cart_id])
+            return self._found(call.customer_id, cart_id) or reply(200, self.carts[cart_id])
 
-        return await self._answer(Asked("get", customer_id, attempt, cart_id), get)
+        return await self._answer(Asked("get", call, attempt, cart_id), get)
 
     async def update_cart(
-        self, customer_id: str, cart_id: str, cart: Mapping[str, Any], attempt: Attempt
+        self, call: Call, cart_id: str, cart: Mapping[str, Any], attempt: Attempt
     ) -> Reply | NoReply:
         """See CartsApi."""
 
         def update() -> Reply:
-            if refusal := self._found(customer_id, cart_id):
+            if refusal := self._found(call.customer_id, cart_id):
                 return refusal
             if self.carts[cart_id]["status"] == "Ordered":
                 return SUBMITTED
             self._put(cart_id, cart)
             return reply(201, self.carts[cart_id])
 
-        return await self._answer(Asked("update", customer_id, attempt, cart_id, cart=cart), update)
+        return await self._answer(Asked("update", call, attempt, cart_id, cart=cart), update)
 
     async def checkout_cart(
-        self, customer_id: str, cart_id: str, customer_user: str | None, attempt: Attempt
+        self, call: Call, cart_id: str, customer_user: str | None, attempt: Attempt
     ) -> Reply | NoReply:
         """See CartsApi."""
 
         def check_out() -> Reply:
-            if refusal := self._found(customer_id, cart_id):
+            if refusal := self._found(call.customer_id, cart_id):
                 return refusal
             cart = self.carts[cart_id]
             if cart["status"] == "Ordered" and not self.repeat_checkout:
@@ -226,7 +231,7 @@ class FakePartnerCenter:
             return reply(201, checkout_document(*orders, errors=failed))
 
         return await self._answer(
-            Asked("checkout", customer_id, attempt, cart_id, customer_user), check_out
+            Asked("checkout", call, attempt, cart_id, customer_user), check_out
         )
 
     def _put(self, cart_id: str, cart: Mapping[str, Any]) -> None:
@@ -246,109 +251,6 @@ class FakePartnerCenter:
         answer: Answer = script.pop(0) if script else (lambda true: true)
         if isinstance(answer, BaseException):
             raise answer
-        return answer if isinstance(answer, Reply | NoReply) else answer(do())
-
-
-class Shop:
-    """The operations that buy, over a store in memory; buying is allowed unless a setting says no.
-
-    It stands for any number of processes: nothing but the store and Partner Center remembers.
-    """
-
-    def __init__(self, **settings: str) -> None:
-        read = Settings.read(
-            {
-                "PARTNER_CENTER_TENANT_ID": "11111111-1111-1111-1111-111111111111",
-                "PARTNER_CENTER_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
-                "AZURE_CLIENT_ID": "33333333-3333-3333-3333-333333333333",
-                "KEY_VAULT_URL": "https://vault.example",
-                "CART_ALLOW_CHECKOUT": "true",
-            }
-            | settings
-        )
-        self.center = FakePartnerCenter()
-        self.store = FakeStore()
-        self.clock = WallClock()
-        self.tokens = FakeTokens()
-        guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
-
-        def new_guid() -> str:
-            return next(guids)
-
-        def low(low: float, high: float) -> float:
-            return low
-
-        once = ExactlyOnce(
-            self.store,
-            clock=self.clock,
-            sleep=asyncio.sleep,
-            new_nonce=new_guid,
-            lease_margin=read.lease_margin_seconds,
-            longest_wait=read.inflight_wait_seconds,
-        )
-        forwarding = Forwarding(
-            self.tokens,
-            clock=self.clock,
-            sleep=asyncio.sleep,
-            uniform=low,
-            longest_wait=read.max_wait_seconds,
-            max_concurrent=read.max_concurrent_calls,
-        )
-        carts = Carts(forwarding, self.center, monotonic=monotonic)
-        procedure = CheckoutProcedure(carts, sleep=asyncio.sleep, uniform=low, new_guid=new_guid)
-        self._checkout_cart = CheckoutCart(read, once, procedure, monotonic=monotonic)
-        self._place_order = PlaceOrder(read, once, carts, procedure, monotonic=monotonic)
-        self._update_cart = UpdateCart(read, carts, new_guid=new_guid, monotonic=monotonic)
-
-    async def check_out(
-        self,
-        cart_id: str = CART_ID,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        customer: str = CUSTOMER,
-        call: Call | None = None,
-    ) -> Response:
-        """Check a cart out."""
-        request = Request(headers or {}, {"customerId": customer, "cartId": cart_id}, body)
-        return await self._checkout_cart(request, call or Call("correlation-1", monotonic()))
-
-    async def order(
-        self,
-        document: Any = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        customer: str = CUSTOMER,
-        call: Call | None = None,
-    ) -> Response:
-        """Place an order, under a key unless the headers are given."""
-        body = json.dumps(cart() if document is None else document).encode()
-        request = Request(KEYED if headers is None else headers, {"customerId": customer}, body)
-        return await self._place_order(request, call or Call("correlation-1", monotonic()))
-
-    async def put(self, cart_id: str, document: Any) -> Response:
-        """Put other lines in a cart."""
-        path = {"customerId": CUSTOMER, "cartId": cart_id}
-        request = Request({}, path, json.dumps(document).encode())
-        return await self._update_cart(request, Call("correlation-1", monotonic()))
-
-    @property
-    def record(self) -> Record:
-        """The last record that was written."""
-        return self.store.record
-
-    def names(self) -> list[str]:
-        """The names of all records."""
-        return list(self.store.inner._records)
-
-
-async def problem_of(doing: Awaitable[Response]) -> Problem:
-    """The problem that a call ends in."""
-    with pytest.raises(Problem) as caught:
-        await doing
-    return caught.value
-
-
-def warnings(response: Response) -> list[str]:
-    """The codes of an answer's warnings."""
-    return [warning["code"] for warning in response.body["warnings"]]
+        answer = answer if isinstance(answer, Reply | NoReply) else answer(do())
+        self.answered[asked.request_id] = answer
+        return answer

@@ -1,0 +1,90 @@
+"""The parameters of a request, in its path and its headers: how each is read and what it may be.
+
+The idempotency key follows draft-ietf-httpapi-idempotency-key-header-07 (a quoted structured-field
+string), and also the bare form that most clients send.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from cart_core.problem import FieldError, Problem
+
+GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
+
+_QUOTED_KEY: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+
+
+def correlation_id(headers: Mapping[str, str], new_guid: str) -> str:
+    """The caller's MS-CorrelationId, else Logic Apps' x-ms-client-tracking-id, else `new_guid`."""
+    for name in ("ms-correlationid", "x-ms-client-tracking-id"):
+        if GUID.fullmatch(value := headers.get(name, "").strip()):
+            return value.lower()
+    return new_guid
+
+
+def locale(headers: Mapping[str, str], default: str) -> str:
+    """The caller's X-Locale if it is a language tag, else `default`."""
+    value = headers.get("x-locale", "").strip()
+    return value if LOCALE.fullmatch(value) else default
+
+
+def valid_guid(value: str | None) -> str | None:
+    """The value in lower case; None unless it is a GUID."""
+    return value.lower() if value and GUID.fullmatch(value) else None
+
+
+def customer_errors(customer_id: str) -> list[FieldError]:
+    """What is wrong with a route's customerId; Partner Center knows customers by tenant GUID."""
+    if GUID.fullmatch(customer_id):
+        return []
+    return [FieldError("", "invalid_customer_id", "The customerId in the path must be a GUID.")]
+
+
+def cart_errors(cart_id: str) -> list[FieldError]:
+    """What is wrong with a route's cartId; Partner Center gives each cart a GUID."""
+    if GUID.fullmatch(cart_id):
+        return []
+    return [FieldError("", "invalid_cart_id", "The cartId in the path must be a GUID.")]
+
+
+def customer_user(headers: Mapping[str, str]) -> tuple[str | None, list[FieldError]]:
+    """The caller's x-ms-customeruser-upn, and what is wrong with it.
+
+    It names the customer's user who gets the licence, as `user@domain` (SDK, ICart.Checkout).
+    """
+    value = headers.get("x-ms-customeruser-upn", "").strip()
+    if not value or (len(value) <= 256 and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", value)):
+        return value or None, []
+    detail = "The header x-ms-customeruser-upn must be a name like 'user@domain'."
+    return None, [FieldError("", "invalid_customer_user", detail)]
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """The caller's key: `Idempotency-Key`, else `webhook-id`; None without either.
+
+    Raises Problem `invalid_idempotency_key`.
+    """
+    value = headers.get("idempotency-key", headers.get("webhook-id"))
+    if value is None:
+        return None
+    value = value.strip(" \t")
+    if value.startswith('"'):
+        quoted = _QUOTED_KEY.fullmatch(value)
+        value = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else ""
+    if not _KEY.fullmatch(value):
+        raise Problem(
+            "invalid_idempotency_key",
+            "An idempotency key has 1 to 255 visible ASCII characters, in quotes or not.",
+        )
+    return value
+
+
+def caller_id(headers: Mapping[str, str], callers_known: bool) -> str | None:
+    """Who the platform says the caller is; None if it does not sign callers in.
+
+    Without that, anybody could send the header.
+    """
+    return headers.get("x-ms-client-principal-id") or None if callers_known else None

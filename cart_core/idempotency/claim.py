@@ -1,0 +1,276 @@
+"""The right to work on an operation: how it is got, and what may be written while it is held.
+
+A claim is a conditional create of the operation's record, so the common path is one write before
+the work and one after it. Only if a record exists already is it read, and a decision made. Nobody
+renews a lease: nothing is sent after the call's deadline, and the lease ends later than that. So a
+process that is slower than its lease can lose only the right to write.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from cart_core.call import Answer, Call
+from cart_core.deadline import Deadline
+from cart_core.idempotency.decision import Replay, Reused, Run, Wait, decide
+from cart_core.idempotency.operation_id import OperationId, fingerprint
+from cart_core.idempotency.plan import Plan
+from cart_core.idempotency.record import Record, StoredAnswer
+from cart_core.idempotency.store import Store, StoreUnavailable
+from cart_core.problem import Problem
+
+POLL_FIRST: Final = 0.2
+POLL_LONGEST: Final = 2.0
+"""Seconds between two looks at a record; each pause is twice as long as the one before."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another call has claimed the operation since. `record` is the operation's record now."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__("another call has claimed the operation")
+        self.record = record
+
+
+class Claims:
+    """Claims operations in a store.
+
+    `clock` gives POSIX seconds. A lease outlives the deadline of its call by `lease_margin`
+    seconds. A call waits at most `longest_wait` seconds for another one with the same key.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        new_nonce: Callable[[], str],
+        lease_margin: float,
+        longest_wait: float,
+    ) -> None:
+        self.store = store
+        self.sleep = sleep
+        self.new_nonce = new_nonce
+        self._clock = clock
+        self._lease_margin = lease_margin
+        self._longest_wait = longest_wait
+
+    async def claim(
+        self, call: Call, operation: OperationId, plan: Plan, content: Mapping[str, Any]
+    ) -> "Claim | StoredAnswer":
+        """The right to work on the operation, or its answer if it is completed.
+
+        Raises StoreUnavailable, and Problem `operation_in_progress` or `idempotency_key_reused`.
+        """
+        deadline, name = call.deadline, operation.record_name()
+        patience = Deadline.after(min(self._longest_wait, deadline.remaining()), deadline.clock)
+        pause = POLL_FIRST
+        run = Run(epoch=0)
+        record = self._draft(call, operation, plan, content, run)
+        version = await self.store.create(name, record)
+        while version is None:
+            if not deadline.remaining():  # Others claimed the operation first, again and again.
+                raise in_progress(0)
+            stored = await self.store.read(name)
+            if stored is None:  # The record was deleted between the two requests.
+                version = await self.store.create(name, record)
+                continue
+            if stored.record.nonce == record.nonce:  # Our write succeeded; its answer was lost.
+                version = stored.version
+                break
+            match decide(stored.record, self.now(), content):
+                case Replay(answer):
+                    return answer
+                case Reused():
+                    raise _reused()
+                case Run() as run:
+                    record = self._draft(call, operation, plan, content, run)
+                    version = await self.store.replace(name, record, stored.version)
+                case Wait():
+                    if not patience.remaining():
+                        raise in_progress(self.lease_left(stored.record))
+                    await self.sleep(min(pause, patience.remaining()))
+                    pause = min(2 * pause, POLL_LONGEST)
+        first = run.epoch == 0 and run.earlier is None
+        return Claim(self, operation, plan, deadline, record, version, run.resumed, first)
+
+    def _draft(
+        self,
+        call: Call,
+        operation: OperationId,
+        plan: Plan,
+        content: Mapping[str, Any],
+        run: Run,
+    ) -> Record:
+        """The record with which this call claims the operation."""
+        now = self.now()
+        record = Record.claimed(
+            operation,
+            plan.steps,
+            fingerprint=fingerprint(content),
+            epoch=run.epoch,
+            nonce=self.new_nonce(),
+            lease_until=now + timedelta(seconds=call.deadline.remaining() + self._lease_margin),
+            expires_at=now + plan.retention,
+            correlation_id=call.correlation_id,
+        )
+        return record.resuming(run.earlier) if run.earlier else record
+
+    def lease_left(self, record: Record) -> float:
+        """Seconds until the lease of a record ends; negative once it has ended."""
+        return (record.lease_until - self.now()).total_seconds()
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to work on an operation, at the first of its steps that is not done.
+
+    `resumed`: the step may already have taken effect. Whoever does it has to find out, and says
+    by the outcome of the Problem that it raises whether that is still so. `first`: nobody has
+    begun this step before.
+    """
+
+    _claims: Claims
+    _operation: OperationId
+    _plan: Plan
+    _deadline: Deadline
+    _record: Record
+    _version: str
+    """The version of our record in the store, which is the only one that we may replace."""
+    resumed: bool
+    first: bool
+
+    @property
+    def request_id(self) -> str:
+        """The MS-RequestId under which the step is to be sent."""
+        return self._record.steps[self._record.open_step].request_id
+
+    @property
+    def results(self) -> Mapping[str, dict[str, Any]]:
+        """The results of the steps that are done, by the step's name."""
+        return self._record.results
+
+    @property
+    def earlier_answer(self) -> StoredAnswer | None:
+        """The last answer that was given for this step, which was not final."""
+        return self._record.answer
+
+    async def finish_step(self, result: dict[str, Any]) -> None:
+        """Write down that the step is done, and go on to the next one.
+
+        Raises Problem `store_unavailable` or `operation_in_progress`; then the next step must not
+        be begun.
+        """
+        try:
+            await self._write(self._record.step_done(result), self._deadline)
+        except StoreUnavailable as failure:
+            raise Problem(
+                "store_unavailable", f"{failure} Without it the order does not go on."
+            ) from None
+        except LeaseLost as lost:
+            raise in_progress(self._claims.lease_left(lost.record)) from None
+        self.resumed, self.first = False, True
+
+    async def record_answer(self, answer: Answer) -> None:
+        """Write down the answer. Raises LeaseLost, or StoreUnavailable at the deadline."""
+        stored = StoredAnswer.of(answer)
+        if self._plan.is_final(answer):
+            record = self._record.completed(stored)
+        else:
+            record = self._record.reopened(self._next_request_id(), stored)
+        await self._write(record, self._deadline)
+
+    async def record_failure(self, *, unknown: bool) -> None:
+        """Release the claim now instead of letting the lease run out. Raises LeaseLost.
+
+        `unknown`: the step may have taken effect. That the store cannot be reached is no error
+        here: then the next call waits until the lease ends.
+        """
+        if unknown:
+            record = self._record.unknown()
+        elif self._record.open_step or self._record.answer:  # A part of the operation is done.
+            record = self._record.reopened(self._next_request_id())
+        else:
+            record = self._record.released()
+        with suppress(StoreUnavailable):
+            await self._write(record, Deadline.after(0, self._deadline.clock))
+
+    def answer_of(self, successor: Record) -> Answer:
+        """The answer of the call that has claimed the operation since, because that one counts.
+
+        Raises Problem `operation_in_progress` if there is none yet.
+        """
+        same = successor.fingerprint == self._record.fingerprint
+        if same and successor.state == "completed" and successor.answer:
+            return successor.answer.replayed()
+        raise in_progress(self._claims.lease_left(successor))
+
+    def _next_request_id(self) -> str:
+        record = self._record
+        step = record.steps[record.open_step]
+        return self._operation.request_id(step.name, record.fingerprint, record.epoch + 1)
+
+    async def _write(self, record: Record, deadline: Deadline) -> None:
+        """Replace our record, and try again until the deadline.
+
+        Raises LeaseLost and StoreUnavailable.
+        """
+        claims, name = self._claims, self._operation.record_name()
+        record = record.stamped(claims.new_nonce(), claims.now() + self._plan.retention)
+        pause = POLL_FIRST
+        while True:
+            try:
+                version = await claims.store.replace(name, record, self._version)
+                if version is None:
+                    version = await self._version_of(record)
+            except StoreUnavailable as failure:
+                if deadline.remaining() < pause:
+                    _LOG.warning(
+                        "not recorded, correlation id %s: %s", record.correlation_id, failure
+                    )
+                    raise
+                await claims.sleep(pause)
+                pause = min(2 * pause, POLL_LONGEST)
+            else:
+                self._record, self._version = record, version
+                return
+
+    async def _version_of(self, record: Record) -> str:
+        """The version of a record that was written although the store's answer to it was lost.
+
+        Raises LeaseLost if the store holds the record of another call.
+        """
+        stored = await self._claims.store.read(self._operation.record_name())
+        if stored is None:
+            raise StoreUnavailable("The record has vanished.")
+        if stored.record.nonce == record.nonce:
+            return stored.version
+        _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
+        raise LeaseLost(stored.record)
+
+
+def in_progress(lease_left: float) -> Problem:
+    """The problem of a call while another one, whose lease lasts so many seconds, is at work."""
+    return Problem(
+        "operation_in_progress",
+        "The same request, or another one with its key, is being worked on.",
+        retry_after=max(1, min(10, round(lease_left))),
+    )
+
+
+def _reused() -> Problem:
+    return Problem(
+        "idempotency_key_reused",
+        "The idempotency key was used with other content. Send the same content, or a new key."
+        " (A checkout's key is its cart; the content is the customer user.)",
+    )

@@ -1,0 +1,57 @@
+"""Which operation a request is, and the names and ids that follow from that.
+
+Everything here is computed, so that a process which has lost its memory finds the same again.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+FINGERPRINT_VERSION: Final = 1
+
+PURCHASES: Final = frozenset({"checkout_cart", "place_order"})
+"""The operations that spend money. Their records are kept apart, because they are kept longer."""
+
+CARTS_PREFIX: Final = "carts/"
+PURCHASES_PREFIX: Final = "purchases/"
+
+_REQUEST_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:partner-center-carts:request-id:1")
+
+
+@dataclass(frozen=True, slots=True)
+class OperationId:
+    """The identity of one operation. `caller_id` is None where callers are not known."""
+
+    operation: str
+    customer_id: str
+    caller_id: str | None
+    key: str
+
+    def record_name(self) -> str:
+        """The name under which the operation's record is stored: a prefix and 64 hex digits."""
+        prefix = PURCHASES_PREFIX if self.operation in PURCHASES else CARTS_PREFIX
+        return prefix + _sha256([1, self.operation, self.customer_id, self.caller_id, self.key])
+
+    def request_id(self, step: str, fingerprint: str, epoch: int) -> str:
+        """The MS-RequestId of a step: another one for other content and in another epoch."""
+        scope = [self.operation, step, self.customer_id, self.caller_id, self.key]
+        return str(uuid.uuid5(_REQUEST_IDS, json.dumps([*scope, fingerprint, epoch])))
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """`<version>:<SHA-256>` of a request's canonical content, by the newest version's rule."""
+    return f"{FINGERPRINT_VERSION}:{_sha256(content)}"
+
+
+def fingerprint_like(recorded: str, content: Mapping[str, Any]) -> str | None:
+    """The fingerprint of `content` by the rule of `recorded`; None if that rule is not known."""
+    version = recorded.partition(":")[0]
+    return fingerprint(content) if version == str(FINGERPRINT_VERSION) else None
+
+
+def _sha256(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,180 @@
+"""All endpoints over a store and a Partner Center in memory, in virtual time."""
+
+import itertools
+import json
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import pytest
+
+from cart_core import composition
+from cart_core.api.invocation import answer
+from cart_core.api.messages import Invocation, Request, Response
+from cart_core.idempotency.record import Record
+from cart_core.problem import Problem
+from cart_core.settings import Settings
+from tests.kit.builders import CART_ID, CUSTOMER, cart
+from tests.kit.fakes import FakeStore, FakeTokens, WallClock, monotonic
+from tests.kit.partner_center import USER, Answer, FakePartnerCenter
+
+ENVIRONMENT = {
+    "PARTNER_CENTER_TENANT_ID": "11111111-1111-1111-1111-111111111111",
+    "PARTNER_CENTER_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
+    "AZURE_CLIENT_ID": "33333333-3333-3333-3333-333333333333",
+    "KEY_VAULT_URL": "https://vault.example",
+    "CART_ALLOW_CHECKOUT": "true",
+}
+"""The settings of every World."""
+
+LEASE = 120.0
+"""Seconds until another call may go on, with the default settings."""
+
+KEYED = {"idempotency-key": "order-17"}
+FOR_USER = {"x-ms-customeruser-upn": USER}
+
+
+class World:
+    """The app, as the composition root builds it, and what is around it.
+
+    `settings` change the app's; buying is allowed unless they say no. `answers` are Partner
+    Center's next ones, whatever it is asked for. A world stands for any number of processes:
+    nothing but the store and Partner Center remembers anything. `drawn` are the ranges that random
+    pauses were drawn from, in seconds; each pause is the shortest of its range.
+    """
+
+    def __init__(self, *answers: Answer, **settings: str) -> None:
+        self.center = FakePartnerCenter()
+        for operation in ("create", "get", "update", "checkout") if answers else ():
+            self.center.script[operation] = list(answers)
+        self.store = FakeStore()
+        self.clock = WallClock()
+        self.tokens = FakeTokens()
+        self.drawn: list[tuple[float, float]] = []
+        guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
+        surroundings = composition.Surroundings(
+            self.store,
+            self.tokens,
+            self.center,
+            clock=self.clock,
+            monotonic=monotonic,
+            uniform=self._draw,
+            new_guid=lambda: next(guids),
+        )
+        self.endpoints = composition.endpoints(Settings.read(ENVIRONMENT | settings), surroundings)
+
+    async def call(
+        self,
+        endpoint: str,
+        path: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        invocation: Invocation | None = None,
+    ) -> Response:
+        """The response of an endpoint. Raises Problem."""
+        request = Request(headers or {}, path, body)
+        invocation = invocation or Invocation("correlation-1", monotonic())
+        return await self.endpoints[endpoint](request, invocation)
+
+    async def create(
+        self,
+        document: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        customer: str = CUSTOMER,
+        call: Invocation | None = None,
+    ) -> Response:
+        """Create a cart, without a key unless the headers give one. Raises Problem."""
+        body = json.dumps(cart() if document is None else document).encode()
+        return await self.call("create_cart", {"customerId": customer}, headers, body, call)
+
+    async def get(
+        self,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        customer: str = CUSTOMER,
+        cart_id: str = CART_ID,
+        call: Invocation | None = None,
+    ) -> Response:
+        """Get a cart. Raises Problem."""
+        path = {"customerId": customer, "cartId": cart_id}
+        return await self.call("get_cart", path, headers, body, call)
+
+    async def put(
+        self,
+        document: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        customer: str = CUSTOMER,
+        cart_id: str = CART_ID,
+        call: Invocation | None = None,
+    ) -> Response:
+        """Replace the lines of a cart. Raises Problem."""
+        path = {"customerId": customer, "cartId": cart_id}
+        body = json.dumps(cart() if document is None else document).encode()
+        return await self.call("update_cart", path, headers, body, call)
+
+    async def check_out(
+        self,
+        cart_id: str = CART_ID,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        customer: str = CUSTOMER,
+        call: Invocation | None = None,
+    ) -> Response:
+        """Check a cart out. Raises Problem."""
+        path = {"customerId": customer, "cartId": cart_id}
+        return await self.call("checkout_cart", path, headers, body, call)
+
+    async def order(
+        self,
+        document: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        customer: str = CUSTOMER,
+        call: Invocation | None = None,
+    ) -> Response:
+        """Place an order, under a key unless the headers are given. Raises Problem."""
+        body = json.dumps(cart() if document is None else document).encode()
+        headers = KEYED if headers is None else headers
+        return await self.call("place_order", {"customerId": customer}, headers, body, call)
+
+    async def answer(
+        self,
+        endpoint: str,
+        document: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        cart_id: str | None = None,
+    ) -> Response:
+        """The response of the whole app, which gives problems as responses too, and logs."""
+        path = {"customerId": CUSTOMER} | ({"cartId": cart_id} if cart_id else {})
+        body = json.dumps(cart() if document is None else document).encode()
+        request = Request(headers or {}, path, body)
+        return await answer(endpoint, self.endpoints[endpoint], request, CUSTOMER)
+
+    def _draw(self, low: float, high: float) -> float:
+        self.drawn.append((low, high))
+        return low
+
+    @property
+    def record(self) -> Record:
+        """The last record that was written."""
+        return self.store.record
+
+    def record_names(self) -> list[str]:
+        """The names of all records."""
+        return list(self.store.inner._records)
+
+
+async def problem_of(doing: Awaitable[Response]) -> Problem:
+    """The problem that a call ends in."""
+    with pytest.raises(Problem) as caught:
+        await doing
+    return caught.value
+
+
+def warnings(response: Response) -> list[str]:
+    """The codes of an answer's warnings."""
+    return [warning["code"] for warning in response.body["warnings"]]

@@ -1,0 +1,142 @@
+"""Both samples: an order is bought once, and its sender learns what became of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from partner_center_emulator.partner_center import catalogue
+
+from tests.end_to_end.chain import licence
+from tests.samples.callers import Caller, Storefront, Workflow
+from tests.samples.shop import TROUBLES, Shop, order, refused_busy, software
+
+Call = Callable[..., Caller]
+
+
+@pytest.fixture(params=[Storefront, Workflow])
+def call(request: pytest.FixtureRequest, shop: Shop) -> Iterator[Call]:
+    """Makes a caller of the shop."""
+    with ExitStack() as stack:
+        yield lambda *instead: stack.enter_context(request.param(shop, *instead))
+
+
+def test_an_order_that_comes_again_is_bought_once(shop: Shop, call: Call) -> None:
+    goods = order(software(), licence(catalogue.BUSINESS_BASIC, orderGroup="1"))
+    caller = call()
+
+    status, checkout = caller.place(goods)
+
+    assert status == "completed"
+    assert len(checkout["orders"]) == 2
+    assert caller.place(goods) == (status, checkout)
+    assert caller.waits == []
+    assert shop.bought == [[catalogue.SOFTWARE], [catalogue.BUSINESS_BASIC]]
+    another = {**goods, "orderId": order()["orderId"]}
+    assert caller.place(another)[1]["orders"] != checkout["orders"]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_one_order_is_bought_in_spite_of_trouble(shop: Shop, call: Call, trouble: str) -> None:
+    shop.cloud.partner_center.deduplicate = False
+    shop.trouble(TROUBLES[trouble]())
+    caller = call()
+
+    assert caller.place(order())[0] == "completed"
+    assert caller.waits
+    assert len(shop.bought) == 1
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        [None, None],
+        [
+            httpx.Response(429, text="Too Busy", headers={"Retry-After": "77"}),
+            httpx.Response(503, html="<h1>Service Unavailable</h1>"),
+        ],
+    ],
+    ids=["the network lost the answer", "the platform answered"],
+)
+def test_something_else_than_the_functions_answer(
+    shop: Shop, call: Call, instead: list[httpx.Response | None]
+) -> None:
+    caller = call(*instead)
+
+    assert caller.place(order())[0] == "completed"
+    assert len(caller.waits) == 2
+    assert (caller.waits[0] == 77) is (instead[0] is not None)
+    assert len(shop.bought) == 1
+
+
+def test_orders_that_partner_center_does_not_repeat(shop: Shop, call: Call) -> None:
+    shop.cloud.partner_center.deduplicate = False
+    shop.cloud.partner_center.repeat_checkout = False
+    shop.trouble(TROUBLES["checkout's answer lost"]())
+
+    status, checkout = call().place(order())
+
+    assert status == "ordered"
+    assert checkout["cartId"] in shop.cloud.partner_center.carts
+    assert len(shop.bought) == 1
+
+
+def test_a_part_is_bought_and_later_the_rest(shop: Shop, call: Call) -> None:
+    goods = order(software(), licence(catalogue.UNSTEADY, orderGroup="1"))
+    caller = call()
+
+    status, checkout = caller.place(goods)
+    assert (status, len(checkout["orders"])) == ("partial", 1)
+    assert [error["code"] for error in checkout["orderErrors"]] == ["800005"]
+    assert shop.bought == [[catalogue.SOFTWARE]]
+
+    assert caller.place(goods)[0] == "completed"
+    assert shop.bought == [[catalogue.SOFTWARE], [catalogue.UNSTEADY]]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (licence(catalogue.SOLD_OUT), "cart_not_orderable"),
+        (licence(catalogue.NO_CREDIT), "checkout_failed"),
+        (software(billingCycle="fortnightly"), "invalid_request"),
+    ],
+)
+def test_a_refused_order_is_not_repeated(
+    shop: Shop, call: Call, line: dict[str, Any], code: str
+) -> None:
+    caller = call()
+
+    status, problem = caller.place(order(line))
+
+    assert status == code
+    assert caller.waits == []
+    assert shop.bought == []
+    if code == "checkout_failed":
+        assert [error["code"] for error in problem["orderErrors"]] == ["800023"]
+
+
+def test_two_orders_with_one_id(shop: Shop, call: Call) -> None:
+    goods = order()
+    caller = call()
+    caller.place(goods)
+
+    status, _ = caller.place({**goods, "lines": [software(quantity=2)]})
+
+    assert (status, caller.waits) == ("idempotency_key_reused", [])
+    assert len(shop.bought) == 1
+
+
+def test_patience_ends_and_the_order_can_be_sent_again(shop: Shop, call: Call) -> None:
+    shop.trouble(refused_busy(None))
+    goods = order()
+    caller = call()
+
+    assert caller.place(goods)[0] == "pending"
+    assert len(caller.waits) >= 5
+    assert shop.bought == []
+
+    shop.cloud.faults.clear()
+    assert caller.place(goods)[0] == "completed"
+    assert len(shop.bought) == 1

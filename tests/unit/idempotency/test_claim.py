@@ -1,0 +1,310 @@
+"""How an operation is claimed: by whom, after which wait, and under which MS-RequestIds."""
+
+import asyncio
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cart_core.idempotency.operation_id import OperationId
+from cart_core.problem import Outcome, Problem
+from tests.kit.builders import CUSTOMER
+from tests.kit.fakes import Killed, StoreFault, in_virtual_time, monotonic
+from tests.unit.idempotency.world import (
+    DEADLINE,
+    LEASE,
+    MARGIN,
+    OPERATIONS,
+    OTHER_CONTENT,
+    REJECTED,
+    REQUEST_SECONDS,
+    START,
+    UNKNOWN,
+    End,
+    World,
+    done,
+    every_plan,
+    every_step,
+)
+
+
+@pytest.mark.parametrize("seconds", [DEADLINE, 0])
+@every_plan
+@in_virtual_time
+async def test_each_step_is_sent_under_a_claim_that_was_written_before(
+    plan: str, seconds: float
+) -> None:
+    world = World(plan)
+    await world.deliver(seconds=seconds)
+    for place, request in enumerate(world.requests):
+        record = request.record
+        assert (record.state, record.answer) == ("in_progress", None)
+        assert record.steps[place].request_id == request.request_id
+        assert done(record) == [step < place for step in range(len(record.steps))]
+        assert record.lease_until == START + timedelta(seconds=seconds + MARGIN)
+
+
+@in_virtual_time
+async def test_other_keys_customers_callers_and_operations_are_other_operations() -> None:
+    world = World()
+    operations = [
+        world.operation,
+        OperationId("create_cart", CUSTOMER, None, "key-2"),
+        OperationId("create_cart", CUSTOMER, "someone", "key"),
+        OperationId("create_cart", CUSTOMER.replace("d", "e"), None, "key"),
+        OPERATIONS["order"],
+    ]
+    answers = await asyncio.gather(*(world.deliver(operation=each) for each in operations))
+    assert len({answer.body["number"] for answer in answers}) == len(operations)
+    assert not any(answer.replayed for answer in answers)
+
+
+# --- another call works on the operation ------------------------------------------------------
+
+
+@every_plan
+@in_virtual_time
+async def test_fifty_calls_with_one_key_have_one_effect_and_one_answer(plan: str) -> None:
+    world = World(plan)
+    answers = await asyncio.gather(*(world.deliver() for _ in range(50)))
+    assert len({str(answer.body) for answer in answers}) == 1
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert [request.step for request in world.requests] == world.plan.steps
+
+
+@pytest.mark.parametrize(
+    ("longest_wait", "seconds", "pauses"),
+    [
+        (25, DEADLINE, [0.2, 0.4, 0.8, 1.6, *[2.0] * 11]),
+        (25, 2, [0.2, 0.4, 0.8, 0.6]),
+        (0, DEADLINE, []),
+    ],
+)
+@pytest.mark.parametrize("jump", [0.0, -3600.0, 30.0])
+@in_virtual_time
+async def test_a_waiting_call_looks_less_and_less_often_and_then_gives_up(
+    jump: float, longest_wait: float, seconds: float, pauses: list[float]
+) -> None:
+    """At its deadline at the latest, and however the clock is set in the meantime."""
+    world = World(longest_wait=longest_wait)
+    world.seconds["cart"] = [90]
+    first = await world.start()
+    looks: list[float] = []
+    world.store.point = lambda at: looks.append(monotonic()) if at == "before read" else None
+    asyncio.get_running_loop().call_later(1, setattr, world.clock, "shift", jump)
+    problem = await world.fails(code="operation_in_progress", seconds=seconds)
+    between = [later - look for look, later in itertools.pairwise([*looks, monotonic()])]
+    assert [pause for pause in between if pause > 1e-6] == pytest.approx(pauses)
+    assert (problem.kind.status, problem.kind.retryable) == (503, True)
+    assert problem.outcome is Outcome.UNKNOWN
+    assert len(world.requests) == 1
+    await first
+    assert (await world.deliver()).replayed
+
+
+@pytest.mark.parametrize(("later", "retry_after"), [(0, 10), (15, 6), (20.9, 1)])
+@in_virtual_time
+async def test_a_caller_is_asked_to_come_back_when_the_lease_is_over(
+    later: float, retry_after: int
+) -> None:
+    """In 1 to 10 seconds."""
+    world = World(longest_wait=0)
+    world.seconds["cart"], world.ends["cart"] = [0], [Killed()]
+    await world.ends_somehow(seconds=1)  # Its lease lasts 21 seconds.
+    await asyncio.sleep(later)
+    problem = await world.fails(code="operation_in_progress")
+    assert problem.retry_after == retry_after
+
+
+@every_step
+@in_virtual_time
+async def test_of_many_waiting_calls_one_takes_over_when_the_lease_is_over(
+    plan: str, step: str
+) -> None:
+    world = World(plan, longest_wait=60)
+    world.ends[step] = [Killed()]
+    await world.ends_somehow(seconds=8)
+    answers = await asyncio.gather(*(world.deliver() for _ in range(20)))
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert [request.resumed for request in world.sent(step)] == [False, True]
+    assert len(world.ids(step)) == 1
+    took_over = monotonic() - REQUEST_SECONDS * (2 if (plan, step) == ("order", "cart") else 1)
+    assert 8 + MARGIN <= took_over <= 8 + MARGIN + 2
+    assert world.store.record.epoch == 0
+
+
+# --- the key belongs to its content -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [None, UNKNOWN, Killed(), "partial"], ids=repr)
+@every_plan
+@in_virtual_time
+async def test_a_key_is_refused_with_other_content(plan: str, end: End) -> None:
+    """At once, while a call works on the operation and afterwards, whatever has come of it."""
+    world = World(plan)
+    world.ends[world.plan.steps[-1]] = [end]
+    first = await world.start()
+    problem = await world.fails(OTHER_CONTENT, code="idempotency_key_reused")
+    assert (problem.kind.status, problem.outcome) == (422, Outcome.NOT_SENT)
+    assert monotonic() == 0
+    await first
+    await asyncio.sleep(LEASE)
+    requests, writes = len(world.requests), len(world.store.written)
+    await world.fails(OTHER_CONTENT, code="idempotency_key_reused")
+    assert (len(world.requests), len(world.store.written)) == (requests, writes)
+
+
+@every_plan
+@in_virtual_time
+async def test_a_key_is_free_for_other_content_if_nothing_came_of_the_first(plan: str) -> None:
+    world = World(plan)
+    world.ends[world.plan.steps[0]] = [REJECTED]
+    assert await world.ends_somehow() is REJECTED
+    answer = await world.deliver(OTHER_CONTENT)
+    assert (await world.deliver(OTHER_CONTENT)).body == answer.body
+    await world.fails(code="idempotency_key_reused")
+
+
+# --- the store --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("earlier", [None, UNKNOWN, REJECTED], ids=repr)
+@in_virtual_time
+async def test_a_claim_is_known_again_although_the_stores_answer_was_lost(
+    earlier: Problem | None,
+) -> None:
+    world = World()
+    if earlier:
+        world.ends["cart"] = [earlier]
+        await world.ends_somehow()
+    begun = monotonic()
+    world.store.fails("replace" if earlier else "create", "met itself")
+    answer = await world.deliver()
+    assert monotonic() - begun == REQUEST_SECONDS
+    assert world.requests[-1].resumed == (earlier is UNKNOWN)
+    assert world.requests[-1].first == (earlier is None)
+    assert (await world.deliver()).body == answer.body
+
+
+@pytest.mark.parametrize(
+    ("earlier", "call", "faults"),
+    [
+        (None, "create", ["down"]),
+        (None, "create", ["lost"]),
+        (UNKNOWN, "read", ["down"]),
+        (UNKNOWN, "replace", ["down"]),
+        (UNKNOWN, "replace", ["lost"]),
+        ("partial", "read", ["", "", "down"]),
+    ],
+)
+@in_virtual_time
+async def test_nothing_is_sent_without_a_claim(
+    earlier: End, call: str, faults: list[StoreFault]
+) -> None:
+    world = World("check out")
+    world.store.reason = "The store answered 403."
+    first = None
+    if earlier:
+        world.ends["checkout"] = [earlier]
+        first = await world.start()
+        if earlier is UNKNOWN:
+            await first
+    requests = len(world.requests)
+    world.store.fails(call, *faults)
+    problem = await world.fails(code="store_unavailable")
+    assert (problem.kind.status, problem.kind.retryable) == (503, True)
+    assert problem.outcome is Outcome.UNKNOWN  # An earlier call may have had its effect.
+    assert problem.detail == "The store answered 403. This request sent nothing."
+    assert len(world.requests) == requests
+    if first:
+        await first
+
+
+@in_virtual_time
+async def test_a_record_that_vanishes_before_it_is_read_is_created_again() -> None:
+    """The store's lifecycle rule deletes it between the two requests."""
+    world = World()
+    await world.deliver()
+    world.vanish("before read")
+    answer = await world.deliver()
+    assert not answer.replayed
+    assert len(world.ids("cart")) == 1
+    assert world.states == ["in_progress", "completed"] * 2
+
+
+@in_virtual_time
+async def test_a_takeover_whose_record_vanishes_is_still_one() -> None:
+    """What an earlier call may have done does not vanish with the record of it."""
+    world = World()
+    world.ends["cart"] = [REJECTED, UNKNOWN]
+    await world.ends_somehow()
+    await world.ends_somehow()
+    world.vanish("before replace")
+    await world.deliver()
+    assert [request.resumed for request in world.requests] == [False, False, True]
+    assert world.requests[1].request_id == world.requests[2].request_id
+
+
+@in_virtual_time
+async def test_a_store_that_contradicts_itself_is_given_up_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+
+    async def nothing(*_: Any) -> None:
+        await asyncio.sleep(1)
+        assert monotonic() < 2 * DEADLINE
+
+    monkeypatch.setattr(world.store, "create", nothing)
+    monkeypatch.setattr(world.store, "read", nothing)
+    problem = await world.fails(code="operation_in_progress")
+    assert problem.retry_after == 1
+    assert monotonic() <= DEADLINE + 2
+    assert world.requests == []
+
+
+@every_step
+@in_virtual_time
+async def test_a_takeover_uses_the_ids_of_the_record_even_if_this_release_makes_others(
+    plan: str, step: str
+) -> None:
+    world = World(plan)
+    world.ends[step] = [UNKNOWN]
+    await world.ends_somehow()
+    older = [
+        each.model_copy(update={"request_id": f"older-{each.name}"})
+        for each in world.store.record.steps
+    ]
+    await world.put(world.store.record.model_copy(update={"steps": older}))
+    await world.deliver()
+    assert world.ids(step)[-1] == f"older-{step}"
+    assert [each.request_id for each in world.store.record.steps] == [
+        f"older-{each}" for each in world.plan.steps
+    ]
+
+
+# --- what it costs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("earlier", "calls"),
+    [
+        ([], ["create", "replace"]),
+        ([None], ["create", "read"]),
+        ([UNKNOWN], ["create", "read", "replace", "replace"]),
+        ([REJECTED], ["create", "read", "replace", "replace"]),
+    ],
+    ids=["first", "replay", "after-an-unknown-end", "after-a-rejection"],
+)
+@in_virtual_time
+async def test_the_store_is_called_no_more_than_needed(
+    earlier: list[End], calls: list[str]
+) -> None:
+    world = World()
+    for end in earlier:
+        world.ends["cart"] = [end]
+        await world.ends_somehow()
+    world.store.calls.clear()
+    await world.deliver()
+    assert world.store.calls == calls

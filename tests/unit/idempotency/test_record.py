@@ -1,0 +1,202 @@
+"""The record of an operation: its named transitions, and its JSON."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cart_core.call import Answer
+from cart_core.idempotency.operation_id import OperationId
+from cart_core.idempotency.record import Record, Step, StoredAnswer
+from tests.kit.builders import CUSTOMER
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+OPERATION = OperationId("place_order", CUSTOMER, "someone", "key-1")
+FINGERPRINT = "1:bb7a4a54a0906bc6804a9e4ce865a27d47431ed71687aac111cd186fb5926cf9"
+ANSWER = StoredAnswer(status=201, headers={}, body={"status": "completed"})
+PARTIAL = StoredAnswer(
+    status=201, headers={"MS-CV": "cv.1"}, body={"status": "partial", "name": "Zürich \ud83d"}
+)
+
+
+def claimed(**changes: Any) -> Record:
+    return Record.claimed(
+        OPERATION,
+        ["cart", "checkout"],
+        fingerprint=FINGERPRINT,
+        epoch=0,
+        nonce="nonce-1",
+        lease_until=NOW + timedelta(minutes=2),
+        expires_at=NOW + timedelta(days=90, microseconds=1),
+        correlation_id=CUSTOMER,
+    ).model_copy(update=changes)
+
+
+def test_a_claimed_record_has_done_nothing() -> None:
+    record = claimed()
+    assert (record.state, record.epoch, record.answer) == ("in_progress", 0, None)
+    assert record.steps == [
+        Step(name=step, request_id=OPERATION.request_id(step, FINGERPRINT, 0))
+        for step in ("cart", "checkout")
+    ]
+    assert (record.open_step, record.results) == (0, {})
+
+
+RESULT = {"cartId": "c"}
+CART, CHECKOUT = claimed().steps
+CART_DONE = Step(name="cart", request_id=CART.request_id, done=True, result=RESULT)
+CHECKOUT_DONE = Step(name="checkout", request_id=CHECKOUT.request_id, done=True)
+CHECKOUT_ANEW = Step(name="checkout", request_id="new")
+AT_CHECKOUT = claimed(steps=[CART_DONE, CHECKOUT], answer=PARTIAL)
+
+
+@pytest.mark.parametrize(
+    ("before", "transition", "changes"),
+    [
+        pytest.param(
+            claimed(),
+            lambda record: record.step_done(RESULT),
+            {"steps": [CART_DONE, CHECKOUT]},
+            id="step-done",
+        ),
+        pytest.param(
+            AT_CHECKOUT,
+            lambda record: record.completed(ANSWER),
+            {"state": "completed", "steps": [CART_DONE, CHECKOUT_DONE], "answer": ANSWER},
+            id="completed",
+        ),
+        pytest.param(AT_CHECKOUT, Record.unknown, {"state": "unknown"}, id="unknown"),
+        pytest.param(claimed(), Record.released, {"state": "released", "epoch": 1}, id="released"),
+        pytest.param(
+            AT_CHECKOUT,
+            lambda record: record.reopened("new"),
+            {"state": "open", "epoch": 1, "steps": [CART_DONE, CHECKOUT_ANEW]},
+            id="reopened-with-the-earlier-answer",
+        ),
+        pytest.param(
+            AT_CHECKOUT,
+            lambda record: record.reopened("new", ANSWER),
+            {"state": "open", "epoch": 1, "steps": [CART_DONE, CHECKOUT_ANEW], "answer": ANSWER},
+            id="reopened-with-an-answer",
+        ),
+        pytest.param(
+            claimed(fingerprint="1:of-this-release", epoch=7, nonce="nonce-2"),
+            lambda record: record.resuming(AT_CHECKOUT.unknown()),
+            {"fingerprint": FINGERPRINT, "steps": AT_CHECKOUT.steps, "answer": PARTIAL},
+            id="resuming",
+        ),
+        pytest.param(
+            AT_CHECKOUT,
+            lambda record: record.stamped("nonce-2", NOW),
+            {"nonce": "nonce-2", "expires_at": NOW},
+            id="stamped",
+        ),
+    ],
+)
+def test_a_transition_changes_what_it_says_and_nothing_else(
+    before: Record, transition: Callable[[Record], Record], changes: dict[str, Any]
+) -> None:
+    as_it_was = before.to_json()
+    assert transition(before) == before.model_copy(update=changes)
+    assert before.to_json() == as_it_was
+
+
+def test_the_open_step_is_the_first_one_that_is_not_done_or_else_the_last() -> None:
+    assert (AT_CHECKOUT.open_step, AT_CHECKOUT.results) == (1, {"cart": RESULT})
+    completed = AT_CHECKOUT.completed(ANSWER)
+    assert (completed.open_step, completed.results) == (1, {"cart": RESULT})
+    without_result = claimed().step_done({})
+    assert without_result.results == {"cart": {}}
+
+
+def test_an_answer_is_stored_whole_and_marked_when_it_is_given_again() -> None:
+    answer = Answer(201, {"a": None, "b": []}, {"MS-CV": "cv.1", "X": ""})
+    stored = StoredAnswer.of(answer)
+    assert stored == StoredAnswer(
+        status=201, headers={"MS-CV": "cv.1", "X": ""}, body={"a": None, "b": []}
+    )
+    assert stored.replayed() == Answer(201, answer.body, answer.headers, replayed=True)
+
+
+def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
+    request_id = OPERATION.request_id("checkout", FINGERPRINT, 1)
+    record = claimed().step_done(RESULT).reopened(request_id, PARTIAL)
+    assert (
+        record.to_json().decode()
+        == """\
+{
+  "version": 1,
+  "operation": "place_order",
+  "customerId": "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d",
+  "callerId": "someone",
+  "key": "key-1",
+  "fingerprint": "1:bb7a4a54a0906bc6804a9e4ce865a27d47431ed71687aac111cd186fb5926cf9",
+  "state": "open",
+  "epoch": 1,
+  "nonce": "nonce-1",
+  "leaseUntil": "2026-11-22T12:02:00.000000Z",
+  "expiresAt": "2027-02-20T12:00:00.000001Z",
+  "correlationId": "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d",
+  "steps": [
+    {
+      "name": "cart",
+      "requestId": "0926109e-d4cf-51bb-9058-58d1fbec2dca",
+      "done": true,
+      "result": {
+        "cartId": "c"
+      }
+    },
+    {
+      "name": "checkout",
+      "requestId": "b387ea98-b2cf-5b39-b2a1-90772bf4b6e1",
+      "done": false,
+      "result": null
+    }
+  ],
+  "answer": {
+    "status": 201,
+    "headers": {
+      "MS-CV": "cv.1"
+    },
+    "body": {
+      "status": "partial",
+      "name": "Zürich \\ud83d"
+    }
+  }
+}"""
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        claimed(),
+        claimed(caller_id=None).released(),
+        AT_CHECKOUT.unknown(),
+        AT_CHECKOUT.completed(StoredAnswer(status=200, headers={}, body={})),
+    ],
+    ids=lambda record: record.state,
+)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    again = Record.from_json(record.to_json())
+    assert again == record
+    assert again.expires_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"\xff",
+        b'{"version": 1}',
+        claimed().to_json().replace(b'"in_progress"', b'"complet"'),
+        claimed().to_json().replace(b"00.000000Z", b"00.000000"),
+    ],
+    ids=["empty", "no-members", "null", "no-text", "one-member", "no-such-state", "no-time-zone"],
+)
+def test_anything_else_is_not_a_record(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are the parser's
+        Record.from_json(data)

@@ -1,0 +1,237 @@
+"""What holds for every endpoint that leads to Partner Center, from its request to its response."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from cart_core.api.messages import Invocation, Response
+from cart_core.call import Trace
+from cart_core.partner_center.exchange import Reply
+from cart_core.problem import Outcome
+from cart_core.tokens import TokenFailure
+from tests.kit.builders import CART_ID, CUSTOMER, places
+from tests.kit.fakes import in_virtual_time, monotonic
+from tests.kit.partner_center import (
+    ACTIVE,
+    BOUGHT,
+    FORBIDDEN,
+    LOST,
+    NOT_SENT,
+    THROTTLED,
+    Answer,
+    cart_document,
+    refused,
+    reply,
+)
+from tests.kit.signals import collected
+from tests.kit.world import KEYED, World, problem_of
+
+SAVED: Final = reply(201, cart_document())
+Call = Callable[..., Awaitable[Response]]
+
+ENDPOINTS: dict[str, tuple[Call, Answer]] = {
+    "create_cart": (World.create, SAVED),
+    "get_cart": (World.get, ACTIVE),
+    "update_cart": (World.put, SAVED),
+    "checkout_cart": (World.check_out, BOUGHT),
+    "place_order": (World.order, BOUGHT),
+}
+"""How each is called, and what Partner Center answers to its last request if all goes well."""
+
+EVERY = pytest.mark.parametrize(("call", "good"), ENDPOINTS.values(), ids=ENDPOINTS)
+OF_A_CART = pytest.mark.parametrize("call", [World.get, World.put, World.check_out])
+
+
+def world_for(call: Call, *answers: Answer, **settings: str) -> World:
+    """A world with a cart, in which the last request of a call is answered like this."""
+    world = World(**settings)
+    world.center.add()
+    operations = {World.create: "create", World.get: "get", World.put: "update"}
+    world.center.script[operations.get(call, "checkout")] = list(answers)
+    return world
+
+
+@EVERY
+@in_virtual_time
+async def test_the_ids_of_a_call_go_to_partner_center_and_come_back(
+    call: Call, good: Answer
+) -> None:
+    world = world_for(call, good)
+    invocation = Invocation("correlation-1", monotonic())
+    response = await call(
+        world, headers=KEYED | {"x-locale": "fr-FR"}, customer=CUSTOMER.upper(), call=invocation
+    )
+    assert {asked.call.correlation_id for asked in world.center.asked} == {"correlation-1"}
+    assert {asked.call.locale for asked in world.center.asked} == {"fr-FR"}
+    assert {asked.customer_id for asked in world.center.asked} == {CUSTOMER}
+    last = world.center.asked[-1]
+    assert {name: response.headers[name] for name in ("MS-CorrelationId", "MS-RequestId")} == {
+        "MS-CorrelationId": "correlation-1",
+        "MS-RequestId": last.request_id,
+    }
+    assert response.headers["MS-CV"] in ("cv-200", "cv-201")
+    assert (invocation.customer_id, invocation.replayed) == (CUSTOMER, False)
+    bought = call in (World.check_out, World.order)
+    assert invocation.cart_id == response.body["cartId" if bought else "id"]
+    assert invocation.sent.request_id == last.request_id
+    assert invocation.sent.may_have_effect is (call is not World.get)
+
+
+@EVERY
+@in_virtual_time
+async def test_a_customer_id_that_is_no_guid_is_refused(call: Call, good: Answer) -> None:
+    world = world_for(call, good)
+    problem = await problem_of(call(world, customer="me"))
+    assert places(problem) == {("", "invalid_customer_id")}
+    assert (world.store.calls, world.center.asked) == ([], [])
+
+
+@OF_A_CART
+@in_virtual_time
+async def test_a_cart_id_that_is_no_guid_is_refused(call: Call) -> None:
+    world = World()
+    invocation = Invocation("correlation-1", monotonic())
+    problem = await problem_of(call(world, cart_id="last", call=invocation))
+    assert places(problem) == {("", "invalid_cart_id")}
+    assert (world.store.calls, world.center.asked) == ([], [])
+    assert (invocation.cart_id, invocation.sent.request_id) == (None, None)
+
+
+@OF_A_CART
+@in_virtual_time
+async def test_a_cart_id_is_the_same_in_any_case(call: Call) -> None:
+    world = World()
+    world.center.add()
+    assert (await call(world, cart_id=CART_ID.upper())).status in (200, 201)
+    assert {asked.cart_id for asked in world.center.asked} == {CART_ID}
+
+
+@EVERY
+@in_virtual_time
+async def test_the_tries_of_a_request_have_one_request_id(call: Call, good: Answer) -> None:
+    world = world_for(call, NOT_SENT, THROTTLED, good)
+    response = await call(world)
+    *_, first, second, third = world.center.asked
+    assert {first.request_id, second.request_id, third.request_id} == {
+        response.headers["MS-RequestId"]
+    }
+
+
+@EVERY
+@in_virtual_time
+async def test_a_refusal_has_the_ids_of_its_request(call: Call, good: Answer) -> None:
+    world = world_for(call, FORBIDDEN)
+    problem = await problem_of(call(world))
+    assert (problem.code, problem.kind.status) == ("partner_center_forbidden", 403)
+    assert problem.outcome is Outcome.REJECTED
+    last = world.center.asked[-1]
+    assert problem.trace == Trace(last.request_id, {"MS-CV": "cv-403"})
+
+
+@EVERY
+@in_virtual_time
+async def test_without_a_token_nothing_is_sent(call: Call, good: Answer) -> None:
+    world = world_for(call, good)
+    world.tokens.failures = [TokenFailure("consent_required", "Words.")]
+    problem = await problem_of(call(world, headers=KEYED))
+    assert (problem.code, problem.outcome) == ("consent_required", Outcome.NOT_SENT)
+    assert problem.trace
+    assert (world.center.asked, problem.trace.headers) == ([], {})
+    assert (await call(world, headers=KEYED)).status in (200, 201)
+
+
+@EVERY
+@in_virtual_time
+async def test_the_deadline_runs_from_the_arrival(call: Call, good: Answer) -> None:
+    world = world_for(call, good, CART_DEADLINE_SECONDS="20", CART_LEASE_MARGIN_SECONDS="7")
+    invocation = Invocation("correlation-1", monotonic())
+    await asyncio.sleep(19.5)  # The worker was busy.
+    lease_end = world.clock() + 0.5 + 7
+    await call(world, headers=KEYED, call=invocation)
+    assert world.center.asked[-1].attempt.timeout == 0.5
+    for record in world.store.written:
+        assert record.lease_until.timestamp() == lease_end
+
+
+@EVERY
+@in_virtual_time
+async def test_a_call_that_comes_after_its_deadline_sends_nothing(call: Call, good: Answer) -> None:
+    world = world_for(call, good, CART_DEADLINE_SECONDS="20")
+    invocation = Invocation("correlation-1", monotonic())
+    await asyncio.sleep(20)
+    problem = await problem_of(call(world, headers=KEYED, call=invocation))
+    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert world.center.asked == []
+    assert (await call(world, headers=KEYED)).status in (200, 201)
+
+
+@pytest.mark.parametrize("call", [World.create, World.get, World.put])
+@in_virtual_time
+async def test_a_cart_may_be_handled_where_nothing_may_be_bought(call: Call) -> None:
+    world = World(CART_ALLOW_CHECKOUT="false")
+    world.center.add()
+    assert (await call(world)).status in (200, 201)
+
+
+@pytest.mark.parametrize("call", [World.get, World.put])
+@in_virtual_time
+async def test_to_read_or_to_replace_a_cart_needs_no_key_and_is_never_replayed(call: Call) -> None:
+    world = World(CART_REQUIRE_IDEMPOTENCY_KEY="true")
+    world.center.add()
+    with collected() as signals:
+        for key in ("order-17", "order-17", "a b"):
+            response = await call(world, headers={"idempotency-key": key})
+            assert "Idempotent-Replayed" not in response.headers
+            assert response.body["warnings"] == []
+    assert len({asked.request_id for asked in world.center.asked}) == 3
+    assert world.store.calls == []
+    assert set(signals.metrics()) == {"partner_center.latency"}
+
+
+@pytest.mark.parametrize(("call", "body"), [(World.create, []), (World.put, []), (World.order, [])])
+@in_virtual_time
+async def test_bodies_are_read_by_the_operators_limits(call: Call, body: Any) -> None:
+    world = World(CART_MAX_BODY_BYTES="1024")
+    too_long = {"lineItems": ["x" * 1024]}
+    assert (await problem_of(call(world, too_long, KEYED))).code == "body_too_large"
+    problem = await problem_of(call(world, body, KEYED | {"content-type": "text/plain"}))
+    assert problem.code == "unsupported_media_type"
+    assert places(await problem_of(call(world, body, KEYED))) == {("", "wrong_type")}
+    assert (world.store.calls, world.center.asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("value", "passed_on"),
+    [
+        *((value, True) for value in ("x", "!~", "k" * 256, 'cXe+3/Ab.0.1;x="y"')),
+        *((value, False) for value in ("", "k" * 257, "a b", " a", "a\n", "a\r\nSet-Cookie: b")),
+        *((value, False) for value in ("a\x00", "a\x7f", "\u00e9", "\u0661")),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+@in_virtual_time
+async def test_partner_centers_ids_are_passed_on_if_a_header_can_carry_them(
+    value: str, passed_on: bool
+) -> None:
+    for given, name in (("ms-cv", "MS-CV"), ("ms-serverid", "MS-ServerId")):
+        headers = {"ms-cv": "cv-1", "ms-serverid": "7", "ms-requestid": "x"} | {given: value}
+        expected = {"MS-CV": "cv-1", "MS-ServerId": "7"} | {name: value}
+        if not passed_on:
+            del expected[name]
+        world = World(Reply(200, headers, ACTIVE.body), Reply(400, headers, FORBIDDEN.body))
+        response = await world.get()
+        request_id = world.center.asked[0].request_id
+        ours = {"MS-CorrelationId": "correlation-1", "MS-RequestId": request_id}
+        assert response.headers == ours | expected
+        problem = await problem_of(world.get())
+        assert problem.trace
+        assert problem.trace.headers == expected
+
+
+@in_virtual_time
+async def test_a_request_without_an_answer_has_none_of_the_ids_of_an_earlier_try() -> None:
+    problem = await problem_of(World(refused(503), *[LOST] * 9).get())
+    assert problem.trace
+    assert problem.trace.headers == {}

@@ -1,0 +1,373 @@
+"""What holds for a checkout and for an order alike: the rules of spending money."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from cart_core.api.endpoints import Endpoint
+from cart_core.api.messages import Invocation, Response
+from cart_core.partner_center.exchange import Reply
+from cart_core.problem import Outcome, Problem
+from cart_core.tokens import TokenFailure
+from tests.kit.builders import CART_ID, cart, line
+from tests.kit.fakes import Killed, in_virtual_time, monotonic
+from tests.kit.partner_center import (
+    BOUGHT,
+    BROKEN,
+    FORBIDDEN,
+    GONE,
+    HOPELESS,
+    IN_USE,
+    LOST,
+    NOTHING,
+    PARTIAL,
+    SEVERAL,
+    USER,
+    Answer,
+    checkout_document,
+    lost,
+    reply,
+)
+from tests.kit.signals import collected
+from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
+
+ANOTHER_USER = {"x-ms-customeruser-upn": "adele@contoso.example"}
+GOOD = "A:1:B"
+IN_PART = (GOOD, HOPELESS)
+
+Buy = Callable[..., Awaitable[Response]]
+
+
+async def check_out(
+    world: World,
+    headers: Mapping[str, str] = FOR_USER,
+    *,
+    items: tuple[str, ...] = (GOOD,),
+    call: Invocation | None = None,
+) -> Response:
+    """Check a cart of these items out."""
+    if CART_ID not in world.center.carts:
+        world.center.add(CART_ID, *items)
+    return await world.check_out(headers=headers, call=call)
+
+
+async def order(
+    world: World,
+    headers: Mapping[str, str] = FOR_USER,
+    *,
+    items: tuple[str, ...] = (GOOD,),
+    call: Invocation | None = None,
+) -> Response:
+    """Order these items."""
+    document = cart(*(line(catalogItemId=item) for item in items))
+    return await world.order(document, KEYED | dict(headers), call=call)
+
+
+BOTH = pytest.mark.parametrize("buy", [check_out, order])
+
+
+def operations(world: World) -> list[str]:
+    """The operation of each request, but for the one that creates the cart of an order."""
+    created = world.center.operations().count("create")
+    assert created <= 1
+    return world.center.operations()[created:]
+
+
+def checkout_ids(world: World) -> list[str]:
+    """The MS-RequestId of each checkout."""
+    return [asked.request_id for asked in world.center.requests_for("checkout")]
+
+
+# --- Once -------------------------------------------------------------------------------------
+
+
+@BOTH
+@in_virtual_time
+async def test_a_repeated_call_gets_the_same_answer_with_its_own_correlation_id(buy: Buy) -> None:
+    world = World()
+    first = await buy(world)
+    call = Invocation("correlation-2", monotonic())
+    again = await buy(world, call=call)
+    assert again.body == first.body
+    assert again.headers == first.headers | {
+        "MS-CorrelationId": "correlation-2",
+        "Idempotent-Replayed": "true",
+    }
+    assert (call.replayed, call.sent.tries, call.cart_id) == (True, 0, first.body["cartId"])
+    assert operations(world) == ["checkout"]
+
+
+@BOTH
+@in_virtual_time
+async def test_calls_at_the_same_time_buy_once(buy: Buy) -> None:
+    world = World()
+    world.center.seconds = 5
+    answers = await asyncio.gather(*(buy(world) for _ in range(10)))
+    assert operations(world) == ["checkout"]
+    assert len({json.dumps(answer.body) for answer in answers}) == 1
+    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 9
+
+
+@pytest.mark.parametrize(("settings", "days"), [({}, 90), ({"CART_ORDER_RETENTION_DAYS": "8"}, 8)])
+@BOTH
+@in_virtual_time
+async def test_a_purchase_is_remembered_for_as_long_as_the_setting_says(
+    buy: Buy, settings: dict[str, str], days: int
+) -> None:
+    world = World(**settings)
+    end = world.clock() + timedelta(days=days).total_seconds()
+    await buy(world)
+    assert {record.expires_at.timestamp() for record in world.store.written} == {end}
+    assert [name.partition("/")[0] for name in world.record_names()] == ["purchases"]
+    world.clock.shift = timedelta(days=days, seconds=-1).total_seconds()
+    assert "Idempotent-Replayed" in (await buy(world)).headers
+
+
+@BOTH
+@in_virtual_time
+async def test_the_record_holds_the_answer_and_not_the_customers_user(buy: Buy) -> None:
+    world = World()
+    response = await buy(world)
+    assert world.record.state == "completed"
+    assert world.record.answer
+    assert world.record.answer.body == response.body
+    text = b"".join(record.to_json() for record in world.store.written).decode()
+    assert USER.partition("@")[0] not in text
+    assert "token-1" not in text
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(FOR_USER, ANOTHER_USER), (FOR_USER, {}), ({}, FOR_USER)]
+)
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [(BOUGHT, "completed"), (PARTIAL, "open"), (Killed(), "in_progress"), (LOST, "unknown")],
+    ids=["completed", "partial", "killed", "unknown"],
+)
+@BOTH
+@in_virtual_time
+async def test_the_customers_user_is_part_of_the_content(
+    buy: Buy, first: dict[str, str], second: dict[str, str], end: Answer, state: str
+) -> None:
+    world = World()
+    world.center.script["checkout"] = [end]
+    world.center.script["get"] = [GONE]
+    with contextlib.suppress(Problem, Killed):
+        await buy(world, first)
+    assert world.record.state == state
+    asked = len(world.center.asked)
+    problem = await problem_of(buy(world, second))
+    assert (problem.code, problem.kind.status) == ("idempotency_key_reused", 422)
+    assert problem.outcome is Outcome.NOT_SENT
+    assert len(world.center.asked) == asked
+
+
+# --- Allowed or not ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", ["", "false"])
+@pytest.mark.parametrize("endpoint", ["checkout_cart", "place_order"])
+@in_virtual_time
+async def test_without_permission_nothing_else_is_looked_at(endpoint: str, setting: str) -> None:
+    world = World(CART_ALLOW_CHECKOUT=setting)
+    for headers in ({}, {"x-ms-customeruser-upn": "x", "content-type": "text/xml"}):
+        problem = await problem_of(world.call(endpoint, {}, headers, b"x"))
+        assert (problem.code, problem.kind.status) == ("checkout_disabled", 403)
+        assert (problem.outcome, problem.kind.retryable) == (Outcome.NOT_SENT, False)
+        assert "CART_ALLOW_CHECKOUT" in problem.detail
+    assert (world.store.calls, world.center.asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("buy", "endpoint"), [(check_out, "checkout_cart"), (order, "place_order")]
+)
+@in_virtual_time
+async def test_the_use_case_itself_asks_for_permission_too(buy: Buy, endpoint: str) -> None:
+    world = World(CART_ALLOW_CHECKOUT="false")
+    guarded = cast(Endpoint[Any], world.endpoints[endpoint])
+    world.endpoints[endpoint] = replace(guarded, require=lambda: None)
+    assert (await problem_of(buy(world))).code == "checkout_disabled"
+    assert (world.store.calls, world.center.asked) == ([], [])
+
+
+# --- Bought in part ---------------------------------------------------------------------------
+
+
+@BOTH
+@in_virtual_time
+async def test_a_partial_purchase_goes_on_until_all_is_bought(buy: Buy) -> None:
+    world = World()
+    first = await buy(world, items=IN_PART)
+    cart_id = first.body["cartId"]
+    assert (first.status, first.body["status"]) == (201, "partial")
+    assert len(first.body["orders"]) == len(first.body["orderErrors"]) == 1
+    assert (world.record.state, world.record.epoch) == ("open", 1)
+    assert world.record.answer
+    assert world.record.answer.body == first.body
+
+    second = await buy(world, items=IN_PART)
+    assert second.body == first.body
+    assert "Idempotent-Replayed" not in second.headers
+
+    world.center.carts[cart_id]["lineItems"][1]["catalogItemId"] = GOOD
+    third = await buy(world, items=IN_PART)
+    assert (third.body["status"], len(third.body["orders"])) == ("completed", 2)
+    assert operations(world) == ["checkout", *["get", "checkout"] * 2]
+    assert len(set(checkout_ids(world))) == 3
+
+    fourth = await buy(world, items=IN_PART)
+    assert (fourth.body, fourth.headers["Idempotent-Replayed"]) == (third.body, "true")
+    assert len(checkout_ids(world)) == 3
+
+
+@BOTH
+@in_virtual_time
+async def test_what_only_an_operator_can_mend_is_no_refusal_of_the_rest(buy: Buy) -> None:
+    world = World()
+    first = await buy(world, items=IN_PART)
+    world.tokens.failures = [TokenFailure("consent_required", "Words.")]
+    problem = await problem_of(buy(world, items=IN_PART))
+    assert (problem.code, problem.outcome) == ("consent_required", Outcome.NOT_SENT)
+    assert world.record.state == "open"
+    assert (await buy(world, items=IN_PART)).body == first.body
+
+
+@pytest.mark.parametrize(
+    ("checkouts", "carts", "state"),
+    [([IN_USE] * 5, [], "open"), ([LOST], [SEVERAL, GONE], "unknown")],
+    ids=["busy", "unknown"],
+)
+@BOTH
+@in_virtual_time
+async def test_the_orders_of_a_part_outlast_a_failure(
+    buy: Buy, checkouts: list[Answer], carts: list[Answer], state: str
+) -> None:
+    world = World()
+    first = await buy(world, items=IN_PART)
+    world.center.script["checkout"] = list(checkouts)
+    world.center.script["get"] = list(carts)
+    await problem_of(buy(world, items=IN_PART))
+    assert world.record.state == state
+    world.center.script["checkout"] = [reply(201, checkout_document("order-2"))]
+    last = await buy(world, items=IN_PART)
+    assert (last.body["status"], world.record.state) == ("completed", "completed")
+    orders = [found["id"] for found in last.body["orders"]]
+    assert orders == [first.body["orders"][0]["id"], "order-2"]
+
+
+# --- Refused, or unknown ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(FORBIDDEN, "partner_center_forbidden"), (NOTHING, "checkout_failed")],
+    ids=["forbidden", "nothing"],
+)
+@BOTH
+@in_virtual_time
+async def test_after_a_refusal_the_next_call_reads_first_and_has_a_new_request_id(
+    buy: Buy, answer: Answer, code: str
+) -> None:
+    world = World()
+    world.center.script["checkout"] = [answer]
+    problem = await problem_of(buy(world))
+    assert (problem.code, problem.outcome) == (code, Outcome.REJECTED)
+    assert world.record.state == ("released" if buy is check_out else "open")
+    assert (await buy(world)).body["status"] == "completed"
+    confirmed = ["get"] if answer is NOTHING else []
+    assert operations(world) == ["checkout", *confirmed, "get", "checkout"]
+    assert len(set(checkout_ids(world))) == 2
+    assert monotonic() == 0  # There was nothing to wait for.
+
+
+@pytest.mark.parametrize(("repeat", "status"), [(True, "completed"), (False, "ordered")])
+@BOTH
+@in_virtual_time
+async def test_after_an_unknown_outcome_the_next_call_reads_first_under_the_same_request_id(
+    buy: Buy, repeat: bool, status: str
+) -> None:
+    world = World()
+    world.center.repeat_checkout = repeat
+    world.center.script["checkout"] = [lost]
+    world.center.script["get"] = [BROKEN] * 5
+    problem = await problem_of(buy(world))
+    assert (problem.outcome, world.record.state) == (Outcome.UNKNOWN, "unknown")
+    response = await buy(world)
+    assert response.body["status"] == status
+    assert operations(world)[-2:] == ["get", "checkout"]
+    assert set(checkout_ids(world)) == {response.headers["MS-RequestId"]}
+    assert world.center.bought == [response.body["cartId"]]
+
+
+# --- The store, and the end of processes ------------------------------------------------------
+
+
+@BOTH
+@in_virtual_time
+async def test_without_the_store_nothing_is_sent(buy: Buy) -> None:
+    world = World()
+    world.store.fails("create", "down")
+    problem = await problem_of(buy(world))
+    assert (problem.code, problem.outcome) == ("store_unavailable", Outcome.UNKNOWN)
+    assert world.center.asked == []
+
+
+@pytest.mark.parametrize(("repeat", "status"), [(True, "completed"), (False, "ordered")])
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "unrecorded"])
+@BOTH
+@in_virtual_time
+async def test_a_purchase_that_nobody_recorded_is_found_again(
+    buy: Buy, killed: bool, repeat: bool, status: str
+) -> None:
+    world = World()
+    world.center.repeat_checkout = repeat
+
+    def end(true: Reply) -> Reply:
+        if killed:
+            raise Killed
+        world.store.fails("replace", "down", times=1000)
+        return true
+
+    world.center.script["checkout"] = [end]
+    if killed:
+        with pytest.raises(Killed):
+            await buy(world)
+    else:
+        first = await buy(world)
+        assert (first.body["status"], warnings(first)) == ("completed", ["not_recorded"])
+        world.store.faults.clear()
+    await asyncio.sleep(LEASE)
+
+    response = await buy(world)
+    assert response.body["status"] == status
+    assert operations(world) == ["checkout", "get", "checkout"]
+    assert set(checkout_ids(world)) == {response.headers["MS-RequestId"]}
+    assert world.center.bought == [response.body["cartId"]]
+    again = await buy(world)
+    assert (again.body, again.headers["Idempotent-Replayed"]) == (response.body, "true")
+
+
+# --- Counted ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("items", "status"), [((GOOD,), "completed"), (IN_PART, "partial")])
+@BOTH
+@in_virtual_time
+async def test_purchases_are_counted_by_status(
+    buy: Buy, items: tuple[str, ...], status: str
+) -> None:
+    world = World()
+    with collected() as signals:
+        await buy(world, items=items)
+        await buy(world, items=items)
+    metrics = signals.metrics()
+    key = (("status", status),)
+    assert metrics["purchases.answered"] == {key: 1 if status == "completed" else 2}
+    assert metrics.get("purchases.replayed", {}) == ({key: 1} if status == "completed" else {})
+    assert "carts.created" not in metrics
