@@ -184,7 +184,8 @@ async def test_a_storage_that_never_answers(
     cloud.faults.inject(Fault("storage", action="silence", times=None))
     monkeypatch.setattr(module, "OPERATION_SECONDS", 0.1)
     with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 seconds"):
-        await ask(blob_store)
+        async with asyncio.timeout(60):
+            await ask(blob_store)
     monkeypatch.setattr(module, "OPERATION_SECONDS", 120.0)
     cloud.faults.clear()
     assert await blob_store.read(name_of("nothing")) is None
