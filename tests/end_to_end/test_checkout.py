@@ -15,10 +15,8 @@ from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,
     NO_CALLS,
-    UNKNOWN_CART,
     USER,
     Chain,
-    cart,
     check_request,
     licence,
     operations,
@@ -127,15 +125,6 @@ def test_all_that_is_wrong_with_a_checkout_is_listed(buying: Chain) -> None:
     assert buying.calls() == NO_CALLS
 
 
-def test_a_cart_that_does_not_exist(buying: Chain) -> None:
-    for expected in (["checkout"], ["checkout", "get"]):
-        answer = buying.check_out(UNKNOWN_CART)
-        error = problem(answer, 404, "partner_center_not_found", "rejected", False)
-        assert error["partnerCenter"]["code"] == "800008"
-        assert operations(buying.sent()) == expected
-    assert buying.orders() == []
-
-
 # --- a cart that is ordered already, or just being ordered ------------------------------------
 
 
@@ -175,22 +164,6 @@ def test_the_order_is_in_progress(buying: Chain) -> None:
     buying.cloud.faults.clear()
     assert buying.check_out(cart_id).json()["status"] == "completed"
     assert len(buying.orders()) == 1
-
-
-def test_a_cart_that_another_request_is_changing(buying: Chain) -> None:
-    cart_id = buying.create()["id"]
-    stored = buying.cloud.partner_center.carts[cart_id]
-    stored.busy = True
-
-    answer = buying.check_out(cart_id)
-
-    error = problem(answer, 503, "partner_center_busy", "rejected", True)
-    assert error["partnerCenter"]["code"] == "800064"
-    assert answer.headers["Retry-After"] == "5"
-    stored.busy = False
-    assert buying.put(cart_id, cart(quantity=2)).status_code == 200
-    bought = buying.check_out(cart_id)
-    assert bought.json()["orders"][0]["lineItems"][0]["quantity"] == 2
 
 
 # --- answers that get lost --------------------------------------------------------------------
@@ -243,27 +216,6 @@ def test_a_checkout_that_is_lost_for_good_is_found_by_the_next_request(buying: C
     assert operations(buying.sent()) == ["get", "checkout"]
     assert request_ids(buying.sent("checkout")) == {error["requestId"]}
     assert buying.orders() == [(cart_id, "0")]
-
-
-@pytest.mark.parametrize("commit", [True, False])
-def test_a_refusal_after_a_lost_answer_counts_only_if_nothing_is_ordered(
-    buying: Chain, commit: bool
-) -> None:
-    cart_id = buying.create()["id"]
-    buying.cloud.faults.inject(
-        Fault("partner_center", path=CHECKOUT, action="drop", commit=commit),
-        refusal(403, "20002"),
-    )
-
-    answer = buying.check_out(cart_id)
-
-    if commit:
-        error = problem(answer, 502, "partner_center_no_answer", "unknown", True)
-    else:
-        error = problem(answer, 403, "partner_center_forbidden", "rejected", False)
-    assert error["partnerCenter"]["code"] == "20002"
-    assert buying.check_out(cart_id).json()["status"] == "completed"
-    assert len(buying.orders()) == 1
 
 
 # --- carts that are bought in part, or not at all ---------------------------------------------

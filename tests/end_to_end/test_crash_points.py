@@ -152,7 +152,9 @@ class Case:
             path = {"cart": "carts", "order": "orders"}[self.route]
             headers["Idempotency-Key"] = self.key
         url = f"{process.url}/api/customers/{self.customer}/{path}"
-        return httpx.post(url, headers=headers, json=body, timeout=WAIT_SECONDS, trust_env=False)
+        # Without `verify`, no time is spent on certificates, which http:// does not need.
+        how: dict[str, Any] = {"timeout": WAIT_SECONDS, "trust_env": False, "verify": False}
+        return httpx.post(url, headers=headers, json=body, **how)
 
     def make_cart(self, chain: Chain) -> None:
         """Make the cart that is to be checked out: its id is the key."""

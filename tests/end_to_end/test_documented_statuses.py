@@ -55,6 +55,21 @@ FORWARDED = KEYED | {
     503: Way("unconfigured"),
     504: Way(fault=408),
 }
+CODES = {
+    403: "partner_center_forbidden",
+    404: "partner_center_not_found",
+    409: "partner_center_conflict",
+    412: "partner_center_precondition_failed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    417: "partner_center_expectation_failed",
+    429: "partner_center_throttled",
+    500: "internal_error",
+    502: "partner_center_unexpected",
+    503: "configuration_invalid",
+    504: "partner_center_timeout",
+}
+"""The codes that come with these statuses here."""
 BODY = {413: Way(content=b" " * 300_000), 415: Way(headers={"Content-Type": "text/plain"})}
 
 WAYS: dict[str, dict[int, Way]] = {
@@ -158,3 +173,5 @@ def test_every_documented_status_can_be_had(
         }
     )
     validator.validate(answer.json())
+    if status in CODES:
+        assert answer.json()["code"] == CODES[status]
