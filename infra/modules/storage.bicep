@@ -22,7 +22,7 @@ param logAnalyticsId string
 @description('Required. Days for which records of checkouts and orders are kept.')
 param orderRetentionDays int
 
-// The same as RETENTION in cart_core/idempotency/runner.py. Both count the days from a record's last
+// The same as RETENTION in cart_core/idempotency/plan.py. Both count the days from a record's last
 // change, so a record that the app still uses is never deleted.
 var cartRetentionDays = 7
 
