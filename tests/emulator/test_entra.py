@@ -16,20 +16,17 @@ from partner_center_emulator.network.certificates import (
 
 from tests.emulator.caller import PARTNER_CENTER, TOKEN_ENDPOINT, Caller
 
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+BY_ASSERTION = {
+    "client_secret": None,
+    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+}
 
 
 def signed_assertion(certificate: ApplicationCertificate, **changes: Any) -> str:
     """The assertion that msal makes of a certificate."""
     now = int(time.time())
-    claims = {
-        "aud": TOKEN_ENDPOINT,
-        "iss": local.CLIENT_ID,
-        "sub": local.CLIENT_ID,
-        "nbf": now,
-        "exp": now + 600,
-        **changes,
-    }
+    ids = {"aud": TOKEN_ENDPOINT, "iss": local.CLIENT_ID, "sub": local.CLIENT_ID}
+    claims = {**ids, "nbf": now, "exp": now + 600, **changes}
     digest = application_certificate().certificate.fingerprint(SHA256())
     thumbprint = base64.urlsafe_b64encode(digest).decode()
     key = load_pem_private_key(certificate.pem.encode(), None)
@@ -87,29 +84,26 @@ async def test_a_rotated_secret_replaces_the_old_one(caller: Caller) -> None:
 )
 async def test_refusals(caller: Caller, changes: dict[str, str | None], number: int) -> None:
     assert await refusal(caller, **changes) == number
-
-
-async def test_another_tenant_is_not_found(caller: Caller) -> None:
-    answer = await caller.client.post(TOKEN_ENDPOINT.replace(local.TENANT_ID, "other"), data={})
+    other_tenant = TOKEN_ENDPOINT.replace(local.TENANT_ID, "other")
+    answer = await caller.client.post(other_tenant, data=changes)
     assert answer.json()["error_codes"] == [90002]
 
 
 async def test_a_certificate_must_be_registered_and_its_assertion_fresh(caller: Caller) -> None:
+    async def number_for(assertion: str) -> int:
+        return await refusal(caller, **BY_ASSERTION, client_assertion=assertion)
+
     registered = application_certificate()
-    good = {"client_secret": None, "client_assertion_type": ASSERTION}
-    answer = await caller.ask_entra(**good, client_assertion=signed_assertion(registered))
+    good = signed_assertion(registered)
+    answer = await caller.ask_entra(**BY_ASSERTION, client_assertion=good)
     assert answer.status_code == 200
-    for assertion, number in (
-        (signed_assertion(ApplicationCertificate()), 700027),
-        (signed_assertion(registered, aud="https://elsewhere"), 700027),
-        (signed_assertion(registered, sub="someone else"), 700027),
-        (signed_assertion(registered, exp=int(time.time()) - 1), 700024),
-        ("no token at all", 700027),
-    ):
-        assert await refusal(caller, **good, client_assertion=assertion) == number
+    assert await number_for(signed_assertion(ApplicationCertificate())) == 700027
+    assert await number_for(signed_assertion(registered, aud="https://elsewhere")) == 700027
+    assert await number_for(signed_assertion(registered, sub="someone else")) == 700027
+    assert await number_for(signed_assertion(registered, exp=int(time.time()) - 1)) == 700024
+    assert await number_for("no token at all") == 700027
     caller.cloud.entra.certificates.clear()
-    assertion = signed_assertion(registered)
-    assert await refusal(caller, **good, client_assertion=assertion) == 700027
+    assert await number_for(good) == 700027
 
 
 async def test_the_identity_token_serves_as_assertion_only_for_token_exchange(
@@ -117,11 +111,7 @@ async def test_the_identity_token_serves_as_assertion_only_for_token_exchange(
 ) -> None:
     for resource, status in (("api://AzureADTokenExchange", 200), ("https://vault.azure.net", 401)):
         token = (await caller.identity_token(resource)).json()["access_token"]
-        answer = await caller.ask_entra(
-            client_secret=None,
-            client_assertion_type=ASSERTION,
-            client_assertion=token,
-        )
+        answer = await caller.ask_entra(**BY_ASSERTION, client_assertion=token)
         assert answer.status_code == status
     assert answer.json()["error_codes"] == [700213]
 

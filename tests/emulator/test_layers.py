@@ -8,13 +8,15 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.kit.imports import imports, is_of, module_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATOR = "partner_center_emulator"
@@ -28,67 +30,62 @@ class Room(NamedTuple):
     packages: Set[str]
 
 
+NETWORK, PARTNER_CENTER, SERVICES, WATCH = (
+    f"{EMULATOR}.{room}" for room in ("network", "partner_center", "services", "watch")
+)
 TABLE = {
-    f"{EMULATOR}.network": Room(
+    NETWORK: Room(
         {"certificates", "connection_details", "proxy", "tcp"}, set(), {"cryptography", "trustme"}
     ),
-    f"{EMULATOR}.watch": Room(
-        {"faults", "journal"}, {f"{EMULATOR}.network"}, {"aiohttp", "pydantic"}
-    ),
-    f"{EMULATOR}.services": Room(
+    WATCH: Room({"faults", "journal"}, {NETWORK}, {"aiohttp", "pydantic"}),
+    SERVICES: Room(
         {"azurite", "blob_storage", "entra", "key_vault", "managed_identity", "tokens"},
-        {f"{EMULATOR}.network"},
+        {NETWORK},
         {"aiohttp", "cryptography", "jwt", "multidict", "yarl"},
     ),
-    f"{EMULATOR}.partner_center": Room(
-        {"api", "carts", "catalogue", "documents", "orders", "refusals"},
-        {f"{EMULATOR}.services"},
-        {"aiohttp"},
+    PARTNER_CENTER: Room(
+        {"api", "carts", "catalogue", "documents", "orders", "refusals"}, {SERVICES}, {"aiohttp"}
     ),
     EMULATOR: Room(
         {"__main__", "cloud", "control"},
-        {f"{EMULATOR}.{room}" for room in ("network", "partner_center", "services", "watch")},
+        {NETWORK, PARTNER_CENTER, SERVICES, WATCH},
         {"aiohttp", "pydantic"},
     ),
     "local": Room(
         {"__main__", "environment", "function_process", "functions_host", "loopback_guard"},
-        {EMULATOR, f"{EMULATOR}.watch"},
+        {EMULATOR, WATCH},
         {"aiohttp", "azure.functions", "httpx"},
     ),
 }
 MODULES = {f"{folder}.{name}": folder for folder, room in TABLE.items() for name in room.modules}
 
 
+def path_of(module: str) -> Path:
+    root = ROOT / "emulator" if module.startswith(EMULATOR) else ROOT
+    return root / f"{module.replace('.', '/')}.py"
+
+
 def test_the_table_names_every_module() -> None:
-    files = [
-        path.relative_to(root)
-        for root, package in ((ROOT / "emulator", EMULATOR), (ROOT, "local"))
-        for path in (root / package).rglob("*.py")
-        if "node_modules" not in path.parts
-    ]
-    assert {".".join(path.with_suffix("").parts) for path in files} == set(MODULES) | {
-        f"{folder}.__init__" for folder in TABLE
-    }
+    folders = (ROOT / "emulator" / EMULATOR, ROOT / "local")
+    paths = {path for folder in folders for path in folder.rglob("*.py")}
+    modules = {*MODULES, *(f"{folder}.__init__" for folder in TABLE)}
+    assert {p for p in paths if "node_modules" not in p.parts} == set(map(path_of, modules))
     assert len(MODULES) == 26
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_a_module_imports_what_the_table_allows(module: str) -> None:
-    folder = MODULES[module]
-    room = TABLE[folder]
-    for name in _imports(module):
-        if name.partition(".")[0] in sys.stdlib_module_names:
-            continue
-        imported = _module_of(name)
-        if imported:
-            assert MODULES[imported] in room.rooms | {folder}, name
+    room = TABLE[MODULES[module]]
+    for name in imports(path_of(module)):
+        if imported := module_of(name, MODULES):
+            assert MODULES[imported] in {*room.rooms, MODULES[module]}, name
         else:
-            assert any(f"{name}.".startswith(f"{package}.") for package in room.packages), name
+            assert is_of(name, room.packages | sys.stdlib_module_names), name
 
 
 def test_imports_go_one_way() -> None:
     graph = {
-        module: {imported for name in _imports(module) if (imported := _module_of(name))}
+        module: {m for name in imports(path_of(module)) if (m := module_of(name, MODULES))}
         for module in MODULES
     }
     TopologicalSorter(graph).prepare()  # raises CycleError
@@ -106,29 +103,8 @@ def test_the_emulator_names_no_environment_variable_of_an_app() -> None:
         node.value
         for module in MODULES
         if module.startswith(EMULATOR)
-        for node in ast.walk(_tree(module))
+        for node in ast.walk(ast.parse(path_of(module).read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert {text for text in constants if re.fullmatch("[A-Z]+(_[A-Z]+)+", text)} == {
-        "AZURITE_ACCOUNTS"
-    }
-
-
-def _module_of(name: str) -> str | None:
-    """The module in the table that an imported `package.module.name` is, or is in."""
-    return next((m for m in (name, name.rpartition(".")[0]) if m in MODULES), None)
-
-
-def _imports(module: str) -> Iterator[str]:
-    """Everything that a module imports anywhere in it, as `package.module.name`."""
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports are not used here"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _tree(module: str) -> ast.Module:
-    root = ROOT / "emulator" if module.startswith(EMULATOR) else ROOT
-    return ast.parse((root / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+    variables = {text for text in constants if re.fullmatch("[A-Z]+(_[A-Z]+)+", text)}
+    assert variables == {"AZURITE_ACCOUNTS"}

@@ -30,16 +30,12 @@ def test_microsofts_libraries_run_unchanged() -> None:
             check=False,
         )
         assert done.stderr == ""
-        assert json.loads(done.stdout) == {
-            "secret": True,
+        accepted = (
+            *("secret", "refresh token", "rotated", "certificate", "federated"),
+            *("federated refresh token", "china", "usgov"),
+        )
+        assert json.loads(done.stdout) == dict.fromkeys(accepted, True) | {
             "wrong secret": [7000215],
-            "refresh token": True,
-            "rotated": True,
-            "certificate": True,
-            "federated": True,
-            "federated refresh token": True,
-            "china": True,
-            "usgov": True,
             "versions": [False, True],
             "current": "two",
             "rotated refused": [403, "Forbidden"],

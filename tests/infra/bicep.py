@@ -15,6 +15,11 @@ from tree_sitter import Language, Node, Parser
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 FILES = sorted(INFRA.rglob("*.bicep"))
+MAIN = INFRA / "main.bicep"
+ALERTS, FUNCTION_APP, KEY_VAULT, MONITORING, STORAGE = (
+    INFRA / "modules" / f"{name}.bicep"
+    for name in ("alerts", "function-app", "key-vault", "monitoring", "storage")
+)
 
 _PARSER = Parser(Language(tree_sitter_bicep.language()))
 
@@ -27,12 +32,12 @@ class Expression(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One `param`, `var`, `output`, `resource` or `module`."""
+    """One `param`, `var`, `output`, `resource`, `module` or `metadata`."""
 
     kind: str
     name: str
     of: str
-    """A resource's type with its API version, a module's path; else the type, or nothing."""
+    """A resource's type with its API version, a module's path; otherwise empty."""
 
     value: Any
     """The body; a parameter's default, or None without one."""
@@ -40,11 +45,6 @@ class Declaration:
     decorators: dict[str, Any]
     existing: bool
     condition: str | None
-
-    @property
-    def description(self) -> str:
-        """The description, or nothing."""
-        return str(self.decorators.get("description", ""))
 
 
 def syntax(path: Path) -> Node:
@@ -64,43 +64,46 @@ def one(path: Path, name: str) -> Declaration:
     return found
 
 
+def at(path: Path, member: str) -> Any:
+    """The value of a declaration, or of a member in it: `site.properties.httpsOnly`.
+
+    An Expression is given as its text.
+    """
+    name, *members = member.split(".")
+    value = one(path, name).value
+    for each in members:
+        value = value[each]
+    return value.text if isinstance(value, Expression) else value
+
+
 def _declarations(root: Node) -> Iterator[Declaration]:
     decorators: dict[str, Any] = {}
     for node in root.named_children:
         kind = node.type.removesuffix("_declaration")
         if node.type == "decorators":
             decorators = dict(map(_decorator, node.named_children))
-        elif node.type.endswith("_declaration"):
+        elif kind != node.type:
             yield _declaration(kind.replace("parameter", "param"), node, decorators)
             decorators = {}
 
 
 def _declaration(kind: str, node: Node, decorators: dict[str, Any]) -> Declaration:
     name, *rest = node.named_children
-    of = ""
-    if kind in ("resource", "module"):
-        of = str(_value(rest.pop(0)))
-    elif rest and rest[0].type == "type":
-        of = _text(rest.pop(0))
+    of = str(_value(rest.pop(0))) if kind in ("resource", "module") else ""
+    if rest and rest[0].type == "type":
+        rest.pop(0)
     body = rest[-1] if rest else None
     condition = None
     if body is not None and body.type == "if_statement":
         test, body = body.named_children
         condition = _text(test)
-    return Declaration(
-        kind,
-        _text(name),
-        of,
-        None if body is None else _value(body),
-        decorators,
-        any(child.type == "existing" for child in node.children),
-        condition,
-    )
+    value = None if body is None else _value(body)
+    existing = any(child.type == "existing" for child in node.children)
+    return Declaration(kind, _text(name), of, value, decorators, existing, condition)
 
 
 def _decorator(node: Node) -> tuple[str, Any]:
-    call = node.named_children[0]
-    function, arguments = call.named_children
+    function, arguments = node.named_children[0].named_children
     first = arguments.named_children[:1]
     return _text(function).removeprefix("sys."), _value(first[0]) if first else True
 
@@ -113,7 +116,7 @@ def _value(node: Node) -> Any:
         case "array":
             return [_value(each) for each in node.named_children if each.type != "comment"]
         case "string":
-            return "".join(map(_piece, node.named_children))
+            return "".join(_text(piece).removeprefix("\\") for piece in node.named_children)
         case "number":
             return int(_text(node))
         case "boolean":
@@ -127,11 +130,6 @@ def _value(node: Node) -> Any:
 def _property(node: Node) -> tuple[str, Any]:
     name, value = node.named_children
     return str(_value(name)) if name.type == "string" else _text(name), _value(value)
-
-
-def _piece(node: Node) -> str:
-    text = _text(node)
-    return text.removeprefix("\\") if node.type == "escape_sequence" else text
 
 
 def _text(node: Node) -> str:

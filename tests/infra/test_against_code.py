@@ -4,10 +4,10 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import timedelta
 from itertools import product
 from typing import Any, get_args
+from unittest import mock
 from urllib.parse import quote
 
 import azure.functions as func
@@ -26,47 +26,39 @@ from cart_core.idempotency.operation_id import (
 )
 from cart_core.idempotency.plan import RETENTION
 from cart_core.problem import CATALOGUE, Code, Problem
-from cart_core.settings import CLOUDS, InvalidSettings, Settings
-from cart_core.tokens import AccessToken, FailureCode, TokenCache, TokenFailure
-from cart_core.use_cases.rotate_refresh_token import LIFETIME, RotateRefreshToken
+from cart_core.settings import CLOUDS, Cloud, InvalidSettings, Settings
+from cart_core.tokens import FailureCode, TokenCache, TokenFailure
+from cart_core.use_cases.rotate_refresh_token import LIFETIME
 from function_app import serve
 from infra import package
-from tests.infra.bicep import INFRA, Expression, one, read
+from tests.infra.bicep import ALERTS, FUNCTION_APP, INFRA, MAIN, STORAGE, Expression, at, one, read
+from tests.kit.refresh_tokens import RefreshTokens
 
 ROOT = INFRA.parent
-MAIN = INFRA / "main.bicep"
-FUNCTION_APP = INFRA / "modules" / "function-app.bicep"
-STORAGE = INFRA / "modules" / "storage.bicep"
-ALERTS = INFRA / "modules" / "alerts.bicep"
+ROUTES = (ROOT / "function_app.py").read_text()
+HOST = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]
+NEXT_STEPS = (INFRA / "hooks" / "next-steps.sh").read_text()
+HEALTH = f"/{HOST['routePrefix']}/health"
 
-ALIASES = {str(info.alias): name for name, info in Settings.model_fields.items()}
+APP_SETTINGS = at(FUNCTION_APP, "appSettings") | at(FUNCTION_APP, "userSettings")
+ALIASES = {str(info.alias): info for info in Settings.model_fields.values()}
 
 PLATFORM = {
     # The host keeps function keys and leases in storage, as the identity.
-    "AzureWebJobsStorage__credential",
-    "AzureWebJobsStorage__clientId",
-    "AzureWebJobsStorage__blobServiceUri",
+    *(f"AzureWebJobsStorage__{name}" for name in ("credential", "clientId", "blobServiceUri")),
     # Host and worker send telemetry, as the identity.
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    *("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"),
     # The worker sets OpenTelemetry up, together with telemetryMode in host.json.
-    "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
-    "OTEL_TRACES_SAMPLER",
+    *("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "OTEL_TRACES_SAMPLER"),
 }
 """Settings that the host and the worker read, and the app does not."""
-
-REJECTED = {
-    *("FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE"),
-    *("SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_TIME_ZONE", "TZ"),
-    *("WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE"),
-}
-"""Settings that the Flex Consumption plan rejects."""
 
 REJECTED_SITE_CONFIG = {
     *("alwaysOn", "linuxFxVersion", "windowsFxVersion", "netFrameworkVersion", "ftpsState"),
     *("use32BitWorkerProcess", "preWarmedInstanceCount", "functionAppScaleLimit"),
     "functionsRuntimeScaleMonitoringEnabled",
 }
+"""What the Flex Consumption plan rejects."""
 
 VALUES = {
     "partnerTenantId": "00000000-0000-0000-0000-000000000001",
@@ -84,50 +76,91 @@ VALUES = {
 }
 """What a deployment passes to function-app.bicep, by the expression in the setting."""
 
-
-def settings_of(variable: str) -> dict[str, Any]:
-    """The settings of one of the template's variables, by name."""
-    settings: dict[str, Any] = one(FUNCTION_APP, variable).value
-    return settings
+SITE = "site.properties"
+RUNTIME = f"{SITE}.functionAppConfig"
 
 
-def site() -> dict[str, Any]:
-    properties: dict[str, Any] = one(FUNCTION_APP, "site").value["properties"]
-    return properties
+@pytest.mark.parametrize(
+    ("path", "member", "value"),
+    [
+        # All settings reach the site. Those that the template needs win over those of a person.
+        (
+            *(FUNCTION_APP, "settings"),
+            "union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, "
+            "platformSettings)",
+        ),
+        (
+            *(FUNCTION_APP, f"{SITE}.siteConfig.appSettings"),
+            [{"name": Expression("setting.key"), "value": Expression("setting.value")}],
+        ),
+        # Nothing can be bought unless the deployment says so.
+        (MAIN, "functionApp.params.allowCheckout", "allowCheckout"),
+        # The site knows one identity only, the one that has the roles.
+        (FUNCTION_APP, "site.identity.type", "UserAssigned"),
+        (FUNCTION_APP, "site.identity.userAssignedIdentities", {"${identityId}": {}}),
+        (
+            *(FUNCTION_APP, f"{RUNTIME}.deployment.storage.authentication"),
+            {
+                "type": "UserAssignedIdentity",
+                "userAssignedIdentityResourceId": Expression("identityId"),
+            },
+        ),
+        (MAIN, "functionApp.dependsOn", [Expression("roles"), Expression("refreshTokenRole")]),
+        # The plan is the one whose limits are kept here, and the runtime is the package's.
+        (FUNCTION_APP, "plan.sku", {"name": "FC1", "tier": "FlexConsumption"}),
+        (FUNCTION_APP, "plan.properties", {"reserved": True}),
+        (FUNCTION_APP, "runtimeVersion", package.PYTHON_VERSION),
+        (FUNCTION_APP, f"{RUNTIME}.runtime.name", "python"),
+        (FUNCTION_APP, f"{RUNTIME}.runtime.version", "runtimeVersion"),
+        (
+            *(FUNCTION_APP, f"{RUNTIME}.scaleAndConcurrency.triggers.http.perInstanceConcurrency"),
+            "perInstanceConcurrency",
+        ),
+        # The records are where the app writes them, and stay for as long as the app counts on them.
+        (STORAGE, "cartRetentionDays", RETENTION.days),
+        (STORAGE, "records.name", "records"),
+        (
+            STORAGE,
+            "recordsContainerUrl",
+            "${account.properties.primaryEndpoints.blob}${records.name}",
+        ),
+        (MAIN, "functionApp.params.storeUrl", "storage.outputs.recordsContainerUrl"),
+        (MAIN, "functionApp.params.orderRetentionDays", "orderRetentionDays"),
+        (MAIN, "storage.params.orderRetentionDays", "orderRetentionDays"),
+        # The platform and the availability test ask the health route.
+        (FUNCTION_APP, f"{SITE}.siteConfig.healthCheckPath", HEALTH),
+        (ALERTS, "availabilityTest.properties.Request.RequestUrl", "${functionAppUrl}" + HEALTH),
+        # The renewal of the refresh token runs daily, so two days without one are too long.
+        (ALERTS, "notRotated.properties.windowSize", "P2D"),
+        # azd finds the site by this tag.
+        (FUNCTION_APP, "site.tags", "union(tags, { 'azd-service-name': 'carts' })"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_template_says_what_the_app_counts_on(path: Any, member: str, value: Any) -> None:
+    assert at(path, member) == value
 
 
-def test_every_app_setting_is_read_by_the_app_or_the_platform() -> None:
-    ours = settings_of("appSettings").keys() | settings_of("userSettings").keys()
-
-    assert ours <= ALIASES.keys()
-    assert settings_of("platformSettings").keys() == PLATFORM
-    assert not (ours | PLATFORM) & REJECTED
-
-
-def test_every_setting_reaches_the_site() -> None:
-    assert one(FUNCTION_APP, "settings").value == Expression(
-        "union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, "
-        "platformSettings)"
-    )
-    sent = site()["siteConfig"]["appSettings"]
-    assert sent == [{"name": Expression("setting.key"), "value": Expression("setting.value")}]
+def test_every_setting_is_read_by_the_app_or_the_platform() -> None:
+    assert APP_SETTINGS.keys() <= ALIASES.keys()
+    # The Flex Consumption plan rejects other settings of the platform, such as WEBSITE_TIME_ZONE.
+    assert at(FUNCTION_APP, "platformSettings").keys() == PLATFORM
+    assert not at(FUNCTION_APP, f"{SITE}.siteConfig").keys() & REJECTED_SITE_CONFIG
 
 
 @pytest.mark.parametrize(
     ("auth", "credential"),
-    [*product(["app_only", "app_user"], ["secret", "certificate", "federated"])],
+    list(product(["app_only", "app_user"], ["secret", "certificate", "federated"])),
 )
 def test_the_app_starts_with_the_settings_of_every_mode(auth: str, credential: str) -> None:
     values = {**VALUES, "auth": auth, "credential": credential}
-    environment = {
-        name: values[value.text]
-        for name, value in (settings_of("appSettings") | settings_of("userSettings")).items()
-    }
+    environment = {name: values[value.text] for name, value in APP_SETTINGS.items()}
 
     settings = Settings.read({**environment, "WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
 
     assert (settings.auth, settings.credential) == (auth, credential)
     assert settings.store_url == VALUES["storeUrl"]
+    assert settings.managed_identity_client_id == VALUES["identityClientId"]
 
 
 def test_the_app_would_not_start_without_them() -> None:
@@ -135,186 +168,89 @@ def test_the_app_would_not_start_without_them() -> None:
         Settings.read({"WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
 
     required = {problem.partition(":")[0] for problem in missing.value.problems}
-    assert required <= settings_of("appSettings").keys()
+    assert required <= at(FUNCTION_APP, "appSettings").keys()
 
 
 @pytest.mark.parametrize(
-    ("parameter", "alias"),
+    ("parameter", "alias", "setting"),
     [
-        ("auth", "PARTNER_CENTER_AUTH"),
-        ("credential", "PARTNER_CENTER_CREDENTIAL"),
-        ("partnerCloud", "PARTNER_CENTER_CLOUD"),
-        ("clientSecretName", "PARTNER_CENTER_CLIENT_SECRET_NAME"),
-        ("certificateName", "PARTNER_CENTER_CERTIFICATE_NAME"),
-        ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME"),
+        ("auth", "PARTNER_CENTER_AUTH", "auth"),
+        ("credential", "PARTNER_CENTER_CREDENTIAL", "credential"),
+        ("partnerCloud", "PARTNER_CENTER_CLOUD", "partnerCloud"),
+        ("clientSecretName", "PARTNER_CENTER_CLIENT_SECRET_NAME", "clientSecretName"),
+        ("certificateName", "PARTNER_CENTER_CERTIFICATE_NAME", "certificateName"),
+        ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME", "refreshTokenName"),
+        ("allowCheckout", "CART_ALLOW_CHECKOUT", "allowCheckout ? 'true' : 'false'"),
+        ("orderRetentionDays", "CART_ORDER_RETENTION_DAYS", "string(orderRetentionDays)"),
     ],
 )
-def test_parameters_have_the_choices_and_defaults_of_their_settings(
-    parameter: str, alias: str
+def test_parameters_have_the_choices_limits_and_defaults_of_their_settings(
+    parameter: str, alias: str, setting: str
 ) -> None:
-    declared = one(MAIN, parameter)
-    info = Settings.model_fields[ALIASES[alias]]
+    declared, info = one(MAIN, parameter), ALIASES[alias]
+    decorators = declared.decorators
 
     assert declared.value == info.default
-    assert tuple(declared.decorators.get("allowed", ())) == get_args(info.annotation)
-    assert settings_of("appSettings")[alias] == Expression(parameter)
+    assert tuple(decorators.get("allowed", ())) == get_args(info.annotation)
+    if "minValue" in decorators:
+        assert info.metadata == [Ge(decorators["minValue"]), Le(decorators["maxValue"])]
+    assert APP_SETTINGS[alias] == Expression(setting)
 
 
-def test_nothing_can_be_bought_unless_the_deployment_says_so() -> None:
-    declared = one(MAIN, "allowCheckout")
+def test_limits_leave_room() -> None:
+    concurrency, age = one(MAIN, "perInstanceConcurrency"), one(MAIN, "refreshTokenAgeDays")
 
-    assert declared.value is Settings.model_fields["allow_checkout"].default is False
-    assert one(MAIN, "functionApp").value["params"]["allowCheckout"] == Expression("allowCheckout")
-    setting = settings_of("appSettings")["CART_ALLOW_CHECKOUT"]
-    assert setting == Expression("allowCheckout ? 'true' : 'false'")
-
-
-def test_the_site_has_nothing_that_the_plan_rejects() -> None:
-    assert not site()["siteConfig"].keys() & REJECTED_SITE_CONFIG
-    plan = one(FUNCTION_APP, "plan").value
-    assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
-    assert plan["properties"] == {"reserved": True}
-
-
-def test_the_site_is_closed_but_for_https() -> None:
-    assert site()["httpsOnly"] is True
-    assert site()["siteConfig"]["minTlsVersion"] == "1.2"
-    assert site()["siteConfig"]["scmMinTlsVersion"] == "1.2"
-    assert site()["siteConfig"]["remoteDebuggingEnabled"] is False
-    for credentials in ("ftpCredentials", "scmCredentials"):
-        assert one(FUNCTION_APP, credentials).value["properties"] == {"allow": False}
-
-
-def test_the_site_knows_one_identity_only() -> None:
-    identity = one(FUNCTION_APP, "site").value["identity"]
-    storage = site()["functionAppConfig"]["deployment"]["storage"]
-
-    assert identity == {"type": "UserAssigned", "userAssignedIdentities": {"${identityId}": {}}}
-    assert storage["authentication"] == {
-        "type": "UserAssignedIdentity",
-        "userAssignedIdentityResourceId": Expression("identityId"),
-    }
-
-
-def test_the_runtime_is_the_packages_and_one_that_ci_runs() -> None:
-    version = one(FUNCTION_APP, "runtimeVersion").value
-
-    assert site()["functionAppConfig"]["runtime"] == {
-        "name": "python",
-        "version": Expression("runtimeVersion"),
-    }
-    assert version == package.PYTHON_VERSION
-    assert f"python{version}" in (ROOT / ".ci" / "run").read_text()
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    assert version in workflow["jobs"]["python"]["strategy"]["matrix"]["python"]
-
-
-def test_an_instance_takes_no_more_requests_than_app_and_host_do() -> None:
-    declared = one(MAIN, "perInstanceConcurrency").value
-    host = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]
-
-    scale = site()["functionAppConfig"]["scaleAndConcurrency"]
-    assert scale["triggers"]["http"]["perInstanceConcurrency"] == Expression(
-        "perInstanceConcurrency"
-    )
-    assert 1 < declared <= Settings.model_fields["max_concurrent_calls"].default
-    assert declared <= host["maxConcurrentRequests"]
-
-
-def lifecycle_rules() -> dict[str, dict[str, Any]]:
-    """The definitions of the rules that delete blobs, by name."""
-    policy = one(STORAGE, "lifecycle").value["properties"]["policy"]
-    assert all(rule["enabled"] and rule["type"] == "Lifecycle" for rule in policy["rules"])
-    return {rule["name"]: rule["definition"] for rule in policy["rules"]}
-
-
-def rules_for(blob: str, container: str = "records") -> list[str]:
-    """The rules that delete a blob: by a prefix of the container's name and the blob's."""
-    return [
-        name
-        for name, definition in lifecycle_rules().items()
-        for prefix in definition["filters"]["prefixMatch"]
-        if f"{container}/{blob}".startswith(prefix.replace("${records.name}", "records"))
-    ]
-
-
-@pytest.mark.parametrize("operation", ["create_cart", *sorted(PURCHASES)])
-def test_the_rule_for_its_kind_deletes_a_record_and_no_other_does(operation: str) -> None:
-    own = "delete-purchase-records" if operation in PURCHASES else "delete-cart-records"
-
-    for key in range(100):  # names of all first digits
-        name = OperationId(operation, VALUES["partnerTenantId"], None, str(key)).record_name()
-        assert rules_for(blob_name(name)) == [own]
-        assert rules_for(blob_name(name.rpartition("/")[2])) == []
-        assert rules_for(blob_name(name), container="deployments") == []
+    assert one(MAIN, "allowCheckout").value is False
+    assert 1 < concurrency.value <= Settings.model_fields["max_concurrent_calls"].default
+    assert concurrency.value <= HOST["maxConcurrentRequests"]
+    assert one(MAIN, "orderRetentionDays").decorators["minValue"] >= RETENTION.days
+    # The alert on the refresh token leaves time to act.
+    assert 2 * age.decorators["maxValue"] > LIFETIME.days > age.decorators["maxValue"]
+    assert age.value <= 14
 
 
 def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
-    days = {
-        name: definition["actions"]["baseBlob"]["delete"]
-        for name, definition in lifecycle_rules().items()
-    }
-
-    assert days == {
-        "delete-cart-records": {
-            "daysAfterModificationGreaterThan": Expression("cartRetentionDays")
-        },
-        "delete-purchase-records": {
-            "daysAfterModificationGreaterThan": Expression("orderRetentionDays")
-        },
-    }
-    assert all(
-        definition["actions"].keys() == {"baseBlob"} for definition in lifecycle_rules().values()
-    )
-    prefixes = [rule["filters"]["prefixMatch"] for rule in lifecycle_rules().values()]
-    assert prefixes == [
-        [f"${{records.name}}/{CARTS_PREFIX}"],
-        [f"${{records.name}}/{PURCHASES_PREFIX}"],
+    """Each by the rule for its kind: no prefix is the start of another."""
+    assert at(STORAGE, "lifecycle.properties.policy.rules") == [
+        {
+            "name": f"delete-{kind}-records",
+            "enabled": True,
+            "type": "Lifecycle",
+            "definition": {
+                "filters": {
+                    "blobTypes": ["blockBlob"],
+                    "prefixMatch": [f"${{records.name}}/{prefix}"],
+                },
+                "actions": {
+                    "baseBlob": {"delete": {"daysAfterModificationGreaterThan": Expression(days)}}
+                },
+            },
+        }
+        for kind, prefix, days in (
+            ("cart", CARTS_PREFIX, "cartRetentionDays"),
+            ("purchase", PURCHASES_PREFIX, "orderRetentionDays"),
+        )
     ]
-    assert one(STORAGE, "cartRetentionDays").value == RETENTION.days
-    assert one(STORAGE, "records").value["name"] == "records"
-    assert one(STORAGE, "recordsContainerUrl").value.endswith("${records.name}")
-    assert one(MAIN, "functionApp").value["params"]["storeUrl"] == Expression(
-        "storage.outputs.recordsContainerUrl"
-    )
+    assert CARTS_PREFIX[0] != PURCHASES_PREFIX[0]
+    for operation in ("create_cart", *PURCHASES):
+        prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
+        record = OperationId(operation, VALUES["partnerTenantId"], None, "key").record_name()
+        assert blob_name(record).startswith(prefix)
 
 
-def test_app_and_storage_keep_purchases_for_the_same_time() -> None:
-    declared = one(MAIN, "orderRetentionDays")
-    info = Settings.model_fields["order_retention_days"]
-
-    assert declared.value == info.default
-    shortest, longest = declared.decorators["minValue"], declared.decorators["maxValue"]
-    assert info.metadata == [Ge(shortest), Le(longest)]
-    assert shortest >= RETENTION.days
-    for module in ("storage", "functionApp"):
-        params = one(MAIN, module).value["params"]
-        assert params["orderRetentionDays"] == Expression("orderRetentionDays")
-    assert settings_of("appSettings")["CART_ORDER_RETENTION_DAYS"] == Expression(
-        "string(orderRetentionDays)"
-    )
-
-
-def test_health_is_asked_where_it_is_and_for_what_it_answers() -> None:
-    request = func.HttpRequest(method="GET", url="/api/health", body=b"")
+def test_health_answers_what_is_asked_for() -> None:
+    request = func.HttpRequest(method="GET", url=HEALTH, body=b"")
     body = asyncio.run(serve(request, "get_health", about.get_health)).get_body().decode()
 
-    prefix = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]["routePrefix"]
-    route = f"/{prefix}/health"
-    assert '@app.route("health"' in (ROOT / "function_app.py").read_text()
-    assert site()["siteConfig"]["healthCheckPath"] == route
-    test = one(ALERTS, "availabilityTest").value["properties"]
-    assert test["Request"]["RequestUrl"] == "${functionAppUrl}" + route
-    assert test["ValidationRules"]["ContentValidation"]["ContentMatch"] in body
-    assert f'Url !contains "{route}"' in one(ALERTS, "failedRequestsQuery").value
+    assert '@app.route("health"' in ROUTES
+    rules = at(ALERTS, "availabilityTest.properties.ValidationRules")
+    assert rules["ContentValidation"]["ContentMatch"] in body
+    assert f'Url !contains "{HEALTH}"' in at(ALERTS, "failedRequestsQuery")
 
 
 def read_by_alert(query: str, message: str) -> str | None:
     """What an alert's query extracts from a log line."""
-    template = one(ALERTS, query).value
-    for name in re.findall(r"\$\{(\w+)\}", template):
-        if name.endswith("Text"):
-            template = template.replace(f"${{{name}}}", one(ALERTS, name).value)
+    template = re.sub(r"\$\{(\w+Text)\}", lambda name: at(ALERTS, name[1]), at(ALERTS, query))
     extraction = re.search(r'extract\("([^"]+)", (\d), Message\)', template)
     assert template.startswith("AppTraces | ")
     assert extraction
@@ -325,103 +261,39 @@ def read_by_alert(query: str, message: str) -> str | None:
 async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fetch() -> AccessToken:
-        raise TokenFailure("vault_denied", "The vault refuses the secret.")
+    fetch = mock.Mock(side_effect=TokenFailure("vault_denied", "The vault refuses the secret."))
 
     with caplog.at_level(logging.WARNING), pytest.raises(TokenFailure):
         await TokenCache(fetch).get()
 
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("cart_core.tokens", "WARNING")
-    assert record.getMessage().startswith(one(ALERTS, "tokenFailureText").value)
+    assert record.getMessage().startswith(at(ALERTS, "tokenFailureText"))
     assert read_by_alert("tokenFailureQuery", record.getMessage()) == "vault_denied"
 
 
-class Vault:
-    """A vault with a refresh token that was issued on 1 November 2026."""
-
-    value = "a token"
-
-    def read(self, names: Iterable[str]) -> dict[str, str]:
-        return dict.fromkeys(names, self.value)
-
-    def issued(self, name: str) -> datetime:
-        return datetime(2026, 11, 1, tzinfo=UTC)
-
-    def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
-        self.value = value
-
-    def disable_older(self, name: str, keep: int) -> None:
-        pass
-
-
-class Exchange:
-    """Entra issues a new refresh token, or refuses."""
-
-    rotated_refresh_token = "another token"
-
-    def __init__(self, failure: TokenFailure | None = None) -> None:
-        self.failure = failure
-
-    def fetch(self) -> AccessToken:
-        if self.failure:
-            raise self.failure
-        return AccessToken("an access token", 0)
-
-
 def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptureFixture) -> None:
-    later = datetime(2026, 11, 13, 3, tzinfo=UTC).timestamp()
-    refusal = TokenFailure("consent_required", "Sign in again.")
-    rotate = RotateRefreshToken("name", Vault(), lambda: Exchange(refusal), clock=lambda: later)
+    tokens = RefreshTokens()
+    tokens.sign_in("a token", timedelta(days=12, hours=3))
+    with caplog.at_level(logging.INFO):
+        tokens.rotation()()
+        tokens.sign_in("expired", timedelta(days=12, hours=3))
+        tokens.good.clear()
+        with pytest.raises(TokenFailure):
+            tokens.rotation()()
 
-    with caplog.at_level(logging.WARNING), pytest.raises(TokenFailure):
-        rotate()
-
-    refused, aged = (record.getMessage() for record in caplog.records)
+    rotated, refused, aged = caplog.messages
+    assert rotated == at(ALERTS, "rotatedText")
     assert read_by_alert("tokenFailureQuery", refused) == "consent_required"
     assert read_by_alert("refreshTokenAgeQuery", aged) == "12"
     assert read_by_alert("refreshTokenAgeQuery", refused) is None
-    assert one(ALERTS, "refreshTokenAge").condition == "(forUser)"
-
-
-def test_the_alert_on_a_timer_that_does_not_run_misses_the_line_of_every_renewal(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rotate = RotateRefreshToken("name", Vault(), Exchange, clock=lambda: 0)
-
-    with caplog.at_level(logging.INFO):
-        rotate()
-
-    (record,) = caplog.records
-    assert record.getMessage() == one(ALERTS, "rotatedText").value
-    query = one(ALERTS, "notRotatedQueryStart").value + one(ALERTS, "notRotatedQuery").value
+    # Another alert is raised where there was no line of a renewal.
+    query = at(ALERTS, "notRotatedQueryStart") + at(ALERTS, "notRotatedQuery")
     assert 'AppTraces | where Message startswith "${rotatedText}"' in query
     assert query.endswith("| summarize Lines = count() | where Lines == 0 and Since < ago(47h)")
-    alert = one(ALERTS, "notRotated")
-    assert alert.condition == "(forUser)"
-    assert alert.value["properties"]["windowSize"] == "P2D"
-    assert 'schedule="0 0 3 * * *"' in (ROOT / "function_app.py").read_text()
-
-
-IN_DOUBT = " outcome=unknown "
-
-
-async def line_of(
-    operation: str, problem: Code | None, cart_id: str | None, caplog: pytest.LogCaptureFixture
-) -> str:
-    """The line that a request writes into the log."""
-
-    async def run(_: Request, call: Invocation) -> Response:
-        call.cart_id = cart_id
-        if problem:
-            raise Problem(problem, "For a reason.")
-        return Response(201, {})
-
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        await invocation.answer(operation, run, Request({}, {}, b""), VALUES["partnerClientId"])
-    (record,) = caplog.records
-    return record.getMessage()
+    assert 'schedule="0 0 3 * * *"' in ROUTES
+    for alert in ("refreshTokenAge", "notRotated"):
+        assert one(ALERTS, alert).condition == "(forUser)"
 
 
 @pytest.mark.parametrize(
@@ -441,52 +313,48 @@ async def test_the_alert_on_purchases_reads_the_line_of_a_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """`in_doubt` is None for a line that is not about a purchase."""
-    query = one(ALERTS, "purchaseUnknownQuery").value
+
+    async def run(_: Request, call: Invocation) -> Response:
+        call.cart_id = cart_id
+        if problem:
+            raise Problem(problem, "For a reason.")
+        return Response(201, {})
+
+    query = at(ALERTS, "purchaseUnknownQuery")
     starts = re.findall(r'Message startswith "([^"]+)"', query)
     cart = re.search(r'extend Cart = tolower\(extract\("([^"]+)", 1, Message\)\)', query)
     assert cart
-    assert f'where Message contains "{IN_DOUBT}" and TimeGenerated < ago(15m)' in query
-    line = await line_of(operation, problem, cart_id, caplog)
+    with caplog.at_level(logging.INFO):
+        await invocation.answer(operation, run, Request({}, {}, b""), VALUES["partnerClientId"])
 
+    (line,) = caplog.messages
     match = line.startswith(tuple(starts)) and re.search(cart[1], line)
-    assert (IN_DOUBT in line if match else None) is in_doubt
+    assert (" outcome=unknown " in line if match else None) is in_doubt
     assert not match or match[1] == quote(cart_id or "", safe="")
 
 
 def test_the_alert_on_purchases_knows_their_names_and_looks_at_the_last_line_of_each_cart() -> None:
-    query = one(ALERTS, "purchaseUnknownQuery").value
+    query = at(ALERTS, "purchaseUnknownQuery")
 
     assert set(re.findall(r'startswith "operation=(\w+) "', query)) == PURCHASES
-    routes = (ROOT / "function_app.py").read_text()
-    for name in PURCHASES:
-        assert f'serve(req, "{name}", ' in routes
+    assert all(f'serve(req, "{name}", ' in ROUTES for name in PURCHASES)
     assert "summarize arg_max(TimeGenerated, Message) by Cart" in query
-    (condition,) = one(ALERTS, "purchaseUnknown").value["properties"]["criteria"]["allOf"]
+    assert 'where Message contains " outcome=unknown " and TimeGenerated < ago(15m)' in query
+    (condition,) = at(ALERTS, "purchaseUnknown.properties.criteria.allOf")
     assert [each["name"] for each in condition["dimensions"]] == ["Cart"]
 
 
-def test_the_alert_on_the_refresh_token_leaves_time_to_act() -> None:
-    days = one(MAIN, "refreshTokenAgeDays")
-
-    assert 2 * days.decorators["maxValue"] > LIFETIME.days > days.decorators["maxValue"]
-    assert days.value <= 14
-
-
-def test_transient_token_failures_are_the_retryable_ones() -> None:
+@pytest.mark.parametrize("code", get_args(FailureCode))
+def test_transient_token_failures_are_the_retryable_ones(code: FailureCode) -> None:
     """The alert recognises them by the end of their names."""
-    for code in get_args(FailureCode):
-        assert code.endswith("_unavailable") == CATALOGUE[code].retryable
+    assert code.endswith("_unavailable") == CATALOGUE[code].retryable
 
 
-def test_azd_deploys_the_built_package_to_this_site() -> None:
+def test_azd_deploys_the_built_package() -> None:
     azure = yaml.safe_load((ROOT / "azure.yaml").read_text())
-    ((name, service),) = azure["services"].items()
+    service = azure["services"]["carts"]
 
-    assert one(FUNCTION_APP, "site").value["tags"] == Expression(
-        f"union(tags, {{ 'azd-service-name': '{name}' }})"
-    )
-    assert service["remoteBuild"] is False
-    assert service["dist"] == "build/package"
+    assert (service["remoteBuild"], service["dist"]) == (False, "build/package")
     assert service["hooks"]["prepackage"]["run"] == "make package"
     assert "\npackage: " in (ROOT / "Makefile").read_text()
     hook = ROOT / azure["hooks"]["postprovision"]["run"]
@@ -495,33 +363,37 @@ def test_azd_deploys_the_built_package_to_this_site() -> None:
 
 
 def test_the_text_for_people_names_outputs_of_the_deployment_only() -> None:
-    source = (INFRA / "hooks" / "next-steps.sh").read_text()
     outputs = {each.name for each in read(MAIN) if each.kind == "output"}
 
-    demanded = set(re.findall(r"\$\{([A-Z_]+):\?", source))
-    used = set(re.findall(r"(?<!\\)\$\{?([A-Z_]+)", source))
+    demanded = set(re.findall(r"\$\{([A-Z_]+):\?", NEXT_STEPS))
+    used = set(re.findall(r"(?<!\\)\$\{?([A-Z_]+)", NEXT_STEPS))
     assert used == demanded == outputs
 
 
-def test_the_text_for_people_knows_the_clouds() -> None:
-    source = (INFRA / "hooks" / "next-steps.sh").read_text()
-
-    for cloud in CLOUDS.values():
-        assert f"partner_center={cloud.base_url}\n" in source
-        assert f"partner_authority={cloud.authority}\n" in source
-        assert f"audience={cloud.federation_audience}\n" in source
+@pytest.mark.parametrize("cloud", list(CLOUDS.values()))
+def test_the_text_for_people_knows_the_clouds(cloud: Cloud) -> None:
+    assert f"partner_center={cloud.base_url}\n" in NEXT_STEPS
+    assert f"partner_authority={cloud.authority}\n" in NEXT_STEPS
+    assert f"audience={cloud.federation_audience}\n" in NEXT_STEPS
 
 
-def test_the_manual_knows_every_variable_with_its_default() -> None:
-    manual = (ROOT / "docs" / "deploy.md").read_text()
-    table = manual.partition("| variable | default |")[2].partition("\n\n")[0]
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", table, re.MULTILINE))
-
-    variables = re.findall(
-        r"readEnvironmentVariable\('([A-Z_]+)'(?:, '(.*)')?\)",
-        (INFRA / "main.bicepparam").read_text(),
+def test_parameter_file_template_and_manual_have_the_same_defaults() -> None:
+    expression = (
+        r"^param (\w+) = (?:bool\(|(?:any\()?int\(|json\()?"
+        r"readEnvironmentVariable\('([A-Z_]+)'(?:, ('.*'))?\)+$"
     )
-    assert rows == {name: f"`{default}`" if default else rows[name] for name, default in variables}
-    assert {name for name, shown in rows.items() if shown == "required"} == {
-        name for name, default in variables if not default and name != "CARTS_ALERT_EMAIL"
-    }
+    source = (INFRA / "main.bicepparam").read_text()
+    variables = [
+        (parameter, variable, default[1:-1] or "none" if default else "required")
+        for parameter, variable, default in re.findall(expression, source, re.MULTILINE)
+    ]
+    manual = (ROOT / "docs" / "deploy.md").read_text().partition("| variable | default |")[2]
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `?(.*?)`? \|", manual.partition("\n\n")[0], re.MULTILINE)
+    shown = {"null": "required", '""': "none"}
+    declared = [(p.name, json.dumps(p.value)) for p in read(MAIN) if p.kind == "param"]
+
+    assert source.count("\nparam ") == len(variables)
+    assert [(name, default) for name, _, default in variables] == [
+        (name, shown.get(text, text).strip('"')) for name, text in declared
+    ]
+    assert rows == [(variable, default) for _, variable, default in variables]

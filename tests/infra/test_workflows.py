@@ -2,95 +2,82 @@
 
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from infra import package
 from tests.infra.bicep import INFRA
 
 ROOT = INFRA.parent
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-
-
-def load(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(
-        (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
-    )
-    return document
+SOURCES = {path.stem: path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+JOBS: dict[str, dict[str, Any]] = {
+    name: yaml.safe_load(source)["jobs"] for name, source in SOURCES.items()
+}
 
 
 def scripts(job: dict[str, Any]) -> str:
-    return "\n".join(step["run"] for step in job["steps"] if "run" in step)
+    return "\n".join(step.get("run", "") for step in job["steps"])
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_actions_are_pinned_by_commit_with_their_version_beside_it(path: Path) -> None:
-    uses = re.findall(r"uses: (.+)", path.read_text())
-
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_workflow_pins_its_actions_uses_no_secret_and_may_do_no_more_than_it_needs(
+    name: str,
+) -> None:
+    uses = re.findall(r"uses: (.+)", SOURCES[name])
     assert uses
     for each in uses:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_nothing_is_permitted_but_what_a_job_asks_for(path: Path) -> None:
-    workflow = yaml.safe_load(path.read_text())
-
-    assert workflow["permissions"] == {}
-    for name, job in workflow["jobs"].items():
-        asked = {"contents": "read"}
+    assert "secrets." not in SOURCES[name]
+    assert yaml.safe_load(SOURCES[name])["permissions"] == {}
+    for job in JOBS[name].values():
+        needed = {"contents": "read"}
         if any(step.get("uses", "").startswith("azure/login@") for step in job["steps"]):
-            asked["id-token"] = "write"
-        assert job["permissions"] == asked, name
-        assert job["timeout-minutes"] <= 45, name
+            needed["id-token"] = "write"
+        assert job["permissions"] == needed
+        assert job["timeout-minutes"] <= 45
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_no_secret_is_used(path: Path) -> None:
-    assert "secrets." not in path.read_text()
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_scripts_are_shell_and_take_no_expression(path: Path) -> None:
-    for job in yaml.safe_load(path.read_text())["jobs"].values():
-        for step in job["steps"]:
-            script = step.get("run", "")
-            assert "${{" not in script.replace("${{ matrix.python }}", "")
-            checked = subprocess.run(
-                ["/bin/bash", "-n"], input=script, capture_output=True, text=True, check=False
-            )
-            assert checked.stderr == "", script
+@pytest.mark.parametrize("name", SOURCES)
+def test_scripts_are_shell_and_take_no_expression(name: str) -> None:
+    for job in JOBS[name].values():
+        script = scripts(job).replace("${{ matrix.python }}", "")
+        assert "${{" not in script
+        checked = subprocess.run(
+            ["/bin/bash", "-n"], input=script, capture_output=True, text=True, check=False
+        )
+        assert checked.stderr == "", script
 
 
 def test_ci_checks_tests_and_shows_every_python_that_is_supported() -> None:
-    python = load("ci")["jobs"]["python"]
+    job = JOBS["ci"]["python"]
+    versions = job["strategy"]["matrix"]["python"]
 
-    versions = python["strategy"]["matrix"]["python"]
     assert versions == ["3.11", "3.12", "3.13"]
-    project = (ROOT / "pyproject.toml").read_text()
-    assert f'requires-python = ">={versions[0]}"' in project
+    assert package.PYTHON_VERSION in versions
+    assert f"python{package.PYTHON_VERSION}" in (ROOT / ".ci" / "run").read_text()
+    assert f'requires-python = ">={versions[0]}"' in (ROOT / "pyproject.toml").read_text()
     for target in ("check", "test", "demo"):
-        assert f"make {target} PYTHON=python${{{{ matrix.python }}}}" in scripts(python)
+        assert f"make {target} PYTHON=python${{{{ matrix.python }}}}" in scripts(job)
 
 
 def test_ci_compiles_and_lints_with_the_real_compiler() -> None:
-    script = scripts(load("ci")["jobs"]["bicep"])
-
-    assert "az bicep build --file infra/main.bicep" in script
-    assert "az bicep build-params --file infra/main.bicepparam" in script
-    assert "infra/modules/*.bicep" in script
-    assert "az bicep lint" in script
+    for command in (
+        "az bicep build --file infra/main.bicep",
+        "az bicep build-params --file infra/main.bicepparam",
+        "infra/modules/*.bicep",
+        "az bicep lint",
+    ):
+        assert command in scripts(JOBS["ci"]["bicep"])
 
 
 def test_a_deployment_is_shown_first_and_tried_afterwards() -> None:
-    jobs = load("deploy")["jobs"]
+    shown, deployed = JOBS["deploy"]["what-if"], JOBS["deploy"]["deploy"]
+    script = scripts(deployed)
 
-    assert "az deployment sub what-if" in scripts(jobs["what-if"])
-    assert jobs["deploy"]["needs"] == "what-if"
-    assert jobs["deploy"]["environment"] == "production"
-    script = scripts(jobs["deploy"])
+    assert "az deployment sub what-if" in scripts(shown)
+    assert (deployed["needs"], deployed["environment"]) == ("what-if", "production")
     steps = ["make package", "sub create", "config-zip", "/api/health", "invalid_request"]
     assert sorted(steps, key=script.index) == steps
     assert "--src build/package.zip --build-remote false" in script
@@ -98,11 +85,10 @@ def test_a_deployment_is_shown_first_and_tried_afterwards() -> None:
 
 
 def test_a_deployment_names_what_the_parameter_file_demands() -> None:
-    demanded = re.findall(
-        r"readEnvironmentVariable\('([A-Z_]+)'\)", (INFRA / "main.bicepparam").read_text()
-    )
+    source = (INFRA / "main.bicepparam").read_text()
+    demanded = set(re.findall(r"readEnvironmentVariable\('([A-Z_]+)'\)", source))
 
     assert demanded
-    assert set(demanded) <= load("deploy")["env"].keys()
-    built = next(step for step in load("ci")["jobs"]["bicep"]["steps"] if "env" in step)
-    assert set(demanded) == built["env"].keys()
+    assert demanded <= yaml.safe_load(SOURCES["deploy"])["env"].keys()
+    (built,) = (step["env"] for step in JOBS["ci"]["bicep"]["steps"] if "env" in step)
+    assert demanded == built.keys()
