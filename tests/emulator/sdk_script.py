@@ -14,7 +14,7 @@ import msal  # type: ignore[import-untyped]
 from azure.core.exceptions import HttpResponseError
 from azure.identity import ManagedIdentityCredential
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
-from azure.keyvault.secrets import SecretClient
+from azure.keyvault.secrets import KeyVaultSecret, SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -26,22 +26,35 @@ from cryptography.hazmat.primitives.serialization import (
 DETAILS = json.load(sys.stdin)
 VAULT = DETAILS["key_vault_url"]
 IDENTITY = DETAILS["managed_identity_client_id"]
+CERTIFICATE = DETAILS["certificate_name"]
 GLOBAL = "https://api.partnercenter.microsoft.com/.default"
+EXCHANGE = "api://AzureADTokenExchange/.default"
 CHINA = "https://partner.partnercenterapi.microsoftonline.cn/.default"
 
 
 def application(credential: Any, host: str = "login.microsoftonline.com") -> Any:
     """The app as msal sees it, instance discovery on."""
+    authority = f"https://{host}/{DETAILS['tenant_id']}"
     return msal.ConfidentialClientApplication(
-        DETAILS["client_id"],
-        authority=f"https://{host}/{DETAILS['tenant_id']}",
-        client_credential=credential,
+        DETAILS["client_id"], authority=authority, client_credential=credential
     )
 
 
 def outcome(answer: dict[str, Any]) -> Any:
     """True for a token, else the error numbers."""
     return answer.get("error_codes", "access_token" in answer)
+
+
+def certificate_in(stored: KeyVaultSecret) -> dict[str, str]:
+    """The application's certificate in the form that msal takes."""
+    assert stored.properties.content_type == "application/x-pkcs12"
+    bundle = base64.b64decode(stored.value or "")
+    key, certificate, _ = pkcs12.load_key_and_certificates(bundle, None)
+    assert key is not None
+    assert certificate is not None
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = certificate.public_bytes(Encoding.PEM).decode()
+    return {"private_key": pem.decode(), "public_certificate": public}
 
 
 def main() -> dict[str, Any]:
@@ -52,42 +65,24 @@ def main() -> dict[str, Any]:
         SecretClient(VAULT, identity) as vault,
     ):
         secret = vault.get_secret(DETAILS["client_secret_name"]).value
-        results["secret"] = outcome(application(secret).acquire_token_for_client([GLOBAL]))
-        results["wrong secret"] = outcome(application("no").acquire_token_for_client([GLOBAL]))
-
         refresh_token = vault.get_secret(DETAILS["refresh_token_name"]).value
-        app = application(secret)
-        answer = app.acquire_token_by_refresh_token(refresh_token, [GLOBAL])
-        results["refresh token"] = outcome(answer)
-        results["rotated"] = answer["refresh_token"] != refresh_token
-
-        stored = vault.get_secret(DETAILS["certificate_name"])
-        assert stored.properties.content_type == "application/x-pkcs12"
-        key, certificate, _ = pkcs12.load_key_and_certificates(
-            base64.b64decode(stored.value or ""), None
-        )
-        assert key is not None
-        assert certificate is not None
-        credential = {
-            "private_key": key.private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-            ).decode(),
-            "public_certificate": certificate.public_bytes(Encoding.PEM).decode(),
+        federated = {"client_assertion": lambda: identity.get_token(EXCHANGE).token}
+        applications = {
+            "secret": application(secret),
+            "wrong secret": application("no"),
+            "certificate": application(certificate_in(vault.get_secret(CERTIFICATE))),
+            "federated": application(federated),
+            "usgov": application(secret, "login.microsoftonline.us"),
         }
-        results["certificate"] = outcome(application(credential).acquire_token_for_client([GLOBAL]))
-
-        def assertion() -> str:
-            return str(identity.get_token("api://AzureADTokenExchange/.default").token)
-
-        app = application({"client_assertion": assertion})
-        results["federated"] = outcome(app.acquire_token_for_client([GLOBAL]))
-        answer = app.acquire_token_by_refresh_token(refresh_token, [GLOBAL])
-        results["federated refresh token"] = outcome(answer)
-
-        app = application(secret, "login.partner.microsoftonline.cn")
-        results["china"] = outcome(app.acquire_token_for_client([CHINA]))
-        app = application(secret, "login.microsoftonline.us")
-        results["usgov"] = outcome(app.acquire_token_for_client([GLOBAL]))
+        for name, app in applications.items():
+            results[name] = outcome(app.acquire_token_for_client([GLOBAL]))
+        china = application(secret, "login.partner.microsoftonline.cn")
+        results["china"] = outcome(china.acquire_token_for_client([CHINA]))
+        for name in ("secret", "federated"):
+            app = applications[name]
+            answer = app.acquire_token_by_refresh_token(refresh_token, [GLOBAL])
+            results[f"{name}, refresh token"] = outcome(answer)
+            results[f"{name}, rotated"] = answer["refresh_token"] != refresh_token
 
         first = vault.set_secret("rotated", "one", tags={"age": "1"}).properties
         vault.set_secret("rotated", "two")

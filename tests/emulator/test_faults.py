@@ -111,6 +111,7 @@ async def test_a_fault_is_for_one_service_and_method_and_path(
     cloud: LocalCloud, caller: Caller
 ) -> None:
     cloud.faults.inject(
+        Fault("entra", path="/keys$", status=500),
         Fault("entra", path="/token$", status=503),
         Fault("key_vault", method="GET", status=500),
         Fault("identity", status=429),
@@ -120,7 +121,7 @@ async def test_a_fault_is_for_one_service_and_method_and_path(
     assert (await caller.client.get(f"{VAULT}/secrets/x")).status_code == 500
     assert (await caller.identity_token()).status_code == 429
     assert cloud.journal.counts == {"entra": 1, "key_vault": 2, "identity": 1}
-    assert cloud.faults.active == []
+    assert [fault.path for fault in cloud.faults.active] == ["/keys$"]
 
 
 def test_a_seed_repeats_what_chance_decides() -> None:

@@ -1,5 +1,6 @@
 """The local cloud with Blob Storage, and a store that reaches it as production code does."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,8 +11,7 @@ from partner_center_emulator.services.blob_storage import BlobStorage
 from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
 from local.environment import app_environment
-from tests.store.clouds import leading_to_cloud
-from tests.store.opening import open_store
+from tests.store.stores import open_store
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,13 @@ def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def cloud(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalCloud]:
-    async with leading_to_cloud(azurite, monkeypatch) as running:
+    """A cloud into which only this process's environment leads."""
+    async with LocalCloud(azurite=azurite) as running:
+        for name in list(os.environ):
+            if name.upper().endswith("_PROXY") or name == "SSL_CERT_DIR":
+                monkeypatch.delenv(name)
+        for name, value in app_environment(running).items():
+            monkeypatch.setenv(name, value)
         yield running
 
 

@@ -9,8 +9,7 @@ from local import loopback_guard
 
 loopback_guard.install()
 
-from tests.store.opening import open_store  # noqa: E402 - after the guard
-from tests.store.records import name_of, record  # noqa: E402 - after the guard
+from tests.store.stores import name_of, open_store, record  # noqa: E402 - after the guard
 
 
 async def main() -> list[bool]:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 import trustme
 from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.network.proxy import Connection
 from partner_center_emulator.services.blob_storage import BlobStorage
 from partner_center_emulator.watch.faults import Fault
 
@@ -25,8 +26,7 @@ from cart_core.idempotency.store import StoreUnavailable
 from local import loopback_guard
 from local.environment import app_environment
 from tests.kit.signals import collected
-from tests.store.opening import open_store
-from tests.store.records import name_of, record
+from tests.store.stores import name_of, open_store, record
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = name_of("one")
@@ -65,20 +65,15 @@ async def test_an_operation_is_one_call(cloud: LocalCloud, blob_store: BlobStore
     await warm(cloud, blob_store)
     version = await blob_store.create(NAME, record("first"))
     assert version
-    assert calls(cloud) == [("PUT", 201)]
     await blob_store.create(NAME, record())
-    assert calls(cloud)[1:] == [("PUT", 409)]
     await blob_store.read(NAME)
-    assert calls(cloud)[2:] == [("GET", 206)]
     await blob_store.read(name_of("nothing"))
-    assert calls(cloud)[3:] == [("GET", 404)]
     await blob_store.replace(NAME, record("second"), version)
-    assert calls(cloud)[4:] == [("PUT", 201)]
     await blob_store.replace(NAME, record("third"), version)
-    assert calls(cloud)[5:] == [("PUT", 412)]
+    statuses = [("PUT", 201), ("PUT", 409), ("GET", 206), ("GET", 404), ("PUT", 201), ("PUT", 412)]
+    assert calls(cloud) == statuses
     assert cloud.journal.counts == Counter({"storage": 6})
-    (connection,) = cloud.proxy.connections
-    assert (connection.host, connection.port) == (HOST, 443)
+    assert cloud.proxy.connections == [Connection(HOST, 443, True)]
     created, *_, replaced = cloud.journal.requests("storage")
     assert (created.headers["if-none-match"], created.headers.get("if-match")) == ("*", None)
     assert (replaced.headers["if-match"], replaced.headers.get("if-none-match")) == (version, None)
@@ -97,21 +92,11 @@ async def test_a_blob_can_be_opened_and_read(blob_store: BlobStore, storage: Blo
 # --- an answer that is lost after the write
 
 
-def lost(**how: Any) -> Fault:
-    return Fault("storage", method="PUT", commit=True, **how)
-
-
-lost_answers = pytest.mark.parametrize(
+@pytest.mark.parametrize(
     "how",
-    [
-        *({"action": action} for action in ("drop", "reset", "garble")),
-        *({"status": status} for status in (500, 503)),
-    ],
+    [*({"action": each} for each in ("drop", "reset", "garble")), {"status": 500}, {"status": 503}],
     ids=str,
 )
-
-
-@lost_answers
 @pytest.mark.parametrize("case", ["first call", "create", "replace"])
 async def test_ones_own_write_is_known_by_its_nonce(
     cloud: LocalCloud, blob_store: BlobStore, how: dict[str, Any], case: str, pauses: list[float]
@@ -120,7 +105,7 @@ async def test_ones_own_write_is_known_by_its_nonce(
     if case == "create":
         await warm(cloud, blob_store)
     cloud.journal.clear()
-    cloud.faults.inject(lost(**how))
+    cloud.faults.inject(Fault("storage", method="PUT", commit=True, **how))
     if version:
         assert await blob_store.replace(NAME, record("mine"), version) is None
     else:
@@ -129,21 +114,22 @@ async def test_ones_own_write_is_known_by_its_nonce(
     assert await nonce_in(blob_store) == "mine"
 
 
-async def test_a_silent_try_is_given_up_and_the_next_finds_its_own_write(
-    cloud: LocalCloud, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+async def test_a_silent_try_ends_and_the_next_finds_its_own_write(
+    cloud: LocalCloud,
+    blob_store: BlobStore,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "TRY_SECONDS", 1.0)
-    store = open_store(app_environment(cloud))
-    cloud.faults.inject(lost(action="silence"))
-    assert await store.create(NAME, record("mine")) is None
-    assert await nonce_in(store) == "mine"
-    await store.close()
+    cloud.faults.inject(Fault("storage", method="PUT", commit=True, action="silence"))
+    assert await blob_store.create(NAME, record("mine")) is None
+    assert await nonce_in(blob_store) == "mine"
 
 
 async def test_a_write_whose_answers_are_all_lost(
     cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
 ) -> None:
-    cloud.faults.inject(lost(action="drop", times=None))
+    cloud.faults.inject(Fault("storage", method="PUT", commit=True, action="drop", times=None))
     with pytest.raises(StoreUnavailable):
         await blob_store.create(NAME, record("mine"))
     assert await nonce_in(blob_store) == "mine"
@@ -182,36 +168,24 @@ async def test_a_storage_that_never_answers(
 ) -> None:
     await warm(cloud, blob_store)
     cloud.faults.inject(Fault("storage", action="silence", times=None))
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 0.1)
-    with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 seconds"):
-        async with asyncio.timeout(60):
-            await ask(blob_store)
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 120.0)
+    with monkeypatch.context() as limit:
+        limit.setattr(module, "OPERATION_SECONDS", 0.1)
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 seconds"):
+            async with asyncio.timeout(60):
+                await ask(blob_store)
     cloud.faults.clear()
     assert await blob_store.read(name_of("nothing")) is None
 
 
 @every_operation
 async def test_a_storage_that_is_not_reached(
-    cloud: LocalCloud,
-    storage: BlobStorage,
-    blob_store: BlobStore,
-    ask: Operation,
-    pauses: list[float],
+    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, pauses: list[float]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    cloud.proxy.add_route(storage.host, port)
+    cloud.proxy.add_route(HOST, port)
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await ask(blob_store)
-
-
-async def test_an_account_that_does_not_exist(cloud: LocalCloud, pauses: list[float]) -> None:
-    nobody = {"CART_STORE_URL": "https://nobody.blob.core.windows.net/carts"}
-    store = open_store(app_environment(cloud, **nobody))
-    with pytest.raises(StoreUnavailable, match="no usable answer"):
-        await store.read(NAME)
-    await store.close()
 
 
 @every_operation
@@ -223,36 +197,38 @@ async def test_a_container_that_is_missing(
         await ask(blob_store)
 
 
-@every_operation
-async def test_a_refused_identity(cloud: LocalCloud, blob_store: BlobStore, ask: Operation) -> None:
-    code = "AuthorizationPermissionMismatch"
-    cloud.faults.inject(Fault("storage", status=403, headers={"x-ms-error-code": code}, body=""))
-    with pytest.raises(StoreUnavailable, match=f"HTTP 403 {code}.*Blob Data Contributor"):
-        await ask(blob_store)
-    assert len(calls(cloud)) == 1
-
-
 @pytest.mark.parametrize(
-    ("status", "code"),
+    ("status", "code", "detail"),
     [
-        (404, None),
-        (404, "ResourceNotFound"),
-        (409, None),
-        (409, "ContainerBeingDeleted"),
-        (409, "InvalidBlobType"),
-        (412, None),
-        (412, "LeaseIdMissing"),
-        (413, "RequestBodyTooLarge"),
+        (403, "AuthorizationPermissionMismatch", "HTTP 403 Authoriz.*Blob Data Contributor"),
+        # These are answers about something else than the blob that was asked for.
+        (404, None, r"\(HTTP 404\)"),
+        (404, "ResourceNotFound", "HTTP 404 ResourceNotFound"),
+        (409, None, r"\(HTTP 409\)"),
+        (409, "ContainerBeingDeleted", "HTTP 409 ContainerBeingDeleted"),
+        (409, "InvalidBlobType", "HTTP 409 InvalidBlobType"),
+        (412, None, r"\(HTTP 412\)"),
+        (412, "LeaseIdMissing", "HTTP 412 LeaseIdMissing"),
+        (413, "RequestBodyTooLarge", "HTTP 413 RequestBodyTooLarge"),
+        # A redirect is not followed.
+        (307, None, "no usable answer"),
     ],
 )
 @every_operation
-async def test_other_words_are_no_verdict(
-    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, status: int, code: str | None
+async def test_other_refusals_are_no_verdict(
+    cloud: LocalCloud,
+    blob_store: BlobStore,
+    ask: Operation,
+    status: int,
+    code: str | None,
+    detail: str,
 ) -> None:
-    headers = {"x-ms-error-code": code} if code else {}
+    headers = {"x-ms-error-code": code} if code else {"Location": "https://elsewhere.example/"}
     cloud.faults.inject(Fault("storage", status=status, headers=headers, body=""))
-    with pytest.raises(StoreUnavailable, match=f"HTTP {status}"):
+    with pytest.raises(StoreUnavailable, match=detail):
         await ask(blob_store)
+    assert len(calls(cloud)) == 1
+    assert {connection.host for connection in cloud.proxy.connections} == {HOST}
 
 
 @pytest.mark.parametrize(
@@ -272,10 +248,10 @@ async def test_an_answer_that_is_cut(
 ) -> None:
     version = await blob_store.create(NAME, record())
     cloud.faults.inject(Fault("storage", method="GET", action="truncate", times=None))
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 0.3)  # the SDK would pause for a second
-    with pytest.raises(StoreUnavailable):
-        await blob_store.read(NAME)
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 120.0)
+    with monkeypatch.context() as limit:
+        limit.setattr(module, "OPERATION_SECONDS", 0.3)  # the SDK would pause for a second
+        with pytest.raises(StoreUnavailable):
+            await blob_store.read(NAME)
     cloud.faults.clear()
     assert await blob_store.read(NAME) == (record(), version)
 
@@ -291,14 +267,6 @@ async def test_an_operation_that_is_cancelled(cloud: LocalCloud, blob_store: Blo
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert await blob_store.read(name_of("nothing")) is None
-
-
-async def test_a_redirect_is_not_followed(cloud: LocalCloud, blob_store: BlobStore) -> None:
-    elsewhere = {"Location": "https://elsewhere.example/"}
-    cloud.faults.inject(Fault("storage", status=307, headers=elsewhere, body=""))
-    with pytest.raises(StoreUnavailable, match="no usable answer"):
-        await blob_store.read(NAME)
-    assert {connection.host for connection in cloud.proxy.connections} == {HOST}
 
 
 async def test_each_operation_is_a_span_that_counts_its_tries(
@@ -351,20 +319,19 @@ async def test_an_identity_without_token(
 async def test_an_identity_that_is_slow(
     cloud: LocalCloud, blob_store: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 0.1)
     cloud.faults.inject(Fault("identity", delay=0.4))
-    with pytest.raises(StoreUnavailable, match="no answer within"):
-        await blob_store.read(NAME)
-    monkeypatch.setattr(module, "OPERATION_SECONDS", 120.0)
+    with monkeypatch.context() as limit:
+        limit.setattr(module, "OPERATION_SECONDS", 0.1)
+        with pytest.raises(StoreUnavailable, match="no answer within"):
+            await blob_store.read(NAME)
     assert await blob_store.read(NAME) is None  # the token was on its way
     assert cloud.journal.counts["identity"] == 1
 
 
 async def test_a_token_that_storage_does_not_take(cloud: LocalCloud, blob_store: BlobStore) -> None:
     answer = {"access_token": "no.such.token", "expires_on": str(int(time.time()) + 3600)}
-    cloud.faults.inject(
-        Fault("identity", status=200, body=answer | {"token_type": "Bearer", "resource": "x"})
-    )
+    answer |= {"token_type": "Bearer", "resource": "x"}
+    cloud.faults.inject(Fault("identity", status=200, body=answer))
     with pytest.raises(StoreUnavailable, match=r"refuses the managed identity \(HTTP 40[13]"):
         await blob_store.read(NAME)
 
@@ -372,25 +339,26 @@ async def test_a_token_that_storage_does_not_take(cloud: LocalCloud, blob_store:
 # --- the way there
 
 
-async def test_the_certificate_is_verified(
-    cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+@pytest.mark.parametrize("wrong", ["account", "host name", "certificate"])
+async def test_nobody_but_the_account_is_asked(
+    cloud: LocalCloud,
+    wrong: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pauses: list[float],
 ) -> None:
-    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
-    store = open_store(app_environment(cloud))
-    with pytest.raises(StoreUnavailable, match="no usable answer"):
-        await store.read(NAME)
-    await store.close()
-    assert calls(cloud) == []
-
-
-async def test_the_host_name_is_verified(
-    cloud: LocalCloud, storage: BlobStorage, pauses: list[float]
-) -> None:
-    port = cloud.proxy._port_for(storage.host)
-    assert port
-    cloud.proxy.add_route("store.example", port)  # the server's certificate has another name
-    store = open_store(app_environment(cloud, CART_STORE_URL="https://store.example/carts"))
+    environment = app_environment(cloud)
+    if wrong == "account":
+        environment["CART_STORE_URL"] = "https://nobody.blob.core.windows.net/carts"
+    elif wrong == "host name":
+        port = cloud.proxy._port_for(HOST)
+        assert port
+        cloud.proxy.add_route("store.example", port)  # the server's certificate has another name
+        environment["CART_STORE_URL"] = "https://store.example/carts"
+    else:
+        trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
+    store = open_store(environment)
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await store.read(NAME)
     await store.close()
@@ -414,9 +382,8 @@ async def test_a_process_needs_nothing_but_its_environment(
     assert errors.decode() == ""
     assert json.loads(output) == [True, True]
     assert calls(cloud) == [("PUT", 201), ("GET", 206)]
-    addresses = guard_log.read_text()
-    assert "allowed ('127.0.0.1'" in addresses
-    assert "refused" not in addresses
+    assert "allowed ('127.0.0.1'" in guard_log.read_text()
+    assert "refused" not in guard_log.read_text()
 
 
 async def test_nothing_secret_is_logged(

@@ -20,34 +20,28 @@ needs_the_worker = pytest.mark.skipif(
 HEALTH: dict[str, Any] = {"function": "get_health", "body": ""}
 
 
-def create(body: str, customer: str = CUSTOMER) -> dict[str, Any]:
-    """A request that creates a cart."""
+def request(function: str, method: str, path: str, body: str, **route: str) -> dict[str, Any]:
+    """A request as the host passes it on; the path is what follows the customer's id."""
+    route = {"customerId": CUSTOMER, **route}
     return {
-        "function": "create_cart",
-        "method": "POST",
-        "url": f"http://localhost:7071/api/customers/{customer}/carts",
+        "function": function,
+        "method": method,
+        "url": f"http://localhost:7071/api/customers/{route['customerId']}/carts{path}",
         "headers": {"content-type": "application/json", "x-functions-key": "key"},
-        "route": {"customerId": customer},
+        "route": route,
         "body": body,
     }
 
 
-def of_a_cart(method: str, cart: dict[str, Any], more: str = "") -> dict[str, Any]:
-    """A request for an existing cart; PUT sends the cart back."""
-    return {
-        "function": {"GET": "get_cart", "PUT": "update_cart", "POST": "checkout_cart"}[method],
-        "method": method,
-        "url": f"http://localhost:7071/api/customers/{CUSTOMER}/carts/{cart['id']}{more}",
-        "headers": {"content-type": "application/json", "x-functions-key": "key"},
-        "route": {"customerId": CUSTOMER, "cartId": cart["id"]},
-        "body": json.dumps(cart) if method == "PUT" else "",
-    }
+def create(body: str, customer: str = CUSTOMER) -> dict[str, Any]:
+    """A request that creates a cart."""
+    return request("create_cart", "POST", "", body, customerId=customer)
 
 
 def run(
     *requests: dict[str, Any], environment: Mapping[str, str] | None = None, app_dir: Path = ROOT
 ) -> dict[str, Any]:
-    """What the worker says about the app, and the app's answers to requests."""
+    """The bindings of the app's `functions`, by name, and the `answers` to requests."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.worker.runtime", str(app_dir)],
         input=json.dumps(requests),

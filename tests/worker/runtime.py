@@ -4,7 +4,7 @@ In Azure the library gets protobuf messages from a proxy that speaks gRPC to the
 only reads their attributes, so plain objects take their place here.
 
 `python -m tests.worker.runtime APP_DIR` indexes the app, answers the requests in a JSON list on
-standard input one by one, and prints the functions and the answers as JSON.
+standard input one by one, and prints the bindings of each function and the answers as JSON.
 """
 
 import asyncio
@@ -39,34 +39,21 @@ class _BindingInfo(Message):
     out, inout = 1, 2
 
 
+_MESSAGES = (
+    *("FunctionLoadResponse", "FunctionMetadataResponse", "InvocationResponse"),
+    *("ParameterBinding", "RpcException", "RpcFunctionMetadata", "RpcHttp", "TypedData"),
+    *("WorkerInitResponse", "WorkerMetadata"),
+)
 _PROTOS = SimpleNamespace(
-    BindingInfo=_BindingInfo,
-    StatusResult=_StatusResult,
-    **dict.fromkeys(
-        (
-            "FunctionLoadResponse",
-            "FunctionMetadataResponse",
-            "InvocationResponse",
-            "ParameterBinding",
-            "RpcException",
-            "RpcFunctionMetadata",
-            "RpcHttp",
-            "TypedData",
-            "WorkerInitResponse",
-            "WorkerMetadata",
-        ),
-        Message,
-    ),
+    BindingInfo=_BindingInfo, StatusResult=_StatusResult, **dict.fromkeys(_MESSAGES, Message)
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function as the worker reports it; `bindings` are those of a function.json."""
+class _Input(Message):
+    """A parameter's value; its name is no member of the group."""
 
-    name: str
-    id: str
-    bindings: list[dict[str, Any]]
+    def __init__(self, name: str, data: Message) -> None:
+        super().__init__(data=data, name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +78,14 @@ class Answer:
     body: bytes
 
 
-class InvocationFailed(Exception):
-    """The invocation ended with an exception, which the host answers with an empty 500."""
-
-
 class Worker:
     """The worker with one app. The library has one app for the whole process."""
 
-    def __init__(self, runtime: Any, functions: list[Function]) -> None:
+    def __init__(self, runtime: Any, functions: list[Any]) -> None:
         self.functions = functions
+        """As the library reports them: `name`, `function_id`, and `raw_bindings` in JSON."""
         self._runtime = runtime
-        self._ids = {function.name: function.id for function in functions}
+        self._ids = {function.name: function.function_id for function in functions}
 
     @classmethod
     async def start(cls, app_dir: Path) -> Self:
@@ -111,65 +95,42 @@ class Worker:
         """
         runtime = importlib.import_module("azure_functions_runtime")
         sys.path.insert(0, str(app_dir))
-        start = Message(capabilities={}, function_app_directory=str(app_dir))
+        init = Message(capabilities={}, function_app_directory=str(app_dir))
         properties = {"host": "127.0.0.1", "protos": _PROTOS}
-        _succeeded(
-            await runtime.worker_init_request(
-                Message(request=Message(worker_init_request=start), properties=properties)
-            )
-        )
+        start = Message(request=Message(worker_init_request=init), properties=properties)
+        _succeeded(await runtime.worker_init_request(start))
         listed = _succeeded(await runtime.functions_metadata_request(Message()))
-        functions = [
-            Function(each.name, each.function_id, [json.loads(raw) for raw in each.raw_bindings])
-            for each in listed.function_metadata_results or ()
-        ]
+        functions = list(listed.function_metadata_results or ())
         for function in functions:
-            load = Message(function_id=function.id)
-            _succeeded(
-                await runtime.function_load_request(
-                    Message(request=Message(function_load_request=load))
-                )
-            )
+            load = Message(function_load_request=Message(function_id=function.function_id))
+            _succeeded(await runtime.function_load_request(Message(request=load)))
         return cls(runtime, functions)
 
     async def invoke(self, request: Request) -> Answer:
-        """The answer of one function. Raises InvocationFailed."""
+        """The answer of one function.
+
+        Raises RuntimeError where the invocation ended with an exception, which the host answers
+        with an empty 500.
+        """
+        http = Message(
+            method=request.method,
+            url=request.url,
+            headers=request.headers,
+            params=request.route,
+            query={},
+            body=Message(bytes=request.body) if request.body else Message(),
+        )
         invocation = Message(
             invocation_id=str(uuid.uuid4()),
             function_id=self._ids[request.function],
             trace_context=Message(trace_parent=request.trace_parent, trace_state="", attributes={}),
             retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
             trigger_metadata={},
-            input_data=[
-                _Input(
-                    "req",
-                    Message(
-                        http=Message(
-                            method=request.method,
-                            url=request.url,
-                            headers=request.headers,
-                            params=request.route,
-                            query={},
-                            body=Message(bytes=request.body) if request.body else Message(),
-                        )
-                    ),
-                )
-            ],
+            input_data=[_Input("req", Message(http=http))],
         )
-        response = await self._runtime.invocation_request(
-            Message(request=Message(invocation_request=invocation))
-        )
-        if response.result.status != _StatusResult.Success:
-            raise InvocationFailed(response.result.exception.message)
-        http = response.return_value.http
-        return Answer(int(http.status_code), http.headers, http.body.bytes)
-
-
-class _Input(Message):
-    """A parameter's value; its name is no member of the group."""
-
-    def __init__(self, name: str, data: Message) -> None:
-        super().__init__(data=data, name=name)
+        call = Message(request=Message(invocation_request=invocation))
+        answer = _succeeded(await self._runtime.invocation_request(call)).return_value.http
+        return Answer(int(answer.status_code), answer.headers, answer.body.bytes)
 
 
 def _succeeded(response: Any) -> Any:
@@ -186,8 +147,8 @@ async def _main() -> None:
     for request in json.load(sys.stdin):
         answer = await worker.invoke(Request(**request | {"body": request["body"].encode()}))
         answers.append(asdict(answer) | {"body": answer.body.decode()})
-    functions = [asdict(function) for function in worker.functions]
-    print(json.dumps({"functions": functions, "answers": answers}))  # noqa: T201 - its result
+    functions = {each.name: list(map(json.loads, each.raw_bindings)) for each in worker.functions}
+    sys.stdout.write(json.dumps({"functions": functions, "answers": answers}))
 
 
 if __name__ == "__main__":

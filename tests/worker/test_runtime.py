@@ -10,7 +10,7 @@ from local.__main__ import SAMPLE_CART
 from local.environment import app_environment
 from tests.end_to_end.chain import CUSTOMER, patched_app
 from tests.kit.declared import functions
-from tests.worker.app import HEALTH, create, needs_the_worker, of_a_cart, run
+from tests.worker.app import HEALTH, create, needs_the_worker, request, run
 
 pytestmark = needs_the_worker
 
@@ -18,7 +18,7 @@ pytestmark = needs_the_worker
 def test_it_indexes_what_the_app_declares_and_answers_without_settings() -> None:
     result = run(HEALTH, create(SAMPLE_CART))
 
-    indexed = {each["name"]: each["bindings"] for each in result["functions"]}
+    indexed = result["functions"]
     assert indexed.keys() == {each.get_function_name() for each in functions()}
     assert indexed["get_cart"] == [
         {
@@ -49,10 +49,11 @@ def test_a_cart_is_created_read_changed_and_bought_through_the_local_cloud() -> 
         )["answers"]
         cart = json.loads(created["body"])
         cart["lineItems"][0]["quantity"] = 3
+        path = f"/{cart['id']}"
         changed, read, bought = run(
-            of_a_cart("PUT", cart),
-            of_a_cart("GET", cart),
-            of_a_cart("POST", cart, "/checkout"),
+            request("update_cart", "PUT", path, json.dumps(cart), cartId=cart["id"]),
+            request("get_cart", "GET", path, "", cartId=cart["id"]),
+            request("checkout_cart", "POST", f"{path}/checkout", "", cartId=cart["id"]),
             environment=environment,
         )["answers"]
         assert cart["id"] in cloud.partner_center.carts
@@ -74,7 +75,7 @@ def test_an_unexpected_exception_is_a_problem_too(tmp_path: Path) -> None:
         tmp_path,
         "from cart_core import composition",
         "async def fail(*_): raise RuntimeError('a secret')",
-        "composition.create_cart = fail",
+        "composition.endpoint = lambda name: fail",
     )
 
     [answer] = run(create(SAMPLE_CART), app_dir=app_dir)["answers"]

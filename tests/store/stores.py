@@ -1,11 +1,15 @@
-"""Names and records for the tests of the stores."""
+"""Names and records for the tests of the stores, and the store that an environment describes."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cart_core.adapters.blob_store import RESOURCE, BlobStore
+from cart_core.adapters.managed_identity import ManagedIdentity
 from cart_core.idempotency.operation_id import CARTS_PREFIX
 from cart_core.idempotency.record import Record, Step
+from cart_core.tokens import TokenCache
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 
@@ -31,3 +35,9 @@ def record(nonce: str = "nonce-1", **changes: Any) -> Record:
         **changes,
     }
     return Record(**fields)
+
+
+def open_store(environment: Mapping[str, str]) -> BlobStore:
+    """The store, with tokens as the composition root gets them."""
+    identity = ManagedIdentity(environment["AZURE_CLIENT_ID"])
+    return BlobStore(environment["CART_STORE_URL"], TokenCache(lambda: identity.fetch(RESOURCE)))
