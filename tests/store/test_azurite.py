@@ -17,20 +17,15 @@ def script(directory: Path, name: str, *lines: str) -> str:
     return str(file)
 
 
-def machine(tmp_path: Path, version: str, *, npm: bool = True) -> str:
-    """A PATH with a node of this version."""
-    script(tmp_path / "bin", "node", f"echo {version}")
+def path_with_node(directory: Path, version: str, *, npm: bool = True) -> str:
+    script(directory, "node", f"echo {version}")
     if npm:
-        script(tmp_path / "bin", "npm", "exit 0")
-    return str(tmp_path / "bin")
-
-
-def runs(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        script(directory, "npm", "exit 0")
+    return str(directory)
 
 
 def test_the_machines_node_is_used_where_it_is_new_enough(tmp_path: Path) -> None:
-    path = machine(tmp_path, f"v{module.MINIMUM_NODE}.0.0")
+    path = path_with_node(tmp_path / "bin", f"v{module.MINIMUM_NODE}.0.0")
     assert find_node(path) == Node(f"{path}/node", (f"{path}/npm",))
 
 
@@ -40,10 +35,10 @@ def test_the_machines_node_is_used_where_it_is_new_enough(tmp_path: Path) -> Non
 def test_the_package_supplies_what_the_machine_lacks(
     tmp_path: Path, version: str, npm: bool
 ) -> None:
-    node = find_node(machine(tmp_path, version, npm=npm))
+    node = find_node(path_with_node(tmp_path / "bin", version, npm=npm))
     assert node == find_node(str(tmp_path / "nothing"))
-    assert runs(node.executable, "--version").startswith("v24.")
-    assert runs(*node.npm, "--version")
+    assert subprocess.check_output([node.executable, "--version"]).startswith(b"v24.")
+    assert subprocess.check_output([*node.npm, "--version"])
 
 
 def test_no_node_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,73 +15,56 @@ from urllib.parse import parse_qs
 
 import pytest
 import trustme
-from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.proxy import Connection
-from partner_center_emulator.services.blob_storage import BlobStorage
 from partner_center_emulator.watch.faults import Fault
 
 from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
 from cart_core.idempotency.store import StoreUnavailable
 from local import loopback_guard
-from local.environment import app_environment
+from local.function_process import ROOT
 from tests.kit.signals import collected
+from tests.store.blobs import NAME, Blobs
 from tests.store.stores import name_of, open_store, record
 
-ROOT = Path(__file__).resolve().parents[2]
-NAME = name_of("one")
 BLOB = f"{NAME}.json"
 HOST = "cartslocal.blob.core.windows.net"
 LIMITS = module.OPERATION_SECONDS, module.CONNECT_SECONDS, module.TRY_SECONDS
 
 Operation = Callable[[BlobStore], Awaitable[object]]
-OPERATIONS: list[Operation] = [
-    lambda store: store.create(NAME, record()),
-    lambda store: store.read(NAME),
-    lambda store: store.replace(NAME, record(), '"0x1"'),
-]
-every_operation = pytest.mark.parametrize("ask", OPERATIONS, ids=["create", "read", "replace"])
-
-
-def calls(cloud: LocalCloud) -> list[tuple[str, int | None]]:
-    return [(a.method, a.status) for a in cloud.journal.requests("storage")]
-
-
-async def warm(cloud: LocalCloud, store: BlobStore) -> None:
-    """Gives the store a token and a connection, and forgets how."""
-    assert await store.read(name_of("nothing")) is None
-    cloud.journal.clear()
-
-
-async def nonce_in(store: BlobStore) -> str | None:
-    stored = await store.read(NAME)
-    return stored.record.nonce if stored else None
+OPERATIONS: dict[str, Operation] = {
+    "create": lambda store: store.create(NAME, record()),
+    "read": lambda store: store.read(NAME),
+    "replace": lambda store: store.replace(NAME, record(), '"0x1"'),
+}
+every_operation = pytest.mark.parametrize("ask", OPERATIONS.values(), ids=OPERATIONS)
 
 
 # --- calls and blobs
 
 
-async def test_an_operation_is_one_call(cloud: LocalCloud, blob_store: BlobStore) -> None:
-    await warm(cloud, blob_store)
-    version = await blob_store.create(NAME, record("first"))
+async def test_an_operation_is_one_call(blobs: Blobs) -> None:
+    await blobs.warm()
+    store = blobs.store
+    version = await store.create(NAME, record("first"))
     assert version
-    await blob_store.create(NAME, record())
-    await blob_store.read(NAME)
-    await blob_store.read(name_of("nothing"))
-    await blob_store.replace(NAME, record("second"), version)
-    await blob_store.replace(NAME, record("third"), version)
+    await store.create(NAME, record())
+    await store.read(NAME)
+    await store.read(name_of("nothing"))
+    await store.replace(NAME, record("second"), version)
+    await store.replace(NAME, record("third"), version)
     statuses = [("PUT", 201), ("PUT", 409), ("GET", 206), ("GET", 404), ("PUT", 201), ("PUT", 412)]
-    assert calls(cloud) == statuses
-    assert cloud.journal.counts == Counter({"storage": 6})
-    assert cloud.proxy.connections == [Connection(HOST, 443, True)]
-    created, *_, replaced = cloud.journal.requests("storage")
+    assert blobs.calls == statuses
+    assert blobs.cloud.journal.counts == Counter({"storage": 6})
+    assert blobs.cloud.proxy.connections == [Connection(HOST, 443, True)]
+    created, *_, replaced = blobs.cloud.journal.requests("storage")
     assert (created.headers["if-none-match"], created.headers.get("if-match")) == ("*", None)
     assert (replaced.headers["if-match"], replaced.headers.get("if-none-match")) == (version, None)
 
 
-async def test_a_blob_can_be_opened_and_read(blob_store: BlobStore, storage: BlobStorage) -> None:
-    await blob_store.create(NAME, record(key="f\u00fcr Sie"))
-    headers, content = await storage.get(BLOB)
+async def test_a_blob_can_be_opened_and_read(blobs: Blobs) -> None:
+    await blobs.store.create(NAME, record(key="f\u00fcr Sie"))
+    headers, content = await blobs.storage.get(BLOB)
     assert headers["Content-Type"] == "application/json"
     document = json.loads(content)
     assert document["key"] == "f\u00fcr Sie"
@@ -99,62 +82,54 @@ async def test_a_blob_can_be_opened_and_read(blob_store: BlobStore, storage: Blo
 )
 @pytest.mark.parametrize("case", ["first call", "create", "replace"])
 async def test_ones_own_write_is_known_by_its_nonce(
-    cloud: LocalCloud, blob_store: BlobStore, how: dict[str, Any], case: str, pauses: list[float]
+    blobs: Blobs, how: dict[str, Any], case: str
 ) -> None:
-    version = await blob_store.create(NAME, record("first")) if case == "replace" else None
+    version = await blobs.store.create(NAME, record("first")) if case == "replace" else None
     if case == "create":
-        await warm(cloud, blob_store)
-    cloud.journal.clear()
-    cloud.faults.inject(Fault("storage", method="PUT", commit=True, **how))
+        await blobs.warm()
+    blobs.cloud.journal.clear()
+    blobs.lose_answer(**how)
     if version:
-        assert await blob_store.replace(NAME, record("mine"), version) is None
+        assert await blobs.store.replace(NAME, record("mine"), version) is None
     else:
-        assert await blob_store.create(NAME, record("mine")) is None
-    assert [method for method, _ in calls(cloud)] == ["PUT", "PUT"]
-    assert await nonce_in(blob_store) == "mine"
+        assert await blobs.store.create(NAME, record("mine")) is None
+    assert [method for method, _ in blobs.calls] == ["PUT", "PUT"]
+    assert await blobs.nonce() == "mine"
 
 
 async def test_a_silent_try_ends_and_the_next_finds_its_own_write(
-    cloud: LocalCloud,
-    blob_store: BlobStore,
-    pauses: list[float],
-    monkeypatch: pytest.MonkeyPatch,
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TRY_SECONDS", 1.0)
-    cloud.faults.inject(Fault("storage", method="PUT", commit=True, action="silence"))
-    assert await blob_store.create(NAME, record("mine")) is None
-    assert await nonce_in(blob_store) == "mine"
+    blobs.lose_answer(action="silence")
+    assert await blobs.store.create(NAME, record("mine")) is None
+    assert await blobs.nonce() == "mine"
 
 
-async def test_a_write_whose_answers_are_all_lost(
-    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
-) -> None:
-    cloud.faults.inject(Fault("storage", method="PUT", commit=True, action="drop", times=None))
+async def test_a_write_whose_answers_are_all_lost(blobs: Blobs) -> None:
+    blobs.lose_answer(action="drop", times=None)
     with pytest.raises(StoreUnavailable):
-        await blob_store.create(NAME, record("mine"))
-    assert await nonce_in(blob_store) == "mine"
+        await blobs.store.create(NAME, record("mine"))
+    assert await blobs.nonce() == "mine"
 
 
 # --- a storage that fails
 
 
-async def test_a_passing_failure_is_tried_again(
-    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
-) -> None:
-    await warm(cloud, blob_store)
-    cloud.faults.inject(Fault("storage", status=503), Fault("storage", action="reset"))
-    assert await blob_store.create(NAME, record())
-    assert [method for method, _ in calls(cloud)] == ["PUT"] * 3
+async def test_a_passing_failure_is_tried_again(blobs: Blobs) -> None:
+    await blobs.warm()
+    blobs.disturb(status=503)
+    blobs.disturb(action="reset")
+    assert await blobs.store.create(NAME, record())
+    assert [method for method, _ in blobs.calls] == ["PUT"] * 3
 
 
-async def test_the_pauses_are_short_and_few(
-    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
-) -> None:
-    cloud.faults.inject(Fault("storage", status=500, times=None))
+async def test_the_pauses_are_short_and_few(blobs: Blobs) -> None:
+    blobs.disturb(status=500, times=None)
     with pytest.raises(StoreUnavailable, match=r"fails \(HTTP 500\)"):
-        await blob_store.create(NAME, record())
-    assert len(calls(cloud)) == 1 + len(pauses) == 3
-    assert all(0 <= seconds <= 1 for seconds in pauses)
+        await blobs.store.create(NAME, record())
+    assert len(blobs.calls) == 1 + len(blobs.pauses) == 3
+    assert all(0 <= seconds <= 1 for seconds in blobs.pauses)
 
 
 def test_the_time_of_an_operation_is_enough_for_two_tries() -> None:
@@ -164,37 +139,33 @@ def test_the_time_of_an_operation_is_enough_for_two_tries() -> None:
 
 @every_operation
 async def test_a_storage_that_never_answers(
-    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, monkeypatch: pytest.MonkeyPatch
+    blobs: Blobs, ask: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await warm(cloud, blob_store)
-    cloud.faults.inject(Fault("storage", action="silence", times=None))
+    await blobs.warm()
+    blobs.disturb(action="silence", times=None)
     with monkeypatch.context() as limit:
         limit.setattr(module, "OPERATION_SECONDS", 0.1)
         with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 seconds"):
             async with asyncio.timeout(60):
-                await ask(blob_store)
-    cloud.faults.clear()
-    assert await blob_store.read(name_of("nothing")) is None
+                await ask(blobs.store)
+    blobs.cloud.faults.clear()
+    assert await blobs.works()
 
 
 @every_operation
-async def test_a_storage_that_is_not_reached(
-    cloud: LocalCloud, blob_store: BlobStore, ask: Operation, pauses: list[float]
-) -> None:
+async def test_a_storage_that_is_not_reached(blobs: Blobs, ask: Operation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    cloud.proxy.add_route(HOST, port)
+    blobs.cloud.proxy.add_route(HOST, port)
     with pytest.raises(StoreUnavailable, match="no usable answer"):
-        await ask(blob_store)
+        await ask(blobs.store)
 
 
 @every_operation
-async def test_a_container_that_is_missing(
-    storage: BlobStorage, blob_store: BlobStore, ask: Operation
-) -> None:
-    await storage.delete_container()
+async def test_a_container_that_is_missing(blobs: Blobs, ask: Operation) -> None:
+    await blobs.storage.delete_container()
     with pytest.raises(StoreUnavailable, match=r"container in CART_STORE_URL does not exist"):
-        await ask(blob_store)
+        await ask(blobs.store)
 
 
 @pytest.mark.parametrize(
@@ -216,71 +187,58 @@ async def test_a_container_that_is_missing(
 )
 @every_operation
 async def test_other_refusals_are_no_verdict(
-    cloud: LocalCloud,
-    blob_store: BlobStore,
-    ask: Operation,
-    status: int,
-    code: str | None,
-    detail: str,
+    blobs: Blobs, ask: Operation, status: int, code: str | None, detail: str
 ) -> None:
     headers = {"x-ms-error-code": code} if code else {"Location": "https://elsewhere.example/"}
-    cloud.faults.inject(Fault("storage", status=status, headers=headers, body=""))
+    blobs.disturb(status=status, headers=headers, body="")
     with pytest.raises(StoreUnavailable, match=detail):
-        await ask(blob_store)
-    assert len(calls(cloud)) == 1
-    assert {connection.host for connection in cloud.proxy.connections} == {HOST}
+        await ask(blobs.store)
+    assert len(blobs.calls) == 1
+    assert {connection.host for connection in blobs.cloud.proxy.connections} == {HOST}
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"no JSON", b"{}", b"[1]", b'{"version": 1}', b"\xff", record().to_json()[:99]]
 )
-async def test_a_blob_that_is_no_record(
-    storage: BlobStorage, blob_store: BlobStore, content: bytes
-) -> None:
-    await storage.put(BLOB, content)
+async def test_a_blob_that_is_no_record(blobs: Blobs, content: bytes) -> None:
+    await blobs.storage.put(BLOB, content)
     with pytest.raises(StoreUnavailable, match=f"{BLOB} holds no record"):
-        await blob_store.read(NAME)
-    assert await blob_store.create(NAME, record()) is None
+        await blobs.store.read(NAME)
+    assert await blobs.store.create(NAME, record()) is None
 
 
-async def test_an_answer_that_is_cut(
-    cloud: LocalCloud, blob_store: BlobStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    version = await blob_store.create(NAME, record())
-    cloud.faults.inject(Fault("storage", method="GET", action="truncate", times=None))
-    with monkeypatch.context() as limit:
-        limit.setattr(module, "OPERATION_SECONDS", 0.3)  # the SDK would pause for a second
-        with pytest.raises(StoreUnavailable):
-            await blob_store.read(NAME)
-    cloud.faults.clear()
-    assert await blob_store.read(NAME) == (record(), version)
+async def test_an_answer_that_is_cut(blobs: Blobs) -> None:
+    version = await blobs.store.create(NAME, record())
+    blobs.disturb(method="GET", action="truncate", times=None)
+    with pytest.raises(StoreUnavailable):
+        await blobs.store.read(NAME)
+    blobs.cloud.faults.clear()
+    assert await blobs.store.read(NAME) == (record(), version)
 
 
-async def test_an_operation_that_is_cancelled(cloud: LocalCloud, blob_store: BlobStore) -> None:
-    await warm(cloud, blob_store)
-    cloud.faults.inject(Fault("storage", action="silence"))
-    asking = asyncio.create_task(blob_store.create(NAME, record("mine")))
+async def test_an_operation_that_is_cancelled(blobs: Blobs) -> None:
+    await blobs.warm()
+    blobs.disturb(action="silence")
+    asking = asyncio.create_task(blobs.store.create(NAME, record("mine")))
     async with asyncio.timeout(60):
-        while not calls(cloud):  # noqa: ASYNC110 - the journal has no event
+        while not blobs.calls:  # noqa: ASYNC110 - the journal has no event
             await asyncio.sleep(0.001)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert await blob_store.read(name_of("nothing")) is None
+    assert await blobs.works()
 
 
-async def test_each_operation_is_a_span_that_counts_its_tries(
-    cloud: LocalCloud, blob_store: BlobStore, pauses: list[float]
-) -> None:
+async def test_each_operation_is_a_span_that_counts_its_tries(blobs: Blobs) -> None:
     with collected() as signals:
-        version = await blob_store.create(NAME, record("first"))
+        version = await blobs.store.create(NAME, record("first"))
         assert version
-        cloud.faults.inject(Fault("storage", status=503, times=2))
-        assert await blob_store.replace(NAME, record("second"), version)
-        assert await blob_store.read(NAME)
-        cloud.faults.inject(Fault("storage", status=500, times=3))
+        blobs.disturb(status=503, times=2)
+        assert await blobs.store.replace(NAME, record("second"), version)
+        assert await blobs.store.read(NAME)
+        blobs.disturb(status=500, times=3)
         with pytest.raises(StoreUnavailable):
-            await blob_store.read(NAME)
+            await blobs.store.read(NAME)
 
     assert [(s.name, dict(s.attributes or {}), s.status.is_ok) for s in signals.spans] == [
         ("token.fetch", {"attempt": 1}, True),
@@ -295,45 +253,41 @@ async def test_each_operation_is_a_span_that_counts_its_tries(
 # --- the token
 
 
-async def test_one_token_serves_all(cloud: LocalCloud, blob_store: BlobStore) -> None:
-    asked = await asyncio.gather(*(blob_store.read(name_of(str(n))) for n in range(20)))
+async def test_one_token_serves_all(blobs: Blobs) -> None:
+    asked = await asyncio.gather(*(blobs.store.read(name_of(str(n))) for n in range(20)))
     assert asked == [None] * 20
     for number in range(5):
-        await blob_store.create(name_of(str(number)), record())
-    (arrival,) = cloud.journal.requests("identity")
-    asked_for = parse_qs(arrival.query)
-    assert asked_for["resource"] == ["https://storage.azure.com"]
-    assert asked_for["client_id"] == [app_environment(cloud)["AZURE_CLIENT_ID"]]
+        await blobs.store.create(name_of(str(number)), record())
+    (arrival,) = blobs.cloud.journal.requests("identity")
+    query = parse_qs(arrival.query)
+    assert query["resource"] == ["https://storage.azure.com"]
+    assert query["client_id"] == [blobs.environment["AZURE_CLIENT_ID"]]
 
 
 @every_operation
-async def test_an_identity_without_token(
-    cloud: LocalCloud, blob_store: BlobStore, ask: Operation
-) -> None:
-    cloud.faults.inject(Fault("identity", status=400, times=None))
+async def test_an_identity_without_token(blobs: Blobs, ask: Operation) -> None:
+    blobs.cloud.faults.inject(Fault("identity", status=400, times=None))
     with pytest.raises(StoreUnavailable, match="identity in AZURE_CLIENT_ID"):
-        await ask(blob_store)
-    assert calls(cloud) == []
+        await ask(blobs.store)
+    assert blobs.calls == []
 
 
-async def test_an_identity_that_is_slow(
-    cloud: LocalCloud, blob_store: BlobStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cloud.faults.inject(Fault("identity", delay=0.4))
+async def test_an_identity_that_is_slow(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs.cloud.faults.inject(Fault("identity", delay=0.4))
     with monkeypatch.context() as limit:
         limit.setattr(module, "OPERATION_SECONDS", 0.1)
         with pytest.raises(StoreUnavailable, match="no answer within"):
-            await blob_store.read(NAME)
-    assert await blob_store.read(NAME) is None  # the token was on its way
-    assert cloud.journal.counts["identity"] == 1
+            await blobs.store.read(NAME)
+    assert await blobs.store.read(NAME) is None  # the token was on its way
+    assert blobs.cloud.journal.counts["identity"] == 1
 
 
-async def test_a_token_that_storage_does_not_take(cloud: LocalCloud, blob_store: BlobStore) -> None:
+async def test_a_token_that_storage_does_not_take(blobs: Blobs) -> None:
     answer = {"access_token": "no.such.token", "expires_on": str(int(time.time()) + 3600)}
     answer |= {"token_type": "Bearer", "resource": "x"}
-    cloud.faults.inject(Fault("identity", status=200, body=answer))
+    blobs.cloud.faults.inject(Fault("identity", status=200, body=answer))
     with pytest.raises(StoreUnavailable, match=r"refuses the managed identity \(HTTP 40[13]"):
-        await blob_store.read(NAME)
+        await blobs.store.read(NAME)
 
 
 # --- the way there
@@ -341,19 +295,15 @@ async def test_a_token_that_storage_does_not_take(cloud: LocalCloud, blob_store:
 
 @pytest.mark.parametrize("wrong", ["account", "host name", "certificate"])
 async def test_nobody_but_the_account_is_asked(
-    cloud: LocalCloud,
-    wrong: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    pauses: list[float],
+    blobs: Blobs, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = app_environment(cloud)
+    environment = blobs.environment
     if wrong == "account":
         environment["CART_STORE_URL"] = "https://nobody.blob.core.windows.net/carts"
     elif wrong == "host name":
-        port = cloud.proxy._port_for(HOST)
+        port = blobs.cloud.proxy._port_for(HOST)
         assert port
-        cloud.proxy.add_route("store.example", port)  # the server's certificate has another name
+        blobs.cloud.proxy.add_route("store.example", port)  # the certificate has another name
         environment["CART_STORE_URL"] = "https://store.example/carts"
     else:
         trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
@@ -362,18 +312,16 @@ async def test_nobody_but_the_account_is_asked(
     with pytest.raises(StoreUnavailable, match="no usable answer"):
         await store.read(NAME)
     await store.close()
-    assert calls(cloud) == []
+    assert blobs.calls == []
 
 
-async def test_a_process_needs_nothing_but_its_environment(
-    cloud: LocalCloud, tmp_path: Path
-) -> None:
+async def test_a_process_needs_nothing_but_its_environment(blobs: Blobs, tmp_path: Path) -> None:
     guard_log = tmp_path / "addresses"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-W", "error", "-m", "tests.store.store_script"),
         cwd=ROOT,
-        env=app_environment(cloud, **{loopback_guard.VARIABLE: str(guard_log)}),
+        env=blobs.environment | {loopback_guard.VARIABLE: str(guard_log)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -381,21 +329,19 @@ async def test_a_process_needs_nothing_but_its_environment(
     output, errors = await asyncio.wait_for(process.communicate(), 120)
     assert errors.decode() == ""
     assert json.loads(output) == [True, True]
-    assert calls(cloud) == [("PUT", 201), ("GET", 206)]
+    assert blobs.calls == [("PUT", 201), ("GET", 206)]
     assert "allowed ('127.0.0.1'" in guard_log.read_text()
     assert "refused" not in guard_log.read_text()
 
 
-async def test_nothing_secret_is_logged(
-    cloud: LocalCloud, blob_store: BlobStore, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_secret_is_logged(blobs: Blobs, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        await blob_store.create(NAME, record())
-        cloud.faults.inject(Fault("storage", status=403, body=""))
+        await blobs.store.create(NAME, record())
+        blobs.disturb(status=403, body="")
         with pytest.raises(StoreUnavailable) as failure:
-            await blob_store.read(NAME)
-    (token,) = {a.headers["authorization"] for a in cloud.journal.requests("storage")}
+            await blobs.store.read(NAME)
+    (token,) = {a.headers["authorization"] for a in blobs.cloud.journal.requests("storage")}
     secret = token.removeprefix("Bearer ")
-    for text in (caplog.text, repr(failure.value), repr(vars(blob_store)["_tokens"])):
+    for text in (caplog.text, repr(failure.value), repr(vars(blobs.store)["_tokens"])):
         assert secret not in text
         assert "local-identity-header" not in text

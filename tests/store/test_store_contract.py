@@ -4,19 +4,17 @@ import asyncio
 
 import pytest
 
-from cart_core.adapters.blob_store import BlobStore
 from cart_core.idempotency.memory_store import MemoryStore
 from cart_core.idempotency.operation_id import CARTS_PREFIX, PURCHASES_PREFIX
 from cart_core.idempotency.record import Step, StoredAnswer
 from cart_core.idempotency.store import Store
+from tests.store.blobs import NAME, Blobs
 from tests.store.stores import name_of, record
-
-NAME = name_of("one")
 
 
 @pytest.fixture(params=["memory", "blob"])
-def store(request: pytest.FixtureRequest, blob_store: BlobStore) -> Store:
-    return MemoryStore() if request.param == "memory" else blob_store
+def store(request: pytest.FixtureRequest, blobs: Blobs) -> Store:
+    return MemoryStore() if request.param == "memory" else blobs.store
 
 
 async def test_what_exists_is_not_created_again(store: Store) -> None:

@@ -1,0 +1,62 @@
+"""The Azure store in a cloud of its own, with what the tests of it do again and again."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.blob_storage import BlobStorage
+from partner_center_emulator.watch.faults import Fault
+
+from cart_core.adapters.blob_store import BlobStore
+from local.environment import app_environment
+from tests.store.stores import name_of
+
+NAME = name_of("one")
+
+
+@dataclass
+class Blobs:
+    """The cloud, and a store that reaches it as production code does."""
+
+    cloud: LocalCloud
+    store: BlobStore
+    pauses: list[float] = field(default_factory=list)
+    """The seconds of all pauses between tries, which take no time here."""
+
+    @property
+    def storage(self) -> BlobStorage:
+        """The storage account as its owner sees it."""
+        assert self.cloud.storage
+        return self.cloud.storage
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process to the store."""
+        return app_environment(self.cloud)
+
+    @property
+    def calls(self) -> list[tuple[str, int | None]]:
+        """The method and the status of each request to storage."""
+        return [(a.method, a.status) for a in self.cloud.journal.requests("storage")]
+
+    def disturb(self, **fault: Any) -> None:
+        """Injects a fault of storage."""
+        self.cloud.faults.inject(Fault("storage", **fault))
+
+    def lose_answer(self, **fault: Any) -> None:
+        """Injects a fault that loses the answer to a write after it took effect."""
+        self.disturb(method="PUT", commit=True, **fault)
+
+    async def works(self) -> bool:
+        """Whether the store answers."""
+        return await self.store.read(name_of("nothing")) is None
+
+    async def warm(self) -> None:
+        """Gives the store a token and a connection, and forgets the requests for them."""
+        assert await self.works()
+        self.cloud.journal.clear()
+
+    async def nonce(self) -> str | None:
+        """The nonce of the record that is stored."""
+        stored = await self.store.read(NAME)
+        return stored.record.nonce if stored else None
