@@ -123,9 +123,7 @@ async def test_good_lines_get_prices_and_promotions(caller: Caller) -> None:
     assert not any("error" in good for good in cart["lineItems"])
 
 
-async def test_a_put_replaces_the_whole_cart_and_checks_it_again(
-    cloud: LocalCloud, caller: Caller
-) -> None:
+async def test_a_put_replaces_the_whole_cart_and_checks_it_again(caller: Caller) -> None:
     before = await caller.create(licence(friendlyName="old"), Remark="mine")
     changed = {"LineItems": [licence(id="4", quantity=276), line()], "id": before["id"].upper()}
     url = f"{CARTS}/{before['id']}"
@@ -142,18 +140,18 @@ async def test_a_put_replaces_the_whole_cart_and_checks_it_again(
     assert ("friendlyName" in failed, "error" in good, "Remark" in after) == (False, False, False)
     assert [failed["id"], good["id"]] == [4, 0]
     assert after["lastModifiedTimestamp"] > before["lastModifiedTimestamp"]
-    assert after["lastModifiedUser"] == cloud.entra.user_id
+    assert after["lastModifiedUser"] == caller.cloud.entra.user_id
     for name in ("id", "status", "creationTimestamp", "expirationTimestamp", "links", "attributes"):
         assert after[name] == before[name]
     assert await caller.get(before["id"]) == after
 
     failed["quantity"] = 2
-    cloud.partner_center.put_status = 200
+    caller.cloud.partner_center.put_status = 200
     answer = await caller.put(**after, cart_id=after["id"])
     corrected = document(answer)["lineItems"][0]
     assert answer.status_code == 200
     assert (corrected["pricing"]["extendedPrice"], "error" in corrected) == (12.0, False)
-    assert len(cloud.partner_center.carts) == 1
+    assert len(caller.cloud.partner_center.carts) == 1
 
 
 async def test_a_put_that_is_refused_changes_nothing(caller: Caller) -> None:
@@ -229,9 +227,7 @@ async def test_every_other_path_gets_the_gateways_404(caller: Caller) -> None:
     assert answer.json() == {"statusCode": 404, "message": "Resource not found"}
 
 
-async def test_a_token_that_is_not_good_enough_is_refused(
-    cloud: LocalCloud, caller: Caller
-) -> None:
+async def test_a_token_that_is_not_good_enough_is_refused(caller: Caller) -> None:
     async def code_with(headers: dict[str, str]) -> Any:
         answer = await caller.client.post(CARTS, headers=headers, json=CART)
         assert answer.status_code == 401
@@ -242,17 +238,17 @@ async def test_a_token_that_is_not_good_enough_is_refused(
     assert await code_with({"Authorization": "Bearer tampered"}) == 400
     wrong = await caller.bearer(scope="https://graph.windows.net/.default")
     assert await code_with(wrong) == "900420"
-    cloud.entra.mfa = False
+    caller.cloud.entra.mfa = False
     assert await code_with(await caller.bearer_of_user()) == "900421"
-    cloud.entra.mfa = True
+    caller.cloud.entra.mfa = True
     user = await caller.bearer_of_user()
     answer = await caller.client.post(CARTS, headers=user, json=CART)
-    assert document(answer)["lastModifiedUser"] == cloud.entra.user_id
-    cloud.tokens.revoke_all()
+    assert document(answer)["lastModifiedUser"] == caller.cloud.entra.user_id
+    caller.cloud.tokens.revoke_all()
     assert await code_with(user) == 400
-    cloud.entra.token_lifetime = 0
+    caller.cloud.entra.token_lifetime = 0
     assert await code_with(await caller.bearer()) == 400
-    assert len(cloud.partner_center.carts) == 1
+    assert len(caller.cloud.partner_center.carts) == 1
 
 
 async def test_another_cloud_has_its_own_audience(caller: Caller) -> None:

@@ -99,9 +99,7 @@ async def test_an_order_of_two_lines(cloud: LocalCloud, caller: Caller) -> None:
     assert await caller.get(cart["id"]) == cart | {"status": "Ordered"}
 
 
-async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(
-    cloud: LocalCloud, caller: Caller
-) -> None:
+async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(caller: Caller) -> None:
     addon = line(ProvisioningContext={"ParentSubscriptionId": "x"})
     cart = await caller.create(
         licence(orderGroup="1", addonItems=[addon]),
@@ -115,7 +113,7 @@ async def test_an_order_for_each_group_with_the_add_ons_of_its_lines(
     assert [item["quantity"] for item in second["lineItems"]] == [3]
     assert second["billingCycle"] == "one_time"
     assert not any("totalPrice" in order for order in (first, second))
-    assert groups_of(cloud) == ["1", "2"]
+    assert groups_of(caller.cloud) == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -44,23 +44,17 @@ def test_the_readme_has_every_name_and_no_other() -> None:
     ("path", "body"),
     [
         ("expire", {"cart_id": "unknown"}),
-        ("expire", {"cart_id": 7}),
         ("expire", {}),
         ("check-out", {"cart_id": "unknown"}),
-        ("faults", {"status": 500}),
         ("faults", {"service": "moon"}),
-        ("faults", {"service": "entra", "action": "explode"}),
         ("faults", {"service": "entra", "path": "("}),
-        ("faults", {"service": "entra", "times": "1"}),
         ("faults", {"service": "entra", "probability": 2}),
         ("faults", {"service": "entra", "unknown": 1}),
         ("faults", [{"service": "entra"}, {"service": "moon"}]),
         ("settings", {"put_status": 200, "unknown": 1}),
         ("settings", {"put_status": 200, "busy_code": "1"}),
-        ("settings", {"put_status": 200, "mfa": "no"}),
         ("rotate-secret", {"in_vault": 1}),
         ("routes", {"host": "example.com", "port": 0}),
-        ("routes", {"host": "example.com"}),
         ("reset", "no object"),
     ],
 )
@@ -91,9 +85,7 @@ async def test_what_is_no_request_for_a_route(
     assert (await control.request(method, path, content=content)).status_code == status
 
 
-async def test_the_journal_and_the_connections(
-    cloud: LocalCloud, caller: Caller, control: httpx.AsyncClient
-) -> None:
+async def test_the_journal_and_the_connections(caller: Caller, control: httpx.AsyncClient) -> None:
     cart = await caller.create(line())
     (request,) = (await control.get("requests?service=partner_center&path=/carts")).json()
     assert (request["method"], request["status"]) == ("POST", 201)
@@ -111,7 +103,7 @@ async def test_the_journal_and_the_connections(
     assert (stored["customerId"], stored["cart"]) == (CUSTOMER, cart)
     assert len(stored["requestIds"]) == 1
 
-    cloud.faults.inject(Fault("identity"))
+    caller.cloud.faults.inject(Fault("identity"))
     assert (await control.post("reset")).json() is None
     for path in ("requests", "connections", "carts", "orders", "faults"):
         assert (await control.get(path)).json() == []

@@ -62,10 +62,8 @@ async def test_a_connection_is_closed_after_its_answer(cloud: LocalCloud, caller
     assert await answer.extensions["network_stream"].read(1, timeout=60) == b""
 
 
-async def test_a_fault_answers_as_many_requests_as_it_says(
-    cloud: LocalCloud, caller: Caller
-) -> None:
-    cloud.faults.inject(
+async def test_a_fault_answers_as_many_requests_as_it_says(caller: Caller) -> None:
+    caller.cloud.faults.inject(
         Fault("partner_center", times=2, status=429, headers={"Retry-After": "7"}),
         Fault("partner_center", status=201, body=[], commit=True),
         Fault("partner_center", status=502, body="<html>", content_type="text/html"),
@@ -76,8 +74,8 @@ async def test_a_fault_answers_as_many_requests_as_it_says(
     assert contents == [(429, gateways), (429, gateways), (201, b"[]"), (502, b"<html>")]
     assert answers[0].headers["Retry-After"] == "7"
     assert answers[3].headers["Content-Type"] == "text/html"
-    assert len(cloud.partner_center.carts) == 2
-    statuses = [arrival.status for arrival in cloud.journal.requests("partner_center")]
+    assert len(caller.cloud.partner_center.carts) == 2
+    statuses = [arrival.status for arrival in caller.cloud.journal.requests("partner_center")]
     assert statuses == [429, 429, 201, 502, 201]
 
 
@@ -107,10 +105,8 @@ async def test_all_delays_add_up_before_and_after_the_effect_even_if_the_caller_
     assert waits == [(3, 0), (12, 1)]
 
 
-async def test_a_fault_is_for_one_service_and_method_and_path(
-    cloud: LocalCloud, caller: Caller
-) -> None:
-    cloud.faults.inject(
+async def test_a_fault_is_for_one_service_and_method_and_path(caller: Caller) -> None:
+    caller.cloud.faults.inject(
         Fault("entra", path="/keys$", status=500),
         Fault("entra", path="/token$", status=503),
         Fault("key_vault", method="GET", status=500),
@@ -120,8 +116,8 @@ async def test_a_fault_is_for_one_service_and_method_and_path(
     assert (await caller.client.put(f"{VAULT}/secrets/x")).status_code == 401
     assert (await caller.client.get(f"{VAULT}/secrets/x")).status_code == 500
     assert (await caller.identity_token()).status_code == 429
-    assert cloud.journal.counts == {"entra": 1, "key_vault": 2, "identity": 1}
-    assert [fault.path for fault in cloud.faults.active] == ["/keys$"]
+    assert caller.cloud.journal.counts == {"entra": 1, "key_vault": 2, "identity": 1}
+    assert [fault.path for fault in caller.cloud.faults.active] == ["/keys$"]
 
 
 def test_a_seed_repeats_what_chance_decides() -> None:
