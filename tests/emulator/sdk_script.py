@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import msal  # type: ignore[import-untyped]
@@ -86,16 +87,20 @@ def main() -> dict[str, Any]:
 
         first = vault.set_secret("rotated", "one", tags={"age": "1"}).properties
         vault.set_secret("rotated", "two")
-        vault.update_secret_properties("rotated", first.version, enabled=False)
+        end = datetime(2030, 1, 1, tzinfo=UTC)
+        vault.update_secret_properties("rotated", first.version, enabled=False, expires_on=end)
         versions = vault.list_properties_of_secret_versions("rotated")
-        results["versions"] = [version.enabled for version in versions]
+        results["versions"] = [
+            (version.enabled, version.tags, str(version.expires_on)) for version in versions
+        ]
         results["current"] = vault.get_secret("rotated").value
         for name, version in (("rotated", first.version), ("missing", None)):
             try:
                 vault.get_secret(name, version)
             except HttpResponseError as error:
-                code = error.error and error.error.code
-                results[f"{name} refused"] = [error.status_code, code]
+                details: Any = error.error
+                inner = (details.innererror or {}).get("code")
+                results[f"{name} refused"] = [error.status_code, details.code, inner]
     return results
 
 
