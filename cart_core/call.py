@@ -24,12 +24,14 @@ class Sent:
     """What was sent to Partner Center on behalf of a call.
 
     `tries` counts the requests, repeated ones included. `may_have_effect` is True once one of them,
-    by this call or by the earlier one that it resumes, may have changed something. `request_id` is
-    the MS-RequestId of the last one.
+    by this call or by the earlier one that it resumes, may have changed something. `unanswered` is
+    True once one of this call's own that may change something was left without a clear answer.
+    `request_id` is the MS-RequestId of the last one.
     """
 
     tries: int = 0
     may_have_effect: bool = False
+    unanswered: bool = False
     request_id: str | None = None
 
 

@@ -98,7 +98,7 @@ class Claims:
                     await self.sleep(min(pause, patience.remaining()))
                     pause = min(2 * pause, POLL_LONGEST)
         first = run.epoch == 0 and run.earlier is None
-        return Claim(self, operation, plan, deadline, record, version, run.resumed, first)
+        return Claim(self, call, operation, plan, record, version, run.resumed, first)
 
     def _draft(
         self,
@@ -120,7 +120,10 @@ class Claims:
             expires_at=now + plan.retention,
             correlation_id=call.correlation_id,
         )
-        return record.resuming(run.earlier) if run.earlier else record
+        if run.earlier is None:
+            return record
+        until = _under_way_until(run.earlier, plan) if run.resumed else None
+        return record.resuming(run.earlier, until)
 
     def lease_left(self, record: Record) -> float:
         """Seconds until the lease of a record ends; negative once it has ended."""
@@ -141,9 +144,9 @@ class Claim:
     """
 
     _claims: Claims
+    _call: Call
     _operation: OperationId
     _plan: Plan
-    _deadline: Deadline
     _record: Record
     _version: str
     """The version of our record in the store, which is the only one that we may replace."""
@@ -165,6 +168,17 @@ class Claim:
         """The last answer that was given for this step, which was not final."""
         return self._record.answer
 
+    def under_way_for(self) -> float:
+        """Seconds for which a request of this step may still be under way at Partner Center.
+
+        That is a request without a clear answer, of this call or of the one that it resumes. 0 once
+        there certainly is none: then what is read of the cart from now on is the last word.
+        """
+        if self._call.sent.unanswered:
+            return self._plan.longest_request.total_seconds()
+        until = self._record.under_way_until
+        return max(0.0, (until - self._claims.now()).total_seconds()) if until else 0.0
+
     async def finish_step(self, result: dict[str, Any]) -> None:
         """Write down that the step is done, and go on to the next one.
 
@@ -172,7 +186,7 @@ class Claim:
         be begun.
         """
         try:
-            await self._write(self._record.step_done(result), self._deadline)
+            await self._write(self._record.step_done(result), self._call.deadline)
         except StoreUnavailable as failure:
             raise Problem(
                 "store_unavailable", f"{failure} Without it the order does not go on."
@@ -180,6 +194,7 @@ class Claim:
         except LeaseLost as lost:
             raise in_progress(self._claims.lease_left(lost.record)) from None
         self.resumed, self.first = False, True
+        self._call.sent.unanswered = False  # The next step is another request.
 
     async def record_answer(self, answer: Answer) -> None:
         """Write down the answer. Raises LeaseLost, or StoreUnavailable at the deadline."""
@@ -188,7 +203,7 @@ class Claim:
             record = self._record.completed(stored)
         else:
             record = self._record.reopened(self._next_request_id(), stored)
-        await self._write(record, self._deadline)
+        await self._write(record, self._call.deadline)
 
     async def record_failure(self, *, unknown: bool) -> None:
         """Release the claim now instead of letting the lease run out. Raises LeaseLost.
@@ -197,13 +212,16 @@ class Claim:
         here: then the next call waits until the lease ends.
         """
         if unknown:
-            record = self._record.unknown()
+            until = self._record.under_way_until
+            if until is None or self._call.sent.unanswered:
+                until = self._claims.now() + self._plan.longest_request
+            record = self._record.unknown(until)
         elif self._record.open_step or self._record.answer:  # A part of the operation is done.
             record = self._record.reopened(self._next_request_id())
         else:
             record = self._record.released()
         with suppress(StoreUnavailable):
-            await self._write(record, Deadline.after(0, self._deadline.clock))
+            await self._write(record, Deadline.after(0, self._call.deadline.clock))
 
     def answer_of(self, successor: Record) -> Answer:
         """The answer of the call that has claimed the operation since, because that one counts.
@@ -257,6 +275,15 @@ class Claim:
             return stored.version
         _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
         raise LeaseLost(stored.record)
+
+
+def _under_way_until(earlier: Record, plan: Plan) -> datetime:
+    """Until when a request of an attempt that is resumed may be under way at Partner Center."""
+    if earlier.state == "unknown" and earlier.under_way_until:
+        return earlier.under_way_until
+    # The process died, or the record is older than this rule. Nothing was sent after the lease.
+    until = earlier.lease_until + plan.longest_request
+    return max(until, earlier.under_way_until or until)
 
 
 def in_progress(lease_left: float) -> Problem:

@@ -10,15 +10,24 @@ from cart_core.call import Answer
 RETENTION: Final = timedelta(days=7)
 """How long the record of a cart counts: as long as Partner Center keeps a cart."""
 
+LONGEST_REQUEST: Final = timedelta(minutes=5)
+"""How long Partner Center may work on a request after it was sent.
+
+Microsoft documents no limit. Its own SDK waits three minutes for an answer, and the front ends of
+Azure end a request after four minutes at the latest; this is a minute more.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps of an operation, how long its record counts, and which answers complete it.
 
     Each step is one request that takes effect at Partner Center. After an answer that is not final
-    the operation stays open at its last step.
+    the operation stays open at its last step. `longest_request` is how long such a request may be
+    under way after it was sent.
     """
 
     steps: Sequence[str]
     retention: timedelta
     is_final: Callable[[Answer], bool] = lambda _: True
+    longest_request: timedelta = LONGEST_REQUEST

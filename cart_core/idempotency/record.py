@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from cart_core.call import Answer
 from cart_core.idempotency.operation_id import OperationId
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 State = Literal["in_progress", "unknown", "released", "open", "completed"]
 
@@ -73,7 +73,10 @@ class Record(_Stored):
 
     Times are UTC. `nonce` is new in every write and identifies it. `fingerprint` is
     `<version>:<SHA-256>` of the request's content. `epoch` counts how often the operation got new
-    MS-RequestIds.
+    MS-RequestIds. Until `under_way_until` Partner Center may still be working on a request of the
+    open step that it did not answer clearly; None where there is no such request.
+
+    Version 1 had no `under_way_until`.
     """
 
     version: int = RECORD_VERSION
@@ -90,6 +93,7 @@ class Record(_Stored):
     correlation_id: str
     steps: list[Step]
     answer: StoredAnswer | None = None
+    under_way_until: Moment | None = None
 
     @classmethod
     def claimed(
@@ -123,13 +127,17 @@ class Record(_Stored):
             ],
         )
 
-    def resuming(self, earlier: "Record") -> "Record":
+    def resuming(self, earlier: "Record", under_way_until: datetime | None) -> "Record":
         """This claim with the content, the steps and the answer of the record that it replaces.
 
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
         """
         return self._with(
-            self.state, steps=earlier.steps, answer=earlier.answer, fingerprint=earlier.fingerprint
+            self.state,
+            steps=earlier.steps,
+            answer=earlier.answer,
+            fingerprint=earlier.fingerprint,
+            under_way_until=under_way_until,
         )
 
     @property
@@ -151,9 +159,9 @@ class Record(_Stored):
         """The operation is done, and this is the answer for good."""
         return self._with("completed", steps=self._changed_step(done=True), answer=answer)
 
-    def unknown(self) -> "Record":
+    def unknown(self, under_way_until: datetime) -> "Record":
         """The attempt ended, and nobody knows whether the open step took effect."""
-        return self._with("unknown")
+        return self._with("unknown", under_way_until=under_way_until)
 
     def released(self) -> "Record":
         """The attempt ended, and nothing of the operation took effect."""
@@ -193,8 +201,12 @@ class Record(_Stored):
         steps: list[Step] | None = None,
         answer: StoredAnswer | None = None,
         fingerprint: str | None = None,
+        under_way_until: datetime | None = None,
     ) -> "Record":
-        """The record in another state. Members that are None stay as they are."""
+        """The record in another state.
+
+        Members that are None stay as they are, but for `under_way_until`.
+        """
         changes = {
             "state": state,
             "epoch": epoch,
@@ -202,9 +214,8 @@ class Record(_Stored):
             "answer": answer,
             "fingerprint": fingerprint,
         }
-        return self.model_copy(
-            update={name: change for name, change in changes.items() if change is not None}
-        )
+        given = {name: change for name, change in changes.items() if change is not None}
+        return self.model_copy(update=given | {"under_way_until": under_way_until})
 
     def _changed_step(
         self,

@@ -7,6 +7,7 @@ made. So a checkout is never repeated blindly. In any doubt the cart is read fir
 decides.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,13 @@ from cart_core.problem import Code, FieldError, Outcome, Problem
 
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 8.0)
 """Seconds: before each repeated checkout, a random time between half of it and all of it."""
+
+LONGEST_PAUSE_OF_CALLERS: Final = 60
+"""Seconds: the most that a caller is asked to wait while a checkout may be under way.
+
+The cart may be ordered sooner than Partner Center's longest request ends, and then a repeated
+request is answered with the orders.
+"""
 
 _REFUSED_FOR_THE_CART: Final[frozenset[Code]] = frozenset(
     {
@@ -86,10 +94,12 @@ class _Knowledge:
     ordered: bool = False
     refusal: Problem | None = None
 
-    def learn_from(self, cart: dict[str, Any], trace: Trace) -> None:
-        """Take in the cart as it was read. Raises the problem that is certain now, if there is one.
+    def learn_from(self, cart: dict[str, Any], trace: Trace, *, is_final: bool) -> None:
+        """Take in the cart as it was read. Raises the problem that it has, if there is one.
 
-        `trace` is that of the request which a problem of the cart is to be found by.
+        `trace` is that of the request which a problem of the cart is to be found by. `is_final`: no
+        checkout of ours can have been under way any more when the cart was read. Otherwise a cart
+        that is Active may be ordered a moment later, and the doubt remains.
         """
         if cart["status"] == "Ordered":
             self.ordered = self.doubt = True
@@ -99,7 +109,7 @@ class _Knowledge:
         if refusal:
             # A cart with several order groups stays Active while only some of them are ordered.
             groups = {line["orderGroup"] for line in cart["lineItems"]}
-            if cart["status"] == "Active" and len(groups) == 1:
+            if is_final and cart["status"] == "Active" and len(groups) == 1:
                 self.doubt = False
             with Problem.completing(trace=trace):
                 raise refusal
@@ -159,7 +169,7 @@ class Buying:
             bought = await self._buy(call, cart_id, customer_user, claim, warnings, known)
         except Problem as problem:
             if known.doubt:
-                raise in_doubt(problem) from None
+                raise _in_doubt(problem, claim.under_way_for()) from None
             # These problems come from a request, so they have a trace.
             if earlier and problem.trace and problem.code in _PARTIAL_STANDS_AFTER:
                 return Answered(_still_partial(earlier, problem), problem.trace)
@@ -179,7 +189,7 @@ class Buying:
         failure: Problem | None = None
         for longest_pause in PAUSES:
             if failure or not claim.first:
-                await self._look(call, cart_id, known, failure, longest_pause)
+                await self._look(call, cart_id, claim, known, failure, longest_pause)
             try:
                 return await self._carts.check_out(
                     call, cart_id, customer_user, request_id, warnings
@@ -206,6 +216,7 @@ class Buying:
         self,
         call: Call,
         cart_id: str,
+        claim: Claim,
         known: _Knowledge,
         failure: Problem | None,
         longest_pause: float,
@@ -219,13 +230,13 @@ class Buying:
         with Problem.completing(trace=checkout):
             if known.doubt and known.refusal:
                 await self._pause(longest_pause, call)
-            ordered_before = known.ordered
+            ordered_before, is_final = known.ordered, not claim.under_way_for()
             try:
                 cart, trace = await self._carts.get(call, cart_id, self._new_guid())
             except Problem as problem:
                 problem.trace = checkout or problem.trace
                 raise
-            known.learn_from(cart, checkout or trace)
+            known.learn_from(cart, checkout or trace, is_final=is_final)
         with Problem.completing(trace=checkout or trace):
             if ordered_before or (known.doubt and not known.ordered):
                 await self._pause(longest_pause, call)
@@ -244,6 +255,23 @@ def not_orderable(cart: dict[str, Any]) -> Problem:
         "This request bought nothing: lines of the cart have an 'error'. Change these lines.",
         cart=cart,
     )
+
+
+def _in_doubt(problem: Problem, under_way_for: float) -> Problem:
+    """The problem while an earlier checkout may still buy the cart, or may have bought it.
+
+    The caller is told when to come back: once no checkout can be under way any more, the same
+    request finds out what became of it. `under_way_for` is in seconds.
+    """
+    doubtful = in_doubt(problem)
+    if problem.code == "cart_not_orderable":
+        doubtful.detail = (
+            "A checkout without a clear answer may have bought the cart, or may do so yet, although"
+            " lines of it have an 'error' now."
+        )
+    if doubtful.retry_after is None and under_way_for:
+        doubtful.retry_after = min(LONGEST_PAUSE_OF_CALLERS, math.ceil(under_way_for))
+    return doubtful
 
 
 def _all_is_ordered(answer: Answer) -> bool:

@@ -48,6 +48,7 @@ CART, CHECKOUT = claimed().steps
 CART_DONE = Step(name="cart", request_id=CART.request_id, done=True, result=RESULT)
 CHECKOUT_DONE = Step(name="checkout", request_id=CHECKOUT.request_id, done=True)
 CHECKOUT_ANEW = Step(name="checkout", request_id="new")
+UNTIL = NOW + timedelta(minutes=5)
 AT_CHECKOUT = claimed(steps=[CART_DONE, CHECKOUT], answer=PARTIAL)
 
 
@@ -66,7 +67,12 @@ AT_CHECKOUT = claimed(steps=[CART_DONE, CHECKOUT], answer=PARTIAL)
             {"state": "completed", "steps": [CART_DONE, CHECKOUT_DONE], "answer": ANSWER},
             id="completed",
         ),
-        pytest.param(AT_CHECKOUT, Record.unknown, {"state": "unknown"}, id="unknown"),
+        pytest.param(
+            AT_CHECKOUT,
+            lambda record: record.unknown(UNTIL),
+            {"state": "unknown", "under_way_until": UNTIL},
+            id="unknown",
+        ),
         pytest.param(claimed(), Record.released, {"state": "released", "epoch": 1}, id="released"),
         pytest.param(
             AT_CHECKOUT,
@@ -82,9 +88,20 @@ AT_CHECKOUT = claimed(steps=[CART_DONE, CHECKOUT], answer=PARTIAL)
         ),
         pytest.param(
             claimed(fingerprint="1:of-this-release", epoch=7, nonce="nonce-2"),
-            lambda record: record.resuming(AT_CHECKOUT.unknown()),
-            {"fingerprint": FINGERPRINT, "steps": AT_CHECKOUT.steps, "answer": PARTIAL},
+            lambda record: record.resuming(AT_CHECKOUT.unknown(UNTIL), UNTIL),
+            {
+                "fingerprint": FINGERPRINT,
+                "steps": AT_CHECKOUT.steps,
+                "answer": PARTIAL,
+                "under_way_until": UNTIL,
+            },
             id="resuming",
+        ),
+        pytest.param(
+            AT_CHECKOUT.unknown(UNTIL),
+            Record.released,
+            {"state": "released", "epoch": 1, "under_way_until": None},
+            id="released-and-nothing-is-under-way",
         ),
         pytest.param(
             AT_CHECKOUT,
@@ -126,7 +143,7 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
         record.to_json().decode()
         == """\
 {
-  "version": 1,
+  "version": 2,
   "operation": "place_order",
   "customerId": "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d",
   "callerId": "someone",
@@ -163,7 +180,8 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
       "status": "partial",
       "name": "Zürich \\ud83d"
     }
-  }
+  },
+  "underWayUntil": null
 }"""
     )
 
@@ -173,7 +191,7 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
     [
         claimed(),
         claimed(caller_id=None).released(),
-        AT_CHECKOUT.unknown(),
+        AT_CHECKOUT.unknown(UNTIL),
         AT_CHECKOUT.completed(StoredAnswer(status=200, headers={}, body={})),
     ],
     ids=lambda record: record.state,

@@ -9,6 +9,7 @@ import pytest
 
 from cart_core.api.messages import Invocation, Response
 from cart_core.call import Trace
+from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.partner_center.exchange import Reply
 from cart_core.partner_center.retry import MAX_TRIES
 from cart_core.problem import CATALOGUE, Code, Fault, Outcome, Problem
@@ -176,16 +177,16 @@ first   | lost                   | gone              | 1 get         | no_answer
 first   | lost                   | forbidden         | 1 get         | no_answer unknown
 first   | lost                   | broken*5          | 1 get*5       | failed unknown
 first   | lost                   | lost*5            | 1 get*5       | no_answer unknown
-first   | lost                   | unsold            | 1 get         | cart_not_orderable rejected
+first   | lost                   | unsold            | 1 get         | no_answer unknown
 first   | lost                   | several-unsold    | 1 get         | no_answer unknown
-first   | lost forbidden         | active active     | 1 get 1 get   | forbidden rejected
+first   | lost forbidden         | active active     | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | several several   | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | expired expired   | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | no-status no-status | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | ordered           | 1 get 1       | no_answer unknown
 first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | no_answer unknown
 first   | lost gone              | active gone       | 1 get 1 get   | no_answer unknown
-first   | lost nothing           | active active     | 1 get 1 get   | checkout_failed rejected
+first   | lost nothing           | active active     | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | several several   | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | active forbidden  | 1 get 1 get   | no_answer unknown
 first   | lost throttled*5       | active            | 1 get 1 1 1 1 1 | throttled unknown
@@ -202,17 +203,27 @@ again   | forbidden              | ordered           | get 1         | no_answer
 again   |                        | gone              | get           | not_found rejected
 again   |                        | unsold            | get           | cart_not_orderable rejected
 again   |                        | lost*5            | get*5         | no_answer rejected
-resumed | forbidden              | active active     | get 1 get     | forbidden rejected
+resumed | forbidden              | active active     | get 1 get     | no_answer unknown
 resumed |                        | gone              | get           | no_answer unknown
-resumed |                        | unsold            | get           | cart_not_orderable rejected
+resumed |                        | unsold            | get           | no_answer unknown
 resumed |                        | broken*5          | get*5         | failed unknown
+settled | bought                 | active            | get 1         | completed
+settled | submitted              | ordered           | get 1         | ordered
+settled | forbidden              | active active     | get 1 get     | forbidden rejected
+settled | forbidden              | several several   | get 1 get     | no_answer unknown
+settled | nothing                | active active     | get 1 get     | checkout_failed rejected
+settled | lost forbidden         | active active active | get 1 get 1 get | no_answer unknown
+settled |                        | unsold            | get           | cart_not_orderable rejected
+settled |                        | several-unsold    | get           | no_answer unknown
+settled |                        | gone              | get           | no_answer unknown
 """
 """How the purchase begins, the answers to its checkouts, the carts that are read, the requests
 (`get`, or the number of a checkout's MS-RequestId), and the end: the status of the answer, or the
 code of the problem (without `partner_center_`) and its outcome.
 
 `first`: nobody has checked the cart out before. `again`: an earlier call has, and certainly bought
-nothing. `resumed`: an earlier call died on it, and may have bought the cart.
+nothing. `resumed`: an earlier call died on it, and its checkout may still be under way. `settled`:
+that was so long ago that its checkout can no longer be under way.
 """
 
 
@@ -237,12 +248,14 @@ async def begun(how: str) -> World:
     """A world in which a purchase of the cart has begun like this."""
     world = World()
     if how != "first":
-        earlier: dict[str, Answer] = {"again": FORBIDDEN, "resumed": Killed(), "part": PARTIAL}
-        world.center.script["checkout"] = [earlier[how]]
+        earlier: dict[str, Answer] = {"again": FORBIDDEN, "part": PARTIAL}
+        world.center.script["checkout"] = [earlier.get(how, Killed())]
         with contextlib.suppress(Problem, Killed):
             await world.check_out(headers=FOR_USER)
-        if how == "resumed":
+        if how in ("resumed", "settled"):
             world.clock.shift += LEASE
+        if how == "settled":
+            world.clock.shift += LONGEST_REQUEST.total_seconds()
         world.center.asked.clear()
     return world
 
@@ -281,7 +294,7 @@ async def end_of(doing: Awaitable[Response]) -> Response | Problem:
 @in_virtual_time
 async def test_the_way_of_a_purchase(way: Way) -> None:
     world = await begun(way.begins)
-    first_id = world.record.steps[0].request_id if way.begins == "resumed" else None
+    first_id = world.record.steps[0].request_id if way.begins in ("resumed", "settled") else None
     scripted(world, way.checkouts, way.carts)
     end = await end_of(world.check_out(headers=FOR_USER))
 
@@ -307,6 +320,7 @@ async def test_the_way_of_a_purchase(way: Way) -> None:
         assert world.record.state == ("unknown" if unknown else "released")
         # Callers such as Logic Apps repeat a request only if its failure is not their fault.
         assert not unknown or end.kind.status >= 500 or end.code == "partner_center_throttled"
+        assert "bought nothing" not in end.detail or not unknown
     else:
         assert end.body["status"] == way.end
         assert (end.body["cartId"], end.body["customerId"]) == (CART_ID, CUSTOMER)
@@ -393,6 +407,49 @@ async def test_without_time_nothing_is_sent(begins: str, outcome: str) -> None:
     problem = await problem_of(world.check_out(headers=FOR_USER))
     assert (problem.code, problem.outcome) == ("deadline_exceeded", outcome)
     assert world.center.asked == []
+
+
+# --- A checkout that is lost while Partner Center still works on it ----------------------------
+
+
+@in_virtual_time
+async def test_a_refusal_settles_a_lost_checkout_only_when_it_can_no_longer_be_under_way() -> None:
+    world = await begun("first")
+    scripted(world, "lost forbidden", "active active")
+    lost = await problem_of(world.check_out(headers=FOR_USER))
+    assert (lost.outcome, lost.retry_after) == (Outcome.UNKNOWN, 60)
+
+    # Later refusals do not make it longer: a caller who asks every minute gets to know it.
+    for seconds, pause in ((100, 60), (150, 50), (40, 10)):
+        world.clock.shift += seconds
+        scripted(world, "forbidden", "active active")
+        again = await problem_of(world.check_out(headers=FOR_USER))
+        assert again.outcome is Outcome.UNKNOWN
+        assert again.retry_after
+        assert pause - 10 < again.retry_after <= pause
+    world.clock.shift += 10
+    scripted(world, "forbidden", "active active")
+    settled = await problem_of(world.check_out(headers=FOR_USER))
+    assert (settled.code, settled.outcome) == ("partner_center_forbidden", Outcome.REJECTED)
+    assert world.record.state == "released"
+
+
+@in_virtual_time
+async def test_an_order_that_completes_late_is_found_and_not_bought_again() -> None:
+    world = await begun("first")
+    scripted(world, "lost forbidden", "active active")
+    await problem_of(world.check_out(headers=FOR_USER))
+    scripted(world, "submitted", "ordered")  # Partner Center has completed the order since.
+    assert (await world.check_out(headers=FOR_USER)).body["status"] == "ordered"
+
+
+@in_virtual_time
+async def test_a_process_that_died_counts_from_the_end_of_its_lease() -> None:
+    world = await begun("resumed")
+    lease_until = world.record.lease_until
+    scripted(world, "forbidden", "active active")
+    await problem_of(world.check_out(headers=FOR_USER))
+    assert world.record.under_way_until == lease_until + LONGEST_REQUEST
 
 
 # --- What a problem says ----------------------------------------------------------------------
