@@ -69,8 +69,11 @@ class PlaceOrder:
 
     async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> str:
         """The id of the cart, once it is created and recorded and can be ordered."""
+        # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
+        # last word on the order, and its key is free.
+        in_doubt = claim.resumed and claim.under_way_for() > 0
         created: Answered = await self._carts.create(
-            call, cart, claim.request_id, resumed=claim.resumed
+            call, cart, claim.request_id, resumed=in_doubt
         )
         cart_id: str = created.body["id"]
         with Problem.completing(trace=created.trace, cart_id=cart_id):

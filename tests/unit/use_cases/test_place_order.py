@@ -8,6 +8,7 @@ import pytest
 from cart_core.api.messages import Invocation
 from cart_core.call import Trace
 from cart_core.idempotency.operation_id import OperationId
+from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome, Problem
 from tests.kit.builders import CUSTOMER, cart, line, places
@@ -338,6 +339,19 @@ async def test_a_refusal_after_a_cart_whose_answer_was_lost_settles_nothing() ->
         assert (problem.outcome, problem.kind.status) == (Outcome.UNKNOWN, 502)
     assert (await world.order()).body["status"] == "completed"
     assert len(world.center.carts) == 1
+
+
+@in_virtual_time
+async def test_a_cart_that_is_refused_long_after_a_lost_answer_frees_the_key() -> None:
+    world = World()
+    world.center.script["create"] = [BROKEN] * 5 + [FORBIDDEN] * 2
+    assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(LONGEST_REQUEST.total_seconds() - 1)
+    assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(1)
+    problem = await problem_of(world.order())
+    assert (problem.code, problem.outcome) == ("partner_center_forbidden", Outcome.REJECTED)
+    assert (await world.order(OTHER)).body["status"] == "completed"
 
 
 @in_virtual_time
