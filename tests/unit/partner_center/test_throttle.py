@@ -18,11 +18,27 @@ ONE, TWO, THREE = "customer-1", "customer-2", "customer-3"
         ),
         pytest.param(
             [(ONE, 10, 100), (TWO, 60, 109.5)],
-            [(ONE, 110, 59.5), (TWO, 110, 59.5), (THREE, 169, 0.5), (THREE, 169.5, 0)],
-            id="the longer pause of two customers holds for everybody",
+            [
+                *[(THREE, 109.5, 0.5), (ONE, 109.5, 0.5), (TWO, 109.5, 60)],
+                *[(THREE, 110, 0), (ONE, 110, 0), (TWO, 110, 59.5)],
+            ],
+            id="everybody waits while two customers are throttled and not longer",
         ),
         pytest.param(
-            [(ONE, 60, 100), (TWO, 10, 100)], [(THREE, 111, 49)], id="also if it began first"
+            [(ONE, 3600, 100), (TWO, 1, 100)],
+            [
+                (THREE, 100, 1),
+                (TWO, 100, 1),
+                (THREE, 101, 0),
+                (TWO, 102.5, 0),
+                (ONE, 102.5, 3597.5),
+            ],
+            id="also if the longer pause began first",
+        ),
+        pytest.param(
+            [(ONE, 60, 100), (TWO, 30, 100), (THREE, 10, 100)],
+            [("customer-4", 100, 30), (THREE, 100, 30), ("customer-4", 130, 0)],
+            id="of three pauses the second to end opens it for the others",
         ),
         pytest.param(
             [(ONE, 10, 100), (TWO, 10, 110)],
