@@ -63,7 +63,7 @@ class Carts:
             call,
             request_id,
             partial(self._api.get_cart, call, cart_id),
-            partial(normalise_cart, customer_id=call.customer_id),
+            partial(_read_cart, cart_id=cart_id, customer_id=call.customer_id),
             has_effect=False,
         )
         try:
@@ -80,7 +80,12 @@ class Carts:
             call,
             request_id,
             partial(self._api.update_cart, call, cart_id, cart.body),
-            partial(normalise_cart, customer_id=call.customer_id, warnings=cart.warnings),
+            partial(
+                _read_cart,
+                cart_id=cart_id,
+                customer_id=call.customer_id,
+                warnings=cart.warnings,
+            ),
         )
         return await self._sender.send(request)
 
@@ -107,6 +112,16 @@ class Carts:
             may_retry=_bought_nothing_and_may_retry,
         )
         return await self._sender.send(request)
+
+
+def _read_cart(
+    document: Any, *, cart_id: str, customer_id: str, warnings: tuple[FieldError, ...] = ()
+) -> dict[str, Any]:
+    """The normalised cart. Raises ValueError for another cart than the one that was asked for."""
+    cart = normalise_cart(document, customer_id, warnings)
+    if cart["id"].lower() != cart_id:
+        raise ValueError("another cart")
+    return cart
 
 
 def _read_checkout(

@@ -280,9 +280,12 @@ def _all_is_ordered(answer: Answer) -> bool:
 
 
 def _with_orders_of(earlier: StoredAnswer, bought: Answered) -> Answered:
-    """The checkout with the orders of an earlier answer that are not repeated in it."""
+    """The checkout with the orders of an earlier answer that are not repeated in it.
+
+    An order without an id is not taken for another one without an id.
+    """
     body, trace = bought
-    repeated = {order["id"] for order in body["orders"]}
+    repeated = {order["id"] for order in body["orders"]} - {None}
     missing = [order for order in earlier.body["orders"] if order["id"] not in repeated]
     return Answered(body | {"orders": missing + body["orders"]}, trace)
 

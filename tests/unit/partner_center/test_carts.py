@@ -240,3 +240,16 @@ async def test_a_checkout_that_orders_nothing_says_the_first_reason(
     answer: Reply = reply(201, {"orders": [], "orderErrors": errors})
     problem = await problem_of(Client(answer).check_out())
     assert problem.detail == f"Partner Center made no order in this attempt{end}"
+
+
+@pytest.mark.parametrize("operation", [Client.get, Client.update])
+@in_virtual_time
+async def test_the_answer_about_another_cart_is_unreadable(
+    operation: Callable[[Client], Awaitable[Answered]],
+) -> None:
+    other = reply(200, SEED_RESPONSE | {"id": CUSTOMER, "status": "Ordered"})
+    with pytest.raises(Problem) as caught:
+        await operation(Client(*[other] * MAX_TRIES))
+    assert caught.value.code == "partner_center_unreadable"
+    same = reply(200, SEED_RESPONSE | {"id": CART_ID.upper()})
+    assert (await operation(Client(same))).body["id"] == CART_ID.upper()

@@ -27,7 +27,6 @@ from tests.kit.partner_center import (
     LOST,
     NOTHING,
     PARTIAL,
-    SEVERAL,
     USER,
     Answer,
     checkout_document,
@@ -240,7 +239,7 @@ async def test_what_only_an_operator_can_mend_is_no_refusal_of_the_rest(buy: Buy
 
 @pytest.mark.parametrize(
     ("checkouts", "carts", "state"),
-    [([IN_USE] * 5, [], "open"), ([LOST], [SEVERAL, GONE], "unknown")],
+    [([IN_USE] * 5, [], "open"), ([LOST], [lambda true: true, GONE], "unknown")],
     ids=["busy", "unknown"],
 )
 @BOTH
@@ -259,6 +258,19 @@ async def test_the_orders_of_a_part_outlast_a_failure(
     assert (last.body["status"], world.record.state) == ("completed", "completed")
     orders = [found["id"] for found in last.body["orders"]]
     assert orders == [first.body["orders"][0]["id"], "order-2"]
+
+
+@in_virtual_time
+async def test_an_order_without_an_id_is_not_taken_for_another_one() -> None:
+    def orders(name: str, *errors: Any) -> Reply:
+        return reply(201, {"orders": [{"alternateId": name}], "orderErrors": errors})
+
+    world = World()
+    world.center.add()
+    world.center.script["checkout"] = [orders("first", {"code": 1}), orders("second")]
+    await world.check_out()
+    last = await world.check_out()
+    assert [order["alternateId"] for order in last.body["orders"]] == ["first", "second"]
 
 
 # --- Refused, or unknown ----------------------------------------------------------------------
