@@ -8,6 +8,7 @@ Where there is no valid token, all callers wait for the same fetch.
 import asyncio
 import logging
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -153,6 +154,10 @@ class TokenCache:
             with telemetry.span("token.fetch", attempt=self._attempt):
                 async with asyncio.timeout(self._deadline):
                     token = await asyncio.to_thread(self._fetch_token)
+            if not re.fullmatch("[!-~]+", token.value):
+                raise TokenFailure(
+                    "token_unavailable", "The token that was issued cannot be sent as a header."
+                )
         except TimeoutError:
             failure = TokenFailure(
                 "token_unavailable", f"No token came within {self._deadline:g} seconds; try again."

@@ -72,9 +72,7 @@ class PlaceOrder:
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
         # last word on the order, and its key is free.
         in_doubt = claim.resumed and claim.under_way_for() > 0
-        created: Answered = await self._carts.create(
-            call, cart, claim.request_id, resumed=in_doubt
-        )
+        created: Answered = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
         cart_id: str = created.body["id"]
         with Problem.completing(trace=created.trace, cart_id=cart_id):
             await claim.finish_step({"cartId": cart_id})

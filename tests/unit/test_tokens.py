@@ -369,3 +369,15 @@ def test_a_fetch_on_one_loop_is_not_awaited_on_another(cache: TokenCache, fetch:
         fetch.gate.set()
         assert second.run(cache.get()).value == "token-2"
         assert first.run(asyncio.wait_for(waiting, 60)).value == "token-1"
+
+
+@pytest.mark.parametrize("value", ["", "a b", "a\r\nX-Admin: 1", "caf\u00e9", "a\x00"])
+async def test_a_token_that_no_header_can_carry_is_not_kept(value: str, clock: Clock) -> None:
+    tokens = [AccessToken(value, clock.now + LIFE), AccessToken("good", clock.now + LIFE)]
+    cache = TokenCache(lambda: tokens.pop(0), clock=clock)
+    with pytest.raises(TokenFailure) as caught:
+        await cache.get()
+    assert (caught.value.code, caught.value.outcome) == ("token_unavailable", "not_sent")
+    assert not value or value not in caught.value.detail
+    clock.now += BRIEF
+    assert (await cache.get()).value == "good"
