@@ -31,8 +31,15 @@ async def answer(name: str, operation: Operation, request: Request, new_guid: st
     invocation = Invocation(correlation_id(request.headers, new_guid), began=time.monotonic())
     task = asyncio.create_task(_answer(name, operation, request, invocation))
     _under_way.add(task)  # The event loop itself keeps only weak references to tasks.
-    task.add_done_callback(_under_way.discard)
+    task.add_done_callback(_ended)
     return await asyncio.shield(task)
+
+
+def _ended(task: asyncio.Task[Response]) -> None:
+    """Log an exception that would be lost, because the caller may no longer wait for the task."""
+    _under_way.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        _LOG.error("an invocation broke down: %s", type(error).__name__)
 
 
 async def _answer(

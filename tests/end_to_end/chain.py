@@ -1,6 +1,5 @@
 """The whole chain as a caller meets it: a local cloud, and a function process led into it."""
 
-import asyncio
 import json
 import re
 import shutil
@@ -92,20 +91,6 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
-
-
-class Cloud(LocalCloud):
-    """A local cloud that cancels, when it ends, the requests that a fault still holds.
-
-    It needs an event loop of its own: use it as `Cloud.in_thread()`.
-    """
-
-    async def __aexit__(self, *exception: object) -> None:
-        await super().__aexit__(*exception)
-        held = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in held:
-            task.cancel()
-        await asyncio.gather(*held, return_exceptions=True)
 
 
 def environment(cloud: LocalCloud, **settings: str | None) -> dict[str, str]:
@@ -452,7 +437,7 @@ def started(
     may have come out of the process, no connection may have left loopback, and no exception may
     have gone unhandled, whether a caller noticed it or not.
     """
-    own = nullcontext(cloud) if cloud else Cloud.in_thread()
+    own = nullcontext(cloud) if cloud else LocalCloud.in_thread()
     with own as cloud, tempfile.TemporaryDirectory() as directory:
         guard_log = Path(directory) / "connections"
         variables = environment(cloud, LOOPBACK_GUARD_LOG=str(guard_log), **settings)

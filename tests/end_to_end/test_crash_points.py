@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import httpx
 import pytest
+from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.watch.faults import Fault
 from partner_center_emulator.watch.journal import Arrival
@@ -29,7 +30,6 @@ from tests.end_to_end.chain import (
     USER,
     WAIT_SECONDS,
     Chain,
-    Cloud,
     app_with_patient_store,
     app_with_short_pauses,
     cart,
@@ -119,7 +119,7 @@ POINTS = [
 POINTS.sort(key=lambda point: point.moment == "late")  # these may not be held as long as others
 
 
-class RecordingCloud(Cloud):
+class RecordingCloud(LocalCloud):
     """A cloud that keeps all records that its storage accepted, by their names."""
 
     def __init__(self, azurite: Azurite) -> None:

@@ -161,6 +161,25 @@ async def test_a_call_is_answered_even_if_its_caller_goes_away(
     assert module._under_way == set()
 
 
+async def test_a_defect_that_nobody_waits_for_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise AttributeError(MARKER)
+
+    monkeypatch.setattr(module, "_log", broken)
+    caller = asyncio.create_task(answer("create_cart", works, request(), NEW))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert "an invocation broke down: AttributeError" in caplog.text
+    assert MARKER not in caplog.text
+
+
 async def test_an_invocation_began_when_its_request_arrived() -> None:
     invocations = []
 

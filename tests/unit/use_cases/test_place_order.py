@@ -344,7 +344,7 @@ async def test_a_refusal_after_a_cart_whose_answer_was_lost_settles_nothing() ->
 @in_virtual_time
 async def test_a_cart_that_is_refused_long_after_a_lost_answer_frees_the_key() -> None:
     world = World()
-    world.center.script["create"] = [BROKEN] * 5 + [FORBIDDEN] * 2
+    world.center.script["create"] = [*[BROKEN] * 5, *[FORBIDDEN] * 2]
     assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
     await asyncio.sleep(LONGEST_REQUEST.total_seconds() - 1)
     assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
