@@ -1,6 +1,7 @@
 """Carts that the tests share, and short ways to read, refuse and normalise one."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from cart_core.api.body import read_json
@@ -12,56 +13,67 @@ CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 CART_ID = "b4c8fdea-cbe4-4d17-9576-13fcacbf9605"
 MARKER = "planted-marker"
 
-SEED_REQUEST: dict[str, Any] = {
-    "LineItems": [
-        {
-            "Id": 0,
-            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
-            "FriendlyName": "A_sample_Azure_RI",
-            "Quantity": 2,
-            "BillingCycle": "one_time",
+SEED_REQUEST: dict[str, Any] = json.loads(
+    """{
+        "LineItems": [{
+            "Id": 0, "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "FriendlyName": "A_sample_Azure_RI", "Quantity": 2, "BillingCycle": "one_time",
             "ProvisioningContext": {
                 "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
-                "scope": "shared",
-                "duration": "1Year",
-            },
-        }
-    ],
-    "Attributes": {"ObjectType": "Cart"},
-}
+                "scope": "shared", "duration": "1Year"
+            }
+        }],
+        "Attributes": {"ObjectType": "Cart"}
+    }"""
+)
 """The request example of Microsoft's "Create a cart"."""
 
-SEED_RESPONSE: dict[str, Any] = {
-    "id": CART_ID,
-    "creationTimestamp": "2018-03-15T17:15:02.3840528Z",
-    "lastModifiedTimestamp": "2018-03-15T17:15:02.3840528Z",
-    "lastModifiedUser": "2713ccd7-ea3b-470a-9cfb-451d5d0482cc",
-    "lineItems": [
-        {
-            "id": 0,
-            "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
-            "friendlyName": "My offer purchase",
-            "quantity": 2,
-            "currencyCode": "USD",
+SEED_RESPONSE: dict[str, Any] = json.loads(
+    """{
+        "id": "b4c8fdea-cbe4-4d17-9576-13fcacbf9605",
+        "creationTimestamp": "2018-03-15T17:15:02.3840528Z",
+        "lastModifiedTimestamp": "2018-03-15T17:15:02.3840528Z",
+        "lastModifiedUser": "2713ccd7-ea3b-470a-9cfb-451d5d0482cc",
+        "lineItems": [{
+            "id": 0, "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "friendlyName": "My offer purchase", "quantity": 2, "currencyCode": "USD",
             "billingCycle": "one_time",
             "provisioningContext": {
                 "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
-                "scope": "shared",
-                "duration": "1Year",
+                "scope": "shared", "duration": "1Year"
             },
-            "orderGroup": "0",
-        }
-    ],
-    "links": {
-        "self": {
-            "uri": f"/customers/{CUSTOMER}/carts/{CART_ID}",
-            "method": "GET",
-            "headers": [],
-        }
-    },
-    "attributes": {"objectType": "Cart"},
-}
-"""The response example of the same page."""
+            "orderGroup": "0"
+        }],
+        "links": {"self": {"uri": "/customers/x/carts/y", "method": "GET", "headers": []}},
+        "attributes": {"objectType": "Cart"}
+    }"""
+)
+"""The response example of the same page: the cart CART_ID."""
+
+CHECKOUT_RESULT: dict[str, Any] = json.loads(
+    """{
+        "orders": [{
+            "id": "f76c6b7f449d", "alternateId": "f76c6b7f449d", "referenceCustomerId": "d6bf25b7",
+            "billingCycle": "one_time", "currencyCode": "USD", "currencySymbol": "$",
+            "lineItems": [{
+                "lineItemNumber": 0, "offerId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666", "termDuration": "P1Y",
+                "transactionType": "New", "friendlyName": "A_sample_Azure_RI", "quantity": 2,
+                "customTermEndDate": "0001-01-01T00:00:00",
+                "pricing": {"listPrice": 2.5, "extendedPrice": 5, "attributes": {}},
+                "partnerIdOnRecord": "5139005", "additionalPartnerIdsOnRecord": ["4847383"],
+                "provisioningContext": {"scope": "shared"},
+                "links": {"product": {"uri": "/products/x", "method": "GET", "headers": []}}
+            }],
+            "creationDate": "2026-03-15T17:15:02.3840528Z", "status": "completed",
+            "transactionType": "UserPurchase", "totalPrice": 5.0,
+            "links": {"self": {"uri": "/orders/x", "method": "GET", "headers": []}},
+            "attributes": {"etag": "e", "objectType": "Order"}
+        }],
+        "attributes": {"objectType": "CartCheckoutResult"}
+    }"""
+)
+"""An answer to a checkout with the documented members."""
 
 
 def line(**members: Any) -> dict[str, Any]:
@@ -70,13 +82,8 @@ def line(**members: Any) -> dict[str, Any]:
 
 
 FULL_LINE: dict[str, Any] = {
-    "id": 7,
-    "catalogItemId": "A:1:B",
-    "friendlyName": "é 日本",
-    "quantity": 2**31 - 1,
-    "currencyCode": "USD",
-    "billingCycle": "annual",
-    "termDuration": "P1Y",
+    **{"id": 7, "catalogItemId": "A:1:B", "friendlyName": "é 日本", "quantity": 2**31 - 1},
+    **{"currencyCode": "USD", "billingCycle": "annual", "termDuration": "P1Y"},
     "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
     "provisioningContext": {"ParentSubscriptionId": "x", "catalogId": "y", "quantitty": ""},
     "orderGroup": "OMS-0",
@@ -91,6 +98,18 @@ FULL_LINE: dict[str, Any] = {
 """A line item with every documented member, as it is sent."""
 
 
+def shouted(value: Any) -> Any:
+    """A document in which all names of members are in capitals, unless they are a caller's data."""
+    if isinstance(value, list):
+        return [shouted(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name.upper(): item if name in {"provisioningContext", "pricing"} else shouted(item)
+        for name, item in reversed(value.items())
+    }
+
+
 def line_without(name: str, **members: Any) -> dict[str, Any]:
     """The same without one member."""
     return {key: value for key, value in line(**members).items() if key != name}
@@ -99,6 +118,13 @@ def line_without(name: str, **members: Any) -> dict[str, Any]:
 def cart(*lines: Any, **members: Any) -> dict[str, Any]:
     """A cart of these lines; of one minimal line when none is given."""
     return {"lineItems": list(lines) or [line()]} | members
+
+
+def lines_of(document: Any) -> Iterator[dict[str, Any]]:
+    """The lines of a cart at every depth, in the order of the document."""
+    for item in document["lineItems"]:
+        yield item
+        yield from lines_of({"lineItems": item.get("addonItems", [])})
 
 
 def read(document: Any, **rules: Any) -> CartRequest:
@@ -146,8 +172,5 @@ def normalised(document: Any, *warnings: FieldError) -> dict[str, Any]:
 
 def unreadable(answer: dict[str, Any]) -> list[str]:
     """The details of an answer's warnings about members that could not be read."""
-    return [
-        warning["detail"]
-        for warning in answer["warnings"]
-        if warning["code"] == "unreadable_member"
-    ]
+    warnings = answer["warnings"]
+    return [each["detail"] for each in warnings if each["code"] == "unreadable_member"]

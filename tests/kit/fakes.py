@@ -130,7 +130,6 @@ class FakeStore:
         self.calls: list[str] = []
         self.written: list[Record] = []
         self.faults: dict[str, list[StoreFault]] = defaultdict(list)
-        self.death: type[BaseException] = Killed
         self.reason = "The store is away."
         self.point: Callable[[str], None] = lambda _: None
 
@@ -142,9 +141,8 @@ class FakeStore:
         return await self._write("create", partial(self.inner.create, name, record), record)
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
-        return await self._write(
-            "replace", partial(self.inner.replace, name, record, version), record
-        )
+        write = partial(self.inner.replace, name, record, version)
+        return await self._write("replace", write, record)
 
     async def read(self, name: str) -> Versioned | None:
         if self._next_fault("read") == "down":
@@ -156,13 +154,13 @@ class FakeStore:
     ) -> str | None:
         fault = self._next_fault(call)
         if fault in ("down", "killed before"):
-            raise StoreUnavailable(self.reason) if fault == "down" else self.death
+            raise StoreUnavailable(self.reason) if fault == "down" else Killed
         version = await write()
         if version is not None:
             self.written.append(record)
         self.point(f"after {call}")
         if fault in ("lost", "killed after"):
-            raise StoreUnavailable(self.reason) if fault == "lost" else self.death
+            raise StoreUnavailable(self.reason) if fault == "lost" else Killed
         return None if fault == "met itself" else version
 
     def _next_fault(self, call: str) -> StoreFault:

@@ -55,14 +55,10 @@ def cart_document(
     return {"id": CART_ID, "status": status, "lineItems": lines}
 
 
-def order_document(order_id: str = "order-1") -> dict[str, Any]:
-    """An order of one line as Partner Center sends it."""
-    return {"id": order_id, "lineItems": [{"lineItemNumber": 0, "offerId": "A:1:B"}]}
-
-
 def checkout_document(*orders: str, errors: int = 0) -> dict[str, Any]:
-    """A CartCheckoutResult with these orders."""
-    document: dict[str, Any] = {"orders": [order_document(order) for order in orders]}
+    """A CartCheckoutResult with these orders of one line."""
+    lines = [{"lineItemNumber": 0, "offerId": "A:1:B"}]
+    document: dict[str, Any] = {"orders": [{"id": order, "lineItems": lines} for order in orders]}
     return document | ({"orderErrors": [ORDER_ERROR] * errors} if errors else {})
 
 

@@ -29,6 +29,11 @@ ENVIRONMENT = {
 LEASE = 120.0
 """Seconds until another call may go on, with the default settings."""
 
+CORRELATION = "correlation-1"
+"""The correlation id of a call that has no other."""
+
+Headers = Mapping[str, str] | None
+
 KEYED = {"idempotency-key": "order-17"}
 FOR_USER = {"x-ms-customeruser-upn": USER}
 
@@ -66,92 +71,67 @@ class World:
         self,
         endpoint: str,
         path: Mapping[str, str],
-        headers: Mapping[str, str] | None = None,
+        headers: Headers = None,
         body: bytes = b"",
-        invocation: Invocation | None = None,
+        call: Invocation | None = None,
     ) -> Response:
         """The response of an endpoint. Raises Problem."""
         request = Request(headers or {}, path, body)
-        invocation = invocation or Invocation("correlation-1", monotonic())
-        return await self.endpoints[endpoint](request, invocation)
+        return await self.endpoints[endpoint](request, call or Invocation(CORRELATION, monotonic()))
 
-    async def create(
-        self,
-        document: Any = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        customer: str = CUSTOMER,
-        call: Invocation | None = None,
-    ) -> Response:
+    # Each of these may have another `customer` (an id) and a `call` (an Invocation).
+
+    async def create(self, document: Any = None, headers: Headers = None, **more: Any) -> Response:
         """Create a cart, without a key unless the headers give one. Raises Problem."""
-        body = json.dumps(cart() if document is None else document).encode()
-        return await self.call("create_cart", {"customerId": customer}, headers, body, call)
+        return await self._send("create_cart", None, headers, _json(document), **more)
 
     async def get(
-        self,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        customer: str = CUSTOMER,
-        cart_id: str = CART_ID,
-        call: Invocation | None = None,
+        self, headers: Headers = None, body: bytes = b"", *, cart_id: str = CART_ID, **more: Any
     ) -> Response:
         """Get a cart. Raises Problem."""
-        path = {"customerId": customer, "cartId": cart_id}
-        return await self.call("get_cart", path, headers, body, call)
+        return await self._send("get_cart", cart_id, headers, body, **more)
 
     async def put(
-        self,
-        document: Any = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        customer: str = CUSTOMER,
-        cart_id: str = CART_ID,
-        call: Invocation | None = None,
+        self, document: Any = None, headers: Headers = None, *, cart_id: str = CART_ID, **more: Any
     ) -> Response:
         """Replace the lines of a cart. Raises Problem."""
-        path = {"customerId": customer, "cartId": cart_id}
-        body = json.dumps(cart() if document is None else document).encode()
-        return await self.call("update_cart", path, headers, body, call)
+        return await self._send("update_cart", cart_id, headers, _json(document), **more)
 
     async def check_out(
-        self,
-        cart_id: str = CART_ID,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        *,
-        customer: str = CUSTOMER,
-        call: Invocation | None = None,
+        self, cart_id: str = CART_ID, headers: Headers = None, body: bytes = b"", **more: Any
     ) -> Response:
         """Check a cart out. Raises Problem."""
-        path = {"customerId": customer, "cartId": cart_id}
-        return await self.call("checkout_cart", path, headers, body, call)
+        return await self._send("checkout_cart", cart_id, headers, body, **more)
 
-    async def order(
+    async def order(self, document: Any = None, headers: Headers = None, **more: Any) -> Response:
+        """Place an order, under a key unless the headers are given. Raises Problem."""
+        headers = KEYED if headers is None else headers
+        return await self._send("place_order", None, headers, _json(document), **more)
+
+    async def _send(
         self,
-        document: Any = None,
-        headers: Mapping[str, str] | None = None,
+        endpoint: str,
+        cart_id: str | None,
+        headers: Headers,
+        body: bytes,
         *,
         customer: str = CUSTOMER,
         call: Invocation | None = None,
     ) -> Response:
-        """Place an order, under a key unless the headers are given. Raises Problem."""
-        body = json.dumps(cart() if document is None else document).encode()
-        headers = KEYED if headers is None else headers
-        return await self.call("place_order", {"customerId": customer}, headers, body, call)
+        path = {"customerId": customer} | ({"cartId": cart_id} if cart_id else {})
+        return await self.call(endpoint, path, headers, body, call)
 
     async def answer(
         self,
         endpoint: str,
         document: Any = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers = None,
         *,
         cart_id: str | None = None,
     ) -> Response:
         """The response of the whole app, which gives problems as responses too, and logs."""
         path = {"customerId": CUSTOMER} | ({"cartId": cart_id} if cart_id else {})
-        body = json.dumps(cart() if document is None else document).encode()
-        request = Request(headers or {}, path, body)
+        request = Request(headers or {}, path, _json(document))
         return await answer(endpoint, self.endpoints[endpoint], request, CUSTOMER)
 
     def _draw(self, low: float, high: float) -> float:
@@ -166,6 +146,11 @@ class World:
     def record_names(self) -> list[str]:
         """The names of all records."""
         return list(self.store.inner._records)
+
+
+def _json(document: Any) -> bytes:
+    """The body of a request: a document, or else a minimal cart."""
+    return json.dumps(cart() if document is None else document).encode()
 
 
 async def problem_of(doing: Awaitable[Response]) -> Problem:

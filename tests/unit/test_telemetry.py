@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -41,19 +42,14 @@ async def test_each_try_at_partner_center_has_its_number() -> None:
 
 
 async def test_each_try_for_a_token_has_its_number(signals: Signals) -> None:
-    results: list[AccessToken | TokenFailure] = [
-        TokenFailure("token_unavailable", "Not now."),
-        TokenFailure("vault_unavailable", "Not now."),
-        AccessToken("planted", EPOCH_SECONDS),
-        AccessToken("planted", EPOCH_SECONDS + 3600),
-    ]
-
-    def fetch() -> AccessToken:
-        result = results.pop(0)
-        if isinstance(result, TokenFailure):
-            raise result
-        return result
-
+    fetch = Mock(
+        side_effect=[
+            TokenFailure("token_unavailable", "Not now."),
+            TokenFailure("vault_unavailable", "Not now."),
+            AccessToken("planted", EPOCH_SECONDS),
+            AccessToken("planted", EPOCH_SECONDS + 3600),
+        ]
+    )
     now = EPOCH_SECONDS - 10 * BRIEF
     cache = TokenCache(fetch, clock=lambda: now)
     for _ in range(2):
@@ -66,12 +62,8 @@ async def test_each_try_for_a_token_has_its_number(signals: Signals) -> None:
     await cache.get()
 
     assert signals.attempts("token.fetch") == [1, 2, 3, 1]
-    assert [span.status.status_code for span in signals.spans] == [
-        StatusCode.ERROR,
-        StatusCode.ERROR,
-        StatusCode.UNSET,
-        StatusCode.UNSET,
-    ]
+    failed = [span.status.status_code is StatusCode.ERROR for span in signals.spans]
+    assert failed == [True, True, False, False]
 
 
 async def test_a_token_is_fetched_on_behalf_of_who_needs_it(signals: Signals) -> None:
@@ -118,16 +110,6 @@ def test_of_an_exception_only_its_type_is_recorded(signals: Signals, error: Base
     assert MARKER not in signals.text()
 
 
-def test_a_span_is_the_current_one_in_its_block(signals: Signals) -> None:
-    with telemetry.span("outer"), telemetry.span("inner") as inner:
-        assert inner.is_recording()
-
-    first, second = signals.spans
-    assert (first.name, second.name) == ("inner", "outer")
-    assert first.parent
-    assert first.parent.span_id == second.context.span_id
-
-
 def test_without_an_sdk_it_does_nothing() -> None:
     with telemetry.span("work", attempt=1) as span:
         assert not span.is_recording()
@@ -148,22 +130,9 @@ async def test_carts_created_and_replayed() -> None:
         for headers in (KEYED, KEYED, KEYED, {}):
             await world.answer("create_cart", headers=headers)
 
-    metrics = signals.metrics()
-    assert metrics["carts.created"] == {(): 2}
-    assert metrics["carts.replayed"] == {(): 2}
-    assert metrics["partner_center.latency"] == {(("status", 201),): 2}
-    assert set(metrics) == {"carts.created", "carts.replayed", "partner_center.latency"}
-
-
-@pytest.mark.parametrize("status", ["completed", "partial", "ordered"])
-def test_purchases_by_status(signals: Signals, status: str) -> None:
-    telemetry.count_purchase(status, replayed=False)
-    telemetry.count_purchase(status, replayed=True)
-    telemetry.count_purchase(status, replayed=True)
-
     assert signals.metrics() == {
-        "purchases.answered": {(("status", status),): 1},
-        "purchases.replayed": {(("status", status),): 2},
+        **{"carts.created": {(): 2}, "carts.replayed": {(): 2}},
+        "partner_center.latency": {(("status", 201),): 2},
     }
 
 
@@ -177,15 +146,11 @@ async def test_refusals_by_code() -> None:
         world.tokens.failures = [TokenFailure("vault_denied", "No.")]
         await world.answer("create_cart")
 
-    metrics = signals.metrics()
-    assert metrics["carts.refused"] == {
-        (("code", "invalid_request"),): 1,
-        (("code", "partner_center_forbidden"),): 1,
-        (("code", "partner_center_not_found"),): 2,
-        (("code", "vault_denied"),): 1,
+    counts = {"invalid_request": 1, "partner_center_forbidden": 1, "partner_center_not_found": 2}
+    assert signals.metrics()["carts.refused"] == {
+        (("code", code),): count for code, count in {**counts, "vault_denied": 1}.items()
     }
-    assert "carts.outcome_unknown" not in metrics
-    assert "carts.created" not in metrics
+    assert not {"carts.outcome_unknown", "carts.created"} & set(signals.metrics())
 
 
 @in_virtual_time
@@ -197,11 +162,8 @@ async def test_unknown_outcomes_retries_and_latency_by_status() -> None:
     assert metrics["carts.refused"] == {(("code", "partner_center_no_answer"),): 1}
     assert metrics["carts.outcome_unknown"] == {(): 1}
     assert metrics["partner_center.retries"] == {(): 3}
-    assert metrics["partner_center.latency"] == {
-        (("status", 0),): 2,
-        (("status", 502),): 1,
-        (("status", 403),): 1,
-    }
+    tries = {0: 2, 502: 1, 403: 1}
+    assert metrics["partner_center.latency"] == {(("status", s),): n for s, n in tries.items()}
 
 
 @in_virtual_time
@@ -299,25 +261,14 @@ async def test_every_request_leaves_one_line_with_nothing_but_ids_and_figures(
 
     wrong = cart(line(quantity=0, friendlyName=MARKER))
     invalid = line_of(caplog, await world.answer("create_cart", wrong))
-    assert (invalid["status"], invalid["code"]) == ("400", "invalid_request")
-    assert (invalid["outcome"], invalid["tries"]) == ("not_sent", "0")
+    assert (invalid["code"], invalid["outcome"]) == ("invalid_request", "not_sent")
     assert not {"requestId", "cartId", "replayed"} & set(invalid)
 
     world.center.script["create"] = [refused(500)]
     failed = line_of(caplog, await world.answer("create_cart", planted))
-    assert (failed["status"], failed["code"]) == ("502", "partner_center_failed")
-    assert (failed["outcome"], failed["tries"]) == ("unknown", "1")
+    assert (failed["code"], failed["outcome"]) == ("partner_center_failed", "unknown")
+    assert failed["customerId"] == CUSTOMER
     assert set(failed) == {*FIELDS} - {"replayed", "cartId"}
-
-    world.store.fails("create", "down")
-    unstored = line_of(caplog, await world.answer("create_cart", planted, KEYED))
-    assert (unstored["status"], unstored["code"]) == ("503", "store_unavailable")
-    assert (unstored["outcome"], unstored["tries"]) == ("unknown", "0")
-    assert unstored["customerId"] == CUSTOMER
-
-    world.center.script["create"] = [reply(201, cart_document() | {"id": "a b\noperation=forged"})]
-    odd = line_of(caplog, await world.answer("create_cart", planted))
-    assert odd["cartId"] == "a%20b%0Aoperation%3Dforged"
 
 
 @in_virtual_time

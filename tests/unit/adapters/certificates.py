@@ -1,6 +1,7 @@
 """Certificates and keys as Key Vault stores them."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -35,10 +36,6 @@ def certificate() -> x509.Certificate:
     return certificate_of(key())
 
 
-def other_certificate() -> x509.Certificate:
-    return certificate_of(elliptic_key())
-
-
 @cache
 def pfx() -> str:
     protection = serialization.NoEncryption()
@@ -57,3 +54,21 @@ def pem(*parts: Any) -> str:
         return content
 
     return b"".join(map(encode, parts)).decode()
+
+
+USABLE: dict[str, Callable[[], str]] = {
+    "pkcs12": pfx,
+    "pem": lambda: pem(key(), certificate()),
+    "pem, key last": lambda: pem(certificate(), key()),
+    "leaf last": lambda: pem(key(), certificate_of(elliptic_key()), certificate()),
+}
+"""What Key Vault may hold for `certificate()`."""
+
+UNUSABLE: dict[str, Callable[[], str]] = {
+    "garbage": lambda: "no Base64!",
+    "no PKCS #12": lambda: base64.b64encode(b"no PKCS #12").decode(),
+    "no key": lambda: pem(certificate()),
+    "no certificate": lambda: pem(key()),
+    "another key's certificate": lambda: pem(key(), certificate_of(elliptic_key())),
+    "no RSA": lambda: pem(elliptic_key(), certificate_of(elliptic_key())),
+}

@@ -18,15 +18,7 @@ from cart_core.adapters.key_vault import KeyVault
 from cart_core.adapters.managed_identity import ManagedIdentity
 from cart_core.settings import Settings
 from cart_core.tokens import TokenFailure
-from tests.unit.adapters.certificates import (
-    certificate,
-    certificate_of,
-    elliptic_key,
-    key,
-    other_certificate,
-    pem,
-    pfx,
-)
+from tests.unit.adapters.certificates import UNUSABLE, USABLE, certificate, key, pem, pfx
 from tests.unit.adapters.services import NO_ANSWER, Reply, Service, failure_of
 
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -41,7 +33,7 @@ _vaults = itertools.count()
 
 
 class Cloud(Service):
-    """Managed identity, vault and Entra.
+    """Managed identity, vault and Entra. `now` are the seconds of everybody's clock.
 
     `broken[place]` replaces what a place answers, by a reply or by an exception. Places are
     "identity", "vault", "metadata" and "token". `refuse` says whether a token request is refused.
@@ -61,6 +53,27 @@ class Cloud(Service):
         self.forms: list[dict[str, str]] = []
         self.urls: list[str] = []
         self.issued = 0
+        self.now = 1_000_000.0
+
+    def tokens(
+        self, credential: str = "secret", auth: str = "app_only", **changes: str
+    ) -> EntraTokens:
+        """Tokens of an application in this cloud."""
+        settings = Settings.read(
+            {
+                "PARTNER_CENTER_TENANT_ID": TENANT,
+                "PARTNER_CENTER_CLIENT_ID": CLIENT,
+                "PARTNER_CENTER_CREDENTIAL": credential,
+                "PARTNER_CENTER_AUTH": auth,
+                "AZURE_CLIENT_ID": IDENTITY,
+                "KEY_VAULT_URL": f"https://{self.vault}",
+                **changes,
+            }
+        )
+        new_session, clock = self.session, lambda: self.now
+        identity = ManagedIdentity(IDENTITY, new_session=new_session)
+        vault = KeyVault(settings.key_vault_url or "", identity, new_session=new_session)
+        return EntraTokens(settings, vault, vault, identity, clock=clock, new_session=new_session)
 
     def answer(self, request: requests.PreparedRequest) -> Reply | Exception:
         host = urlsplit(str(request.url)).hostname
@@ -109,13 +122,6 @@ class Cloud(Service):
         return 200, answer, {}
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:41000/msi/token")
@@ -124,35 +130,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def entra(cloud: Cloud, clock: Clock) -> EntraTokens:
-    return tokens(cloud, clock)
-
-
-def tokens(
-    cloud: Cloud,
-    clock: Clock,
-    credential: str = "secret",
-    auth: str = "app_only",
-    **changes: str,
-) -> EntraTokens:
-    environment = {
-        "PARTNER_CENTER_TENANT_ID": TENANT,
-        "PARTNER_CENTER_CLIENT_ID": CLIENT,
-        "PARTNER_CENTER_CREDENTIAL": credential,
-        "PARTNER_CENTER_AUTH": auth,
-        "AZURE_CLIENT_ID": IDENTITY,
-        "KEY_VAULT_URL": f"https://{cloud.vault}",
-        **changes,
-    }
-    settings = Settings.read(environment)
-    identity = ManagedIdentity(IDENTITY, new_session=cloud.session)
-    vault = KeyVault(settings.key_vault_url or "", identity, new_session=cloud.session)
-    return EntraTokens(settings, vault, vault, identity, clock=clock, new_session=cloud.session)
+def entra(cloud: Cloud) -> EntraTokens:
+    return cloud.tokens()
 
 
 def refusal(number: int | None, error: str, status: int = 400) -> Reply:
@@ -170,18 +149,14 @@ WRONG_SECRET = refusal(7000215, "invalid_client", 401)
 
 @pytest.mark.parametrize("auth", ["app_only", "app_user"])
 @pytest.mark.parametrize("credential", ["secret", "certificate", "federated"])
-def test_every_credential_in_both_modes(
-    cloud: Cloud, clock: Clock, credential: str, auth: str
-) -> None:
-    token = tokens(cloud, clock, credential, auth).fetch()
+def test_every_credential_in_both_modes(cloud: Cloud, credential: str, auth: str) -> None:
+    token = cloud.tokens(credential, auth).fetch()
 
-    assert token.value == "planted-access-token-1"
-    assert token.expires_at == clock.now + 3599
+    assert (token.value, token.expires_at) == ("planted-access-token-1", cloud.now + 3599)
     (form,) = cloud.forms
     assert form["client_id"] == CLIENT
     if auth == "app_only":
-        assert form["grant_type"] == "client_credentials"
-        assert form["scope"] == SCOPE
+        assert (form["grant_type"], form["scope"]) == ("client_credentials", SCOPE)
     else:
         assert form["grant_type"] == "refresh_token"
         assert form["refresh_token"] == "planted-refresh-token"
@@ -198,8 +173,8 @@ def test_every_credential_in_both_modes(
     assert cloud.timeouts == {(2.0, 6.0)}
 
 
-def test_federated_needs_no_vault(cloud: Cloud, clock: Clock) -> None:
-    tokens(cloud, clock, "federated", KEY_VAULT_URL="").fetch()
+def test_federated_needs_no_vault(cloud: Cloud) -> None:
+    cloud.tokens("federated", KEY_VAULT_URL="").fetch()
 
     assert cloud.places == ["metadata", "identity", "token"]
 
@@ -213,8 +188,8 @@ def test_a_second_token_costs_one_call(cloud: Cloud, entra: EntraTokens) -> None
     assert cloud.places == ["token"]
 
 
-def test_the_cloud_decides_on_authority_scope_and_audience(cloud: Cloud, clock: Clock) -> None:
-    tokens(cloud, clock, "federated", PARTNER_CENTER_CLOUD="china").fetch()
+def test_the_cloud_decides_on_authority_scope_and_audience(cloud: Cloud) -> None:
+    cloud.tokens("federated", PARTNER_CENTER_CLOUD="china").fetch()
 
     authority = f"https://login.partner.microsoftonline.cn/{TENANT}"
     assert cloud.urls[0].startswith(f"{authority}/v2.0/")
@@ -224,21 +199,11 @@ def test_the_cloud_decides_on_authority_scope_and_audience(cloud: Cloud, clock: 
     assert form["client_assertion"].endswith("AzureADTokenExchangeChina")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(pfx, id="pkcs12"),
-        pytest.param(lambda: pem(key(), certificate()), id="pem"),
-        pytest.param(lambda: pem(certificate(), key()), id="pem, key last"),
-        pytest.param(lambda: pem(key(), other_certificate(), certificate()), id="leaf last"),
-    ],
-)
-def test_a_certificate_signs_the_assertion(
-    cloud: Cloud, clock: Clock, content: Callable[[], str]
-) -> None:
+@pytest.mark.parametrize("content", USABLE.values(), ids=USABLE)
+def test_a_certificate_signs_the_assertion(cloud: Cloud, content: Callable[[], str]) -> None:
     cloud.secrets[CERTIFICATE] = content()
 
-    tokens(cloud, clock, "certificate").fetch()
+    cloud.tokens("certificate").fetch()
 
     assertion = cloud.forms[0]["client_assertion"]
     thumbprint = base64.urlsafe_b64encode(certificate().fingerprint(hashes.SHA256())).decode()
@@ -248,21 +213,11 @@ def test_a_certificate_signs_the_assertion(
     assert claims["iss"] == claims["sub"] == CLIENT
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(lambda: "no Base64!", id="garbage"),
-        pytest.param(lambda: base64.b64encode(b"no PKCS #12").decode(), id="no PKCS #12"),
-        pytest.param(lambda: pem(certificate()), id="no key"),
-        pytest.param(lambda: pem(key()), id="no certificate"),
-        pytest.param(lambda: pem(key(), other_certificate()), id="another key's certificate"),
-        pytest.param(lambda: pem(elliptic_key(), certificate_of(elliptic_key())), id="no RSA"),
-    ],
-)
+@pytest.mark.parametrize("content", UNUSABLE.values(), ids=UNUSABLE)
 def test_an_unusable_certificate_is_named_and_not_stored(
-    cloud: Cloud, clock: Clock, content: Callable[[], str]
+    cloud: Cloud, content: Callable[[], str]
 ) -> None:
-    entra = tokens(cloud, clock, "certificate")
+    entra = cloud.tokens("certificate")
     cloud.secrets[CERTIFICATE] = content()
 
     failure = failure_of(entra.fetch)
@@ -277,42 +232,36 @@ def test_an_unusable_certificate_is_named_and_not_stored(
 # --- Refresh tokens
 
 
-def test_a_rotated_refresh_token_is_used_and_shown(cloud: Cloud, clock: Clock) -> None:
-    entra = tokens(cloud, clock, auth="app_user")
+def test_a_rotated_refresh_token_is_used_and_shown(cloud: Cloud) -> None:
+    entra = cloud.tokens(auth="app_user")
     assert entra.rotated_refresh_token is None
 
     entra.fetch()
     assert entra.rotated_refresh_token == "planted-rotated-1"
     entra.fetch()
     assert entra.rotated_refresh_token == "planted-rotated-2"
-    assert [form["refresh_token"] for form in cloud.forms] == [
-        "planted-refresh-token",
-        "planted-rotated-1",
-    ]
+    sent = [form["refresh_token"] for form in cloud.forms]
+    assert sent == ["planted-refresh-token", "planted-rotated-1"]
 
 
 @pytest.mark.parametrize(
     ("in_vault", "used", "shown"),
     [
-        pytest.param(
-            "planted-refresh-token", ["planted-rotated-1"], "planted-rotated-1", id="unchanged"
-        ),
-        pytest.param("planted-rotated-1", ["planted-rotated-1"], None, id="written back"),
-        pytest.param(
-            "planted-anew", ["planted-rotated-1", "planted-anew"], "planted-rotated-2", id="new"
-        ),
+        ("planted-refresh-token", ["planted-rotated-1"], "planted-rotated-1"),
+        ("planted-rotated-1", ["planted-rotated-1"], None),
+        ("planted-anew", ["planted-rotated-1", "planted-anew"], "planted-rotated-2"),
     ],
+    ids=["unchanged", "written back", "new"],
 )
 def test_the_vaults_refresh_token_wins_where_it_has_changed(
-    cloud: Cloud, clock: Clock, in_vault: str, used: list[str], shown: str | None
+    cloud: Cloud, in_vault: str, used: list[str], shown: str | None
 ) -> None:
-    entra = tokens(cloud, clock, auth="app_user")
+    entra = cloud.tokens(auth="app_user")
     entra.fetch()
     cloud.forms.clear()
     cloud.secrets[REFRESH_TOKEN] = in_vault
-    cloud.refuse = lambda form: (
-        None if form["refresh_token"] == "planted-anew" else refusal(50173, "invalid_grant")
-    )
+    refused = refusal(50173, "invalid_grant")
+    cloud.refuse = lambda form: None if form["refresh_token"] == "planted-anew" else refused
 
     if len(used) == 2:
         entra.fetch()
@@ -336,12 +285,12 @@ def test_a_changed_secret_is_read_again_and_tried_at_once(cloud: Cloud, entra: E
 
 
 def test_an_unchanged_secret_is_read_again_once_in_30_seconds_and_not_tried_again(
-    cloud: Cloud, entra: EntraTokens, clock: Clock
+    cloud: Cloud, entra: EntraTokens
 ) -> None:
     entra.fetch()
     cloud.refuse = lambda form: WRONG_SECRET
     for seconds, reads in ((0, 1), (29.9, 0), (0.1, 1)):
-        clock.now += seconds
+        cloud.now += seconds
         cloud.places.clear()
         assert failure_of(entra.fetch).code == "token_rejected"
         assert (cloud.places.count("vault"), cloud.places.count("token")) == (reads, 1)
@@ -355,10 +304,8 @@ def test_secrets_are_not_read_twice_for_one_token(cloud: Cloud, entra: EntraToke
     assert cloud.places == ["vault", "identity", "vault", "metadata", "token"]
 
 
-def test_a_refused_federated_credential_has_no_secret_to_read_again(
-    cloud: Cloud, clock: Clock
-) -> None:
-    entra = tokens(cloud, clock, "federated", "app_user")
+def test_a_refused_federated_credential_has_no_secret_to_read_again(cloud: Cloud) -> None:
+    entra = cloud.tokens("federated", "app_user")
     entra.fetch()
     cloud.places.clear()
     cloud.refuse = lambda form: refusal(700213, "invalid_client", 401)
@@ -368,6 +315,16 @@ def test_a_refused_federated_credential_has_no_secret_to_read_again(
 
 
 # --- Failures, each under the name of the service where it occurs
+
+
+@pytest.mark.parametrize("credential", ["secret", "federated"])
+def test_a_failure_of_the_identity_is_reported_as_such(cloud: Cloud, credential: str) -> None:
+    cloud.broken["identity"] = requests.ConnectionError("planted")
+
+    failure = failure_of(cloud.tokens(credential).fetch)
+
+    assert failure.code == "managed_identity_unavailable"
+    assert cloud.places.count("identity") == 1
 
 
 def test_a_failure_of_the_vault_is_reported_as_such(cloud: Cloud, entra: EntraTokens) -> None:
@@ -380,42 +337,40 @@ def test_a_failure_of_the_vault_is_reported_as_such(cloud: Cloud, entra: EntraTo
     assert failure_of(entra.fetch).code == "vault_unavailable"
 
 
-@pytest.mark.parametrize("credential", ["secret", "federated"])
-def test_a_failure_of_the_identity_is_reported_as_such(
-    cloud: Cloud, clock: Clock, credential: str
-) -> None:
-    cloud.broken["identity"] = requests.ConnectionError("planted")
-
-    failure = failure_of(tokens(cloud, clock, credential).fetch)
-
-    assert failure.code == "managed_identity_unavailable"
-    assert cloud.places.count("identity") == 1
-
-
 @pytest.mark.parametrize(
-    ("reply", "parts"),
+    ("caller", "reply", "parts"),
     [
-        (refusal(7000215, "invalid_client", 401), ["AADSTS7000215", "not its id", SECRET]),
-        (refusal(7000222, "invalid_client", 401), ["AADSTS7000222", "expired", SECRET]),
-        (refusal(700016, "unauthorized_client"), ["700016", "PARTNER_CENTER_CLIENT_ID"]),
-        (refusal(500011, "invalid_resource"), ["500011", "PARTNER_CENTER_CLOUD"]),
-        (refusal(1002012, "invalid_scope"), ["1002012", "registration"]),
-        (refusal(None, "invalid_client", 401), ["(invalid_client)", SECRET]),
-        (refusal(50076, "interaction_required"), ["50076"]),
-        ((400, {"error": "<b>planted</b>"}, {}), ["(unknown)"]),
-        ((400, {"error": {"code": "planted"}}, {}), ["(unknown)"]),
-        ((400, {"error_codes": ["planted"]}, {}), ["(unknown)"]),
-        ((403, {"error_description": "AADSTS53003: planted"}, {}), ["AADSTS53003"]),
+        ("secret", refusal(7000215, "invalid_client", 401), ["7000215", "not its id", SECRET]),
+        ("secret", refusal(7000222, "invalid_client", 401), ["7000222", "expired", SECRET]),
+        ("secret", refusal(700016, "unauthorized_client"), ["700016", "PARTNER_CENTER_CLIENT_ID"]),
+        ("secret", refusal(500011, "invalid_resource"), ["500011", "PARTNER_CENTER_CLOUD"]),
+        ("secret", refusal(1002012, "invalid_scope"), ["1002012", "registration"]),
+        ("secret", refusal(None, "invalid_client", 401), ["(invalid_client)", SECRET]),
+        ("secret", refusal(50076, "interaction_required"), ["50076"]),
+        ("secret", (400, {"error": "<b>planted</b>"}, {}), ["(unknown)"]),
+        ("secret", (400, {"error": {"code": "planted"}}, {}), ["(unknown)"]),
+        ("secret", (400, {"error_codes": ["planted"]}, {}), ["(unknown)"]),
+        ("secret", (403, {"error_description": "AADSTS53003: planted"}, {}), ["AADSTS53003"]),
+        ("certificate", refusal(700027, "invalid_client", 401), [CERTIFICATE]),
+        ("federated", refusal(700027, "invalid_client", 401), ["subject"]),
+        ("user", refusal(7000215, "invalid_client", 401), ["7000215", SECRET]),
+        ("user", refusal(700016, "unauthorized_client"), ["700016"]),
+        ("user", refusal(50076, "invalid_grant"), ["50076", REFRESH_TOKEN]),
+        ("user", refusal(50076, "interaction_required"), ["50076", REFRESH_TOKEN]),
+        ("user", refusal(None, "consent_required"), ["(consent_required)", REFRESH_TOKEN]),
+        ("user", refusal(None, "login_required"), ["(login_required)", REFRESH_TOKEN]),
     ],
 )
-def test_entra_refuses(cloud: Cloud, entra: EntraTokens, reply: Reply, parts: list[str]) -> None:
+def test_entra_refuses(cloud: Cloud, caller: str, reply: Reply, parts: list[str]) -> None:
     cloud.refuse = lambda form: reply
+    entra = cloud.tokens(auth="app_user") if caller == "user" else cloud.tokens(caller)
 
     failure = failure_of(entra.fetch)
 
-    assert failure.code == "token_rejected"
-    for part in parts:
-        assert part in failure.detail
+    sign_in = REFRESH_TOKEN in parts
+    assert failure.code == ("consent_required" if sign_in else "token_rejected")
+    assert [part for part in parts if part not in failure.detail] == []
+    assert (REFRESH_TOKEN in failure.detail) == sign_in
     cloud.refuse = lambda form: None
     entra.fetch()
 
@@ -427,37 +382,6 @@ def test_entra_does_not_know_the_tenant(cloud: Cloud, entra: EntraTokens) -> Non
 
     assert failure.code == "token_rejected"
     assert "PARTNER_CENTER_TENANT_ID" in failure.detail
-
-
-@pytest.mark.parametrize(
-    ("credential", "word"), [("certificate", CERTIFICATE), ("federated", "subject")]
-)
-def test_a_refused_credential_is_named(
-    cloud: Cloud, clock: Clock, credential: str, word: str
-) -> None:
-    cloud.refuse = lambda form: refusal(700027, "invalid_client", 401)
-
-    assert word in failure_of(tokens(cloud, clock, credential).fetch).detail
-
-
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (refusal(50076, "invalid_grant"), "consent_required"),
-        (refusal(50076, "interaction_required"), "consent_required"),
-        (refusal(None, "consent_required"), "consent_required"),
-        (refusal(None, "login_required"), "consent_required"),
-        (refusal(7000215, "invalid_client", 401), "token_rejected"),
-        (refusal(700016, "unauthorized_client"), "token_rejected"),
-    ],
-)
-def test_entra_refuses_a_user(cloud: Cloud, clock: Clock, reply: Reply, code: str) -> None:
-    cloud.refuse = lambda form: reply
-
-    failure = failure_of(tokens(cloud, clock, auth="app_user").fetch)
-
-    assert failure.code == code
-    assert (REFRESH_TOKEN in failure.detail) == (code == "consent_required")
 
 
 @pytest.mark.parametrize(
@@ -521,19 +445,17 @@ def test_one_fetch_at_a_time(
 @pytest.mark.parametrize(
     ("credential", "auth", "broken"),
     [
-        pytest.param("secret", "app_user", {}, id="secret"),
-        pytest.param("certificate", "app_only", {}, id="certificate"),
-        pytest.param("federated", "app_only", {}, id="federated"),
-        pytest.param(
-            *("secret", "app_user", {"token": (200, b'{"access_token": "planted', {})}), id="cut"
-        ),
-        pytest.param("secret", "app_user", {"token": WRONG_SECRET}, id="refused"),
-        pytest.param("secret", "app_user", {"token": (500, b"planted", {})}, id="fails"),
+        ("secret", "app_user", {}),
+        ("certificate", "app_only", {}),
+        ("federated", "app_only", {}),
+        ("secret", "app_user", {"token": (200, b'{"access_token": "planted', {})}),
+        ("secret", "app_user", {"token": WRONG_SECRET}),
+        ("secret", "app_user", {"token": (500, b"planted", {})}),
     ],
+    ids=["secret", "certificate", "federated", "cut", "refused", "fails"],
 )
 def test_secrets_are_in_no_log_and_no_repr(
     cloud: Cloud,
-    clock: Clock,
     credential: str,
     auth: str,
     broken: Mapping[str, Reply],
@@ -541,9 +463,8 @@ def test_secrets_are_in_no_log_and_no_repr(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     cloud.secrets[CERTIFICATE] = pem(key(), certificate())
-    entra = tokens(cloud, clock, credential, auth)
-    shown = [repr(entra), str(vars(entra))]
-    shown.append(repr(entra.fetch()))
+    entra = cloud.tokens(credential, auth)
+    shown = [repr(entra), str(vars(entra)), repr(entra.fetch())]
     cloud.broken.update(broken)
     if broken:
         failure_of(entra.fetch)

@@ -119,25 +119,18 @@ class Vault(Service):
         return 200, {"value": shown, "nextLink": more if end < len(versions) else None}, {}
 
     def _shown(self, version: Version) -> dict[str, Any]:
-        attributes = {"enabled": version.enabled, "updated": T0}
-        if version.created is not None:
-            attributes["created"] = version.created
-        if version.expires is not None:
-            attributes["exp"] = version.expires
-        shown: dict[str, Any] = {
+        dates = {"created": version.created, "exp": version.expires, "updated": T0}
+        given = {name: date for name, date in dates.items() if date is not None}
+        shown = {
             "id": f"https://{self.host}/secrets/{NAME}/{version.id}",
-            "attributes": attributes,
+            "attributes": {"enabled": version.enabled} | given,
         }
         return shown | ({"tags": version.tags} if version.tags is not None else {})
 
 
 def key_vault(vault: Vault, identity: Identity | None = None) -> KeyVault:
-    return KeyVault(
-        f"https://{vault.host}",
-        identity or Identity(),
-        setting=SETTING,
-        new_session=vault.session,
-    )
+    url, identity = f"https://{vault.host}", identity or Identity()
+    return KeyVault(url, identity, setting=SETTING, new_session=vault.session)
 
 
 def versions(*created: int) -> list[Version]:
@@ -159,13 +152,6 @@ def test_the_current_version_is_read_without_white_space() -> None:
     assert len(vault.calls) == 1
     assert identity.asked == [("https://vault.azure.net/.default",)]
     assert vault.timeouts == {(CONNECT_TIMEOUT, READ_TIMEOUT)}
-
-
-def test_nothing_is_read_where_nothing_is_asked_for() -> None:
-    vault = Vault()
-
-    assert key_vault(vault).read([]) == {}
-    assert vault.timeouts == set()
 
 
 @pytest.mark.parametrize("before", [[], ["older"]])
@@ -220,7 +206,6 @@ def test_a_version_without_dates_counts_as_very_old() -> None:
 @pytest.mark.parametrize(
     ("created", "keep", "left"),
     [
-        ([0], 2, "0"),
         ([0, 1], 2, "01"),
         ([0, 1, 2], 2, "12"),
         ([0, 1, 2, 3, 4, 5], 3, "345"),
@@ -293,8 +278,6 @@ def error(code: str, inner: str | None = None) -> dict[str, Any]:
         ((403, b"<html>planted</html>", {"Content-Type": "text/html"}), "vault_denied", "HTTP 403"),
         ((401, error("Unauthorized"), {}), "vault_denied", "HTTP 401"),
         ((429, error("Throttled"), {"Retry-After": "3600"}), "vault_unavailable", "HTTP 429"),
-        ((500, error("InternalError"), {}), "vault_unavailable", "HTTP 500"),
-        ((503, b"", {"Retry-After": "3600"}), "vault_unavailable", "HTTP 503"),
         ((200, b'{"value": "planted', {}), "vault_unavailable", "answer"),
         ((200, ["planted"], {}), "vault_unavailable", "answer"),
     ],

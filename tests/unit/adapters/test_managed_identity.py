@@ -49,8 +49,6 @@ def test_a_token_for_a_resource() -> None:
     "reply",
     [
         pytest.param((400, {"statusCode": 400, "message": "planted"}, {}), id="no such identity"),
-        pytest.param((401, {"statusCode": 401, "message": "planted"}, {}), id="wrong header"),
-        pytest.param((500, {"statusCode": 500, "message": "planted"}, {}), id="fails"),
         pytest.param((429, {}, {"Retry-After": "3600"}), id="throttled"),
         pytest.param((502, b"<html>planted</html>", {"Content-Type": "text/html"}), id="HTML"),
         pytest.param((200, b'{"access_token": "planted', {}), id="cut"),

@@ -10,13 +10,14 @@ import pytest
 
 from cart_core.cart.answer import NotACart, cart_path, normalise_cart
 from cart_core.problem import FieldError
-from tests.kit.builders import CART_ID, CUSTOMER, SEED_RESPONSE, normalised, unreadable
+from tests.kit.builders import CART_ID, CUSTOMER, SEED_RESPONSE, normalised, shouted, unreadable
 
 LINKS = {"self": f"/api/customers/{CUSTOMER}/carts/{CART_ID}"}
+POR_ATTESTATION = "partnerOnRecordAttestationAccepted"
 EMPTY_CART: dict[str, Any] = dict.fromkeys(
     [
         *("creationTimestamp", "lastModifiedTimestamp", "expirationTimestamp", "status"),
-        *("lastModifiedUser", "partnerOnRecordAttestationAccepted"),
+        *("lastModifiedUser", POR_ATTESTATION),
     ]
 ) | {
     **{"id": CART_ID, "customerId": CUSTOMER, "orderable": True, "lineItems": []},
@@ -37,19 +38,16 @@ def answered(*lines: Any, **members: Any) -> dict[str, Any]:
 
 
 def test_microsofts_example_is_normalised() -> None:
+    [line] = SEED_RESPONSE["lineItems"]
     expected = EMPTY_CART | {
         "creationTimestamp": "2018-03-15T17:15:02.384052Z",
         "lastModifiedTimestamp": "2018-03-15T17:15:02.384052Z",
-        "lastModifiedUser": "2713ccd7-ea3b-470a-9cfb-451d5d0482cc",
-        "lineItems": [EMPTY_LINE | SEED_RESPONSE["lineItems"][0]],
+        "lastModifiedUser": SEED_RESPONSE["lastModifiedUser"],
+        "lineItems": [EMPTY_LINE | line],
     }
-    shouted = {name.upper(): value for name, value in SEED_RESPONSE.items()}
-    shouted["LINEITEMS"] = [
-        {name.upper(): value for name, value in SEED_RESPONSE["lineItems"][0].items()}
-    ]
 
-    assert normalised(SEED_RESPONSE) == expected
-    assert normalised(shouted) == expected
+    for document in (SEED_RESPONSE, shouted(SEED_RESPONSE)):
+        assert normalised(document) == expected
 
 
 def test_every_member_is_always_present_and_null_is_the_same_as_absent() -> None:
@@ -62,21 +60,15 @@ def test_every_member_is_always_present_and_null_is_the_same_as_absent() -> None
         assert normalised(document) == EMPTY_CART | {"lineItems": [line]}
 
 
+NO_LINES: list[Any] = [None, {}, "x"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
-        *(None, [], [SEED_RESPONSE], "cart", 5, True, {}),
-        {"id": CART_ID},
-        {"id": CART_ID, "lineItems": None},
-        {"id": CART_ID, "lineItems": {}},
-        {"id": CART_ID, "lineItems": "x"},
-        {"lineItems": []},
-        {"lineItems": [], "id": None},
-        {"lineItems": [], "id": ""},
-        {"lineItems": [], "id": ["x"]},
-        {"lineItems": [], "id": "\ud800"},
-        {"code": "800002", "description": "no", "data": []},
-        {"orders": [], "attributes": {}},
+        *(None, [], [SEED_RESPONSE], "cart", {}, {"code": "800002", "description": "no"}),
+        *({"id": CART_ID, "lineItems": lines} for lines in NO_LINES),
+        *({"id": cart_id, "lineItems": []} for cart_id in (None, "", ["x"], "\ud800")),
     ],
     ids=ascii,
 )
@@ -98,13 +90,11 @@ def test_too_deep_for_us_is_no_cart_or_a_cart_but_no_crash() -> None:
 # --- Spellings --------------------------------------------------------------------------------
 
 TIMESTAMPS = {
-    "2018-03-15T17:15:02.3840528Z": "2018-03-15T17:15:02.384052Z",
     "2018-03-15T17:15:02.384052899Z": "2018-03-15T17:15:02.384052Z",
     "2018-03-15T17:15:02.3Z": "2018-03-15T17:15:02.300000Z",
     "2018-03-15t17:15:02z": "2018-03-15T17:15:02.000000Z",
     "2018-03-15T17:15:02.3840528": "2018-03-15T17:15:02.384052Z",
     "2018-03-15T17:15:02": "2018-03-15T17:15:02.000000Z",
-    "2018-03-15T17:15:02+00:00": "2018-03-15T17:15:02.000000Z",
     "2018-03-15T17:15:02.3840528+05:30": "2018-03-15T11:45:02.384052Z",
     "2018-03-15T23:15:02-08:00": "2018-03-16T07:15:02.000000Z",
     "9999-12-31T23:59:59.9999999Z": "9999-12-31T23:59:59.999999Z",
@@ -129,11 +119,8 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_timestamps_have_one_form_wherever_the_function_runs(wire: str, normal: str | None) -> None:
     answer = normalised(answered({"customTermEndDate": wire}, expirationTimestamp=wire))
 
-    assert answer["lineItems"][0]["customTermEndDate"] == normal
-    assert answer == EMPTY_CART | {
-        "expirationTimestamp": normal,
-        "lineItems": [EMPTY_LINE | {"customTermEndDate": normal}],
-    }
+    line = EMPTY_LINE | {"customTermEndDate": normal}
+    assert answer == EMPTY_CART | {"expirationTimestamp": normal, "lineItems": [line]}
 
 
 NOT_A_TIMESTAMP = [
@@ -143,104 +130,72 @@ NOT_A_TIMESTAMP = [
     *("0001-01-01T00:30:00+01:00", 1521134102, True, {}, ["2018-03-15T17:15:02Z"]),
 ]
 
-READ = [
-    {"termDuration": "P9Y"},
-    {"billingCycle": "decennial"},
-    {"participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2},
-    {"provisioningContext": {"parentSubscriptionId": "x", "Scope": "y"}},
-    {"renewsTo": {"termDuration": "P1Y"}},
-    {"pricing": {"listPrice": 1.5, "price": 1, "newPrice": None}},
-    {"purchaseCommitment": {"amount": 0.05, "currency": "usd", "grain": "hourly"}},
-    {"attestationAccepted": False},
-    {"friendlyName": "\ud800"},
-]
-READ_OTHERWISE: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"Id": "3"}, {"id": 3}),
-    ({"billingCycle": "OneTime"}, {"billingCycle": "one_time"}),
-    ({"billingCycle": "Monthly"}, {"billingCycle": "monthly"}),
-    ({"orderGroup": 0}, {"orderGroup": "0"}),
-    (
-        {"participants": [{"Key": "k", "Value": 2}, {"key": "k"}]},
-        {"participants": [{"key": "k", "value": "2"}, {"key": "k", "value": None}]},
-    ),
-    (
-        {"participants": {"transaction_reseller": "1", "other": "2"}},
-        {
-            "participants": [
-                {"key": "transaction_reseller", "value": "1"},
-                {"key": "other", "value": "2"},
-            ]
-        },
-    ),
-    ({"participants": {}}, {"participants": []}),
-    (
-        {"provisioningContext": {"n": 1, "flag": True, "none": None}},
-        {"provisioningContext": {"n": "1", "flag": "true"}},
-    ),
-    ({"renewsTo": [{"TermDuration": "P1Y"}]}, {"renewsTo": {"termDuration": "P1Y"}}),
-    ({"renewsTo": []}, {"renewsTo": None}),
-    ({"renewsTo": {}}, {"renewsTo": {"termDuration": None}}),
-]
+READ: dict[str, Any] = {
+    **{"termDuration": "P9Y", "billingCycle": "decennial", "friendlyName": "\ud800"},
+    "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
+    "provisioningContext": {"parentSubscriptionId": "x", "Scope": "y"},
+    "pricing": {"listPrice": 1.5, "price": 1, "newPrice": None},
+    "purchaseCommitment": {"amount": 0.05, "currency": "usd", "grain": "hourly"},
+    **{"renewsTo": {"termDuration": "P1Y"}, "attestationAccepted": False},
+}
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [*((members, members) for members in READ), *READ_OTHERWISE], ids=ascii
-)
-def test_a_line_is_read_in_every_spelling(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert normalised(answered(given)) == EMPTY_CART | {"lineItems": [EMPTY_LINE | expected]}
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
+    ("name", "given", "expected"),
     [
-        ({"Status": "active"}, {"status": "Active"}),
-        ({"status": "ORDERED"}, {"status": "Ordered"}),
-        ({"status": "Archived"}, {"status": "Archived"}),
-        ({"creationTimeStamp": "2018-03-15T17:15:02Z"}, {"creationTimestamp": ...}),
-        ({"lastModifiedTimeStamp": "2018-03-15T17:15:02Z"}, {"lastModifiedTimestamp": ...}),
-        ({"ExpirationTimeStamp": "2018-03-15T17:15:02Z"}, {"expirationTimestamp": ...}),
-        (
-            {"PartnerOnRecordAttestationAccepted": True},
-            {"partnerOnRecordAttestationAccepted": True},
-        ),
+        *((name, value, value) for name, value in READ.items()),
+        ("id", "3", 3),
+        ("billingCycle", "OneTime", "one_time"),
+        ("billingCycle", "Monthly", "monthly"),
+        ("orderGroup", 0, "0"),
+        ("participants", [{"Key": "k", "Value": 2}], [{"key": "k", "value": "2"}]),
+        ("participants", [{"key": "k"}], [{"key": "k", "value": None}]),
+        ("participants", {"k": "1"}, [{"key": "k", "value": "1"}]),
+        ("participants", {}, []),
+        ("provisioningContext", {"n": 1, "flag": True, "x": None}, {"n": "1", "flag": "true"}),
+        ("renewsTo", [{"TermDuration": "P1Y"}], {"termDuration": "P1Y"}),
+        ("renewsTo", [], None),
+        ("renewsTo", {}, {"termDuration": None}),
+    ],
+    ids=ascii,
+)
+def test_a_line_is_read_in_every_spelling(name: str, given: Any, expected: Any) -> None:
+    line = EMPTY_LINE | {name: expected}
+    assert normalised(answered({name: given})) == EMPTY_CART | {"lineItems": [line]}
+
+
+@pytest.mark.parametrize(
+    ("spelt", "value", "name", "expected"),
+    [
+        ("Status", "active", "status", "Active"),
+        ("status", "ORDERED", "status", "Ordered"),
+        ("status", "Archived", "status", "Archived"),
+        ("creationTimeStamp", "2018-03-15T17:15:02Z", "creationTimestamp", ...),
+        ("lastModifiedTimeStamp", "2018-03-15T17:15:02Z", "lastModifiedTimestamp", ...),
+        ("ExpirationTimeStamp", "2018-03-15T17:15:02Z", "expirationTimestamp", ...),
+        (POR_ATTESTATION.upper(), True, POR_ATTESTATION, True),
     ],
 )
-def test_a_cart_is_read_in_every_spelling(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    expected = {
-        name: "2018-03-15T17:15:02.000000Z" if value is ... else value
-        for name, value in expected.items()
-    }
+def test_a_cart_is_read_in_every_spelling(spelt: str, value: Any, name: str, expected: Any) -> None:
+    expected = "2018-03-15T17:15:02.000000Z" if expected is ... else expected
 
-    assert normalised(answered(**given)) == EMPTY_CART | expected
+    assert normalised(answered(**{spelt: value})) == EMPTY_CART | {name: expected}
 
 
 # --- What cannot be read ----------------------------------------------------------------------
 
 UNREADABLE_IN_LINES: dict[str, list[Any]] = {
-    "id": ["first", 1.5, {}],
-    "catalogItemId": [{}],
-    "friendlyName": [["x"]],
-    "quantity": ["many", []],
-    "currencyCode": [True],
-    "billingCycle": [{"value": "monthly"}],
-    "termDuration": [["P1Y"]],
-    "participants": ["x", [1]],
+    **{"id": ["first", 1.5, {}], "quantity": ["many", []], "attestationAccepted": ["perhaps"]},
+    **{"catalogItemId": [{}], "friendlyName": [["x"]], "currencyCode": [True]},
+    **{"billingCycle": [{"value": "monthly"}], "termDuration": [["P1Y"]], "orderGroup": [{}]},
+    **{"promotionId": [{}], "purchaseSystem": [1.5], "customTermEndDate": NOT_A_TIMESTAMP},
+    **{"participants": ["x", [1]], "addonItems": [{}, ["x"]], "renewsTo": ["P1Y", [{}, {}]]},
+    **{"pricing": [[1]], "purchaseCommitment": ["x"]},
     "provisioningContext": ["x", [{"key": "a"}]],
-    "orderGroup": [{}],
-    "addonItems": [{}, ["x"]],
-    "renewsTo": ["P1Y", [{}, {}]],
-    "promotionId": [{}],
-    "customTermEndDate": NOT_A_TIMESTAMP,
-    "attestationAccepted": ["perhaps"],
-    "pricing": [[1]],
-    "purchaseCommitment": ["x"],
-    "purchaseSystem": [1.5],
 }
 UNREADABLE_IN_CARTS: dict[str, list[Any]] = {
-    "status": [5],
-    "expirationTimestamp": ["yesterday"],
-    "lastModifiedUser": [{}],
-    "partnerOnRecordAttestationAccepted": ["perhaps"],
+    **{"status": [5], "expirationTimestamp": ["yesterday"], "lastModifiedUser": [{}]},
+    POR_ATTESTATION: ["perhaps"],
 }
 
 
@@ -272,14 +227,9 @@ def test_the_requests_warnings_come_first_and_each_unreadable_name_once() -> Non
 
     answer = normalised(answered({"quantity": []}, {"quantity": {}}), mine)
 
-    assert answer["warnings"] == [
-        {"pointer": "/lineItems/0/x", "code": "unknown_member", "detail": "words"},
-        {
-            "pointer": "",
-            "code": "unreadable_member",
-            "detail": "Partner Center's 'quantity' could not be read.",
-        },
-    ]
+    detail = "Partner Center's 'quantity' could not be read."
+    warning = {"pointer": "", "code": "unreadable_member", "detail": detail}
+    assert answer["warnings"] == [mine.as_json(), warning]
 
 
 # --- What is kept and what is dropped ---------------------------------------------------------
@@ -309,30 +259,15 @@ def test_new_members_are_kept_and_the_envelope_is_dropped_at_every_level() -> No
 
 
 def test_partner_center_cannot_speak_for_us() -> None:
-    answer = normalised(
-        answered(
-            {"error": {"errorCode": 10001}},
-            customerId="someone else",
-            Orderable=True,
-            warnings=["x"],
-            links={"self": "/elsewhere"},
-        )
-    )
+    document = answered({"error": {"errorCode": 10001}})
+    claimed = {"customerId": "x", "Orderable": True, "warnings": ["x"], "links": {"self": "/x"}}
 
-    assert answer["customerId"] == CUSTOMER
-    assert answer["orderable"] is False
-    assert answer["warnings"] == []
-    assert answer["links"] == LINKS
+    assert normalised(document | claimed) == normalised(document)
 
 
 @pytest.mark.parametrize(
     ("cart_id", "last"),
-    [
-        ("../../health", "..%2F..%2Fhealth"),
-        ("a b?c#d", "a%20b%3Fc%23d"),
-        ("x\r\nSet-Cookie: a", "x%0D%0ASet-Cookie%3A%20a"),
-        ("é", "%C3%A9"),
-    ],
+    [("../../health", "..%2F..%2Fhealth"), ("a b?c#d\r\né", "a%20b%3Fc%23d%0D%0A%C3%A9")],
 )
 def test_links_are_paths_of_this_api(cart_id: str, last: str) -> None:
     answer = normalised({"id": cart_id, "lineItems": []})
@@ -344,54 +279,37 @@ def test_links_are_paths_of_this_api(cart_id: str, last: str) -> None:
 
 # --- Line errors ------------------------------------------------------------------------------
 
-CART_ERROR_NAMES = {
-    "0": "Unknown",
-    "10000": "CurrencyIsNotSupported",
-    "10001": "CatalogItemIdIsNotValid",
-    "10002": "QuotaNotAvailable",
-    "10003": "InventoryNotAvailable",
-    "10004": "ParticipantsIsNotSupportedForPartner",
-    "10005": None,
-    "10006": "UnableToProcessCartLineItem",
-    "10007": "SubscriptionIsNotValid",
-    "10008": "SubscriptionIsNotEnabledForRI",
-    "10009": "SandboxLimitExceeded",
-    "10010": "InvalidInput",
-    "10011": "SubscriptionNotRegistered",
-    "10012": "AttestationNotAccepted",
-    "10013": "BillingPlanNotSupported",
-    "10014": "InvalidPromotionId",
-    "10015": "MaxAllowedSeatsPerSubscriptionExceeded",
-    "10016": "InvalidCustomTermEndDateProduct",
-    "10017": "InvalidCustomTermEndDate",
-    "10018": "BaseOfferSeatQuantityNotMet",
-    "10019": "MinimumAddOnSeatsNotMet",
-    "500600": "LegacyOfferNotEligibleForPurchase",
-    "400039": None,
-    "424242": None,
-}
-"""CartErrorCode.cs of Microsoft's SDK, and codes that it does not have."""
+CART_ERRORS = """
+0      Unknown                              10010  InvalidInput
+10000  CurrencyIsNotSupported               10011  SubscriptionNotRegistered
+10001  CatalogItemIdIsNotValid              10012  AttestationNotAccepted
+10002  QuotaNotAvailable                    10013  BillingPlanNotSupported
+10003  InventoryNotAvailable                10014  InvalidPromotionId
+10004  ParticipantsIsNotSupportedForPartner 10015  MaxAllowedSeatsPerSubscriptionExceeded
+10006  UnableToProcessCartLineItem          10016  InvalidCustomTermEndDateProduct
+10007  SubscriptionIsNotValid               10017  InvalidCustomTermEndDate
+10008  SubscriptionIsNotEnabledForRI        10018  BaseOfferSeatQuantityNotMet
+10009  SandboxLimitExceeded                 10019  MinimumAddOnSeatsNotMet
+500600 LegacyOfferNotEligibleForPurchase
+"""
+"""CartErrorCode.cs of Microsoft's SDK: each code and its name."""
+
+WORDS = CART_ERRORS.split()
+CART_ERROR_NAMES: dict[str, str | None] = dict(zip(WORDS[::2], WORDS[1::2], strict=True))
+CART_ERROR_NAMES |= dict.fromkeys(["10005", "400039", "424242"])  # The SDK does not have these.
 
 
 @pytest.mark.parametrize(("code", "name"), CART_ERROR_NAMES.items())
 def test_a_line_error_has_its_code_and_name(code: str, name: str | None) -> None:
     information = {"availableQuantity": 3, "purchasedQuantity": 1}
     for given in (code, int(code), *([name] if name else [])):
-        error = {
-            "errorCode": given,
-            "errorDescription": "Words.",
-            "additionalInformation": information,
-        }
+        error = {"errorCode": given, "errorDescription": "Words."}
+        error["additionalInformation"] = information
         answer = normalised(answered({"error": error}))
 
-        assert answer["lineItems"][0]["error"] == {
-            "code": code,
-            "name": name,
-            "description": "Words.",
-            "additionalInformation": information,
-        }
-        assert answer["orderable"] is False
-        assert answer["warnings"] == []
+        expected = {"code": code, "name": name, "description": "Words."}
+        assert answer["lineItems"][0]["error"] == expected | {"additionalInformation": information}
+        assert (answer["orderable"], answer["warnings"]) == (False, [])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ import pytest
 from cart_core.api.messages import Invocation
 from cart_core.problem import Outcome
 from tests.kit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, cart, line
-from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import LOST, NOT_SENT, Answer, killed, lost, refused, reply
-from tests.kit.world import KEYED, LEASE, World, problem_of, warnings
+from tests.kit.fakes import in_virtual_time, monotonic
+from tests.kit.partner_center import LOST, Answer, lost, refused, reply
+from tests.kit.world import KEYED, World, problem_of, warnings
 
 REFUSED = refused(400)
 
@@ -63,14 +62,6 @@ async def test_a_key_can_be_made_a_duty() -> None:
     assert (problem.code, problem.kind.status) == ("idempotency_key_required", 400)
     assert world.center.asked == []
     assert (await world.create(headers={"webhook-id": "msg_1"})).status == 201
-
-
-@in_virtual_time
-async def test_a_bad_key_is_refused_and_not_ignored() -> None:
-    world = World()
-    problem = await problem_of(world.create(headers={"idempotency-key": "a b"}))
-    assert (problem.code, problem.kind.status) == ("invalid_idempotency_key", 400)
-    assert (world.store.calls, world.center.asked) == ([], [])
 
 
 @pytest.mark.parametrize("rule", ["", "forward", "reject"])
@@ -148,19 +139,6 @@ async def test_a_key_belongs_to_its_cart(other: Any) -> None:
 
 
 @in_virtual_time
-async def test_a_key_belongs_to_a_customer_and_to_a_known_caller() -> None:
-    world = World(WEBSITE_AUTH_ENABLED="True")
-    one = KEYED | {"x-ms-client-principal-id": "one"}
-    two = KEYED | {"x-ms-client-principal-id": "two"}
-    first = await world.create(headers=one)
-    await world.create(headers=two)
-    assert world.record.caller_id == "two"
-    await world.create(headers=one, customer=CUSTOMER.replace("d", "e"))
-    assert len(set(request_ids(world))) == len(world.center.carts) == 3
-    assert (await world.create(headers=one)).body == first.body
-
-
-@in_virtual_time
 async def test_whatever_partner_center_adds_is_replayed_as_it_was_answered() -> None:
     odd = ["half a pair \ud83d", float("nan"), float("inf"), 10**30, 0.1, "é\u2028\x00", {}, None]
     world = World(reply(201, SEED_RESPONSE | {"newMember": odd}))
@@ -177,12 +155,10 @@ async def test_whatever_partner_center_adds_is_replayed_as_it_was_answered() -> 
     ("answers", "code", "outcome", "state"),
     [
         ([REFUSED], "partner_center_invalid_request", "rejected", "released"),
-        ([NOT_SENT] * 5, "partner_center_unreachable", "not_sent", "released"),
         ([refused(500)], "partner_center_failed", "unknown", "unknown"),
         ([LOST] * 5, "partner_center_no_answer", "unknown", "unknown"),
-        ([reply(201, [])] * 5, "partner_center_unreadable", "unknown", "unknown"),
     ],
-    ids=["refused", "never-sent", "failed", "lost", "unreadable"],
+    ids=["refused", "failed", "lost"],
 )
 @in_virtual_time
 async def test_the_outcome_decides_under_which_request_id_a_cart_is_created_again(
@@ -199,29 +175,11 @@ async def test_the_outcome_decides_under_which_request_id_a_cart_is_created_agai
 @in_virtual_time
 async def test_a_refusal_after_a_lost_answer_settles_nothing() -> None:
     world = World(*[lost] * 5, REFUSED)
-    await problem_of(world.create(headers=KEYED))
-    problem = await problem_of(world.create(headers=KEYED))
-    assert (problem.code, problem.kind.status) == ("partner_center_no_answer", 502)
-    assert problem.outcome is Outcome.UNKNOWN
-    assert problem.fault
-    assert problem.fault.status == 400
-    assert world.record.state == "unknown"
+    for _ in range(2):
+        problem = await problem_of(world.create(headers=KEYED))
+        assert (problem.code, problem.outcome) == ("partner_center_no_answer", Outcome.UNKNOWN)
     assert (await world.create(headers=KEYED)).status == 201
     assert len(set(request_ids(world))) == len(world.center.carts) == 1
-
-
-@in_virtual_time
-async def test_a_cart_whose_process_dies_is_created_again_under_its_request_id() -> None:
-    world = World(killed)
-    with pytest.raises(Killed):
-        await world.create(headers=KEYED)
-    await asyncio.sleep(LEASE)
-    response = await world.create(headers=KEYED)
-    assert list(world.center.carts) == [response.body["id"]]
-    assert len(world.center.asked) == 2
-
-
-# --- At the same time, and without the store --------------------------------------------------
 
 
 @in_virtual_time
@@ -236,59 +194,6 @@ async def test_a_call_waits_for_another_with_its_key_as_long_as_the_setting_says
     task = asyncio.create_task(world.create(headers=other))
     await asyncio.sleep(0)
     began = monotonic()
-    problem = await problem_of(world.create(headers=other))
-    assert (problem.code, problem.kind.status) == ("operation_in_progress", 503)
-    assert problem.retry_after
+    assert (await problem_of(world.create(headers=other))).code == "operation_in_progress"
     assert monotonic() - began == 2
     assert (await task).status == 201
-    assert len(world.center.asked) == 2
-
-
-@in_virtual_time
-async def test_without_the_store_only_a_cart_without_a_key_is_created() -> None:
-    world = World()
-    world.store.fails("create", "down")
-    problem = await problem_of(world.create(headers=KEYED))
-    assert (problem.code, problem.kind.status) == ("store_unavailable", 503)
-    assert problem.outcome is Outcome.UNKNOWN
-    assert world.center.asked == []
-    assert (await world.create()).status == 201
-
-
-@in_virtual_time
-async def test_a_cart_that_cannot_be_recorded_is_answered_with_a_warning() -> None:
-    world = World()
-    world.store.fails("replace", "down", times=1000)
-    response = await world.create(headers=KEYED)
-    assert (response.status, warnings(response)) == (201, ["not_recorded"])
-    assert response.headers["Location"].endswith(response.body["id"])
-
-
-@in_virtual_time
-async def test_a_caller_who_goes_away_does_not_stop_the_cart(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO, "cart_core")
-    world = World()
-    world.center.seconds = 5
-    caller = asyncio.create_task(world.answer("create_cart", headers=KEYED))
-    await asyncio.sleep(1)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    await asyncio.sleep(5)
-    assert world.record.state == "completed"
-    [cart_id] = world.center.carts
-    [text] = caplog.messages  # The call has ended as any other, with its line in the log.
-    assert text.startswith("operation=create_cart status=201 ")
-    assert text.endswith(f" cartId={cart_id}")
-    assert (await world.create(headers=KEYED)).headers["Idempotent-Replayed"] == "true"
-
-
-@in_virtual_time
-async def test_nothing_secret_is_recorded() -> None:
-    world = World()
-    await world.create(headers=KEYED | {"authorization": "Bearer planted", "x-functions-key": "it"})
-    text = world.record.to_json().decode()
-    for secret in ("planted", "token-1", '"it"'):
-        assert secret not in text

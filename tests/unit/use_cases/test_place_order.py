@@ -10,18 +10,10 @@ from cart_core.call import Trace
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.partner_center.exchange import Reply
-from cart_core.problem import Outcome, Problem
+from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line, places
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import (
-    BROKEN,
-    FAULTY,
-    FORBIDDEN,
-    USER,
-    Answer,
-    lost,
-    refused,
-)
+from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, USER, lost
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
 UNSOLD = cart(line(catalogItemId=FAULTY))
@@ -40,9 +32,6 @@ async def test_an_order_is_a_cart_and_its_checkout() -> None:
     assert (checkout.cart_id, checkout.customer_user) == (cart_id, USER)
     assert create.request_id != checkout.request_id
     assert response.status == 201
-    assert list(response.body) == [
-        *("cartId", "customerId", "status", "orders", "orderErrors", "warnings")
-    ]
     assert (response.body["cartId"], response.body["customerId"]) == (cart_id, CUSTOMER)
     assert (response.body["status"], len(response.body["orders"])) == ("completed", 1)
     assert response.headers == {
@@ -67,20 +56,15 @@ async def test_the_cart_is_recorded_before_it_is_checked_out() -> None:
     create, checkout = world.center.asked
     assert seen == [("cart", {"cartId": response.body["cartId"]}), ("checkout", False)]
     assert world.store.calls == ["create", "replace", "replace"]
-    assert world.record_names() == [
-        OperationId("place_order", CUSTOMER, None, "order-17").record_name()
-    ]
-    for record, done, state in zip(
-        world.store.written,
-        ([False, False], [True, False], [True, True]),
-        ("in_progress", "in_progress", "completed"),
-        strict=True,
-    ):
-        assert (record.operation, record.key, record.state) == ("place_order", "order-17", state)
-        assert [step.done for step in record.steps] == done
+    operation = OperationId("place_order", CUSTOMER, None, "order-17")
+    assert world.record_names() == [operation.record_name()]
+    claimed, created, bought = world.store.written
+    assert (claimed.state, created.state, bought.state) == (*["in_progress"] * 2, "completed")
+    assert [step.done for step in claimed.steps + created.steps] == [False, False, True, False]
+    for record in (claimed, created, bought):
         ids = [step.request_id for step in record.steps]
         assert ids == [create.request_id, checkout.request_id]
-    assert "A:1:B" not in world.store.written[1].to_json().decode()
+    assert "A:1:B" not in created.to_json().decode()
 
 
 @in_virtual_time
@@ -92,10 +76,8 @@ async def test_the_warnings_of_the_cart_come_first() -> None:
     world.center.repeat_checkout = False
     world.center.script["checkout"] = [lost]
     response = await world.order(cart(line(termDuration="P2Y")))
-    assert (response.body["status"], warnings(response)) == (
-        "ordered",
-        ["unknown_term", "orders_not_retrieved"],
-    )
+    assert response.body["status"] == "ordered"
+    assert warnings(response) == ["unknown_term", "orders_not_retrieved"]
 
 
 # --- What is wrong ----------------------------------------------------------------------------
@@ -104,10 +86,8 @@ async def test_the_warnings_of_the_cart_come_first() -> None:
 @in_virtual_time
 async def test_everything_wrong_is_reported_at_once_and_nothing_is_done() -> None:
     world = World(CART_MAX_QUANTITY="1")
-    problem = await problem_of(
-        world.order(OTHER, {"x-ms-customeruser-upn": "nobody"}, customer="none")
-    )
-    assert problem.code == "invalid_request"
+    nobody = {"x-ms-customeruser-upn": "nobody"}
+    problem = await problem_of(world.order(OTHER, nobody, customer="none"))
     assert places(problem) == {
         ("", "invalid_customer_id"),
         ("", "invalid_customer_user"),
@@ -117,17 +97,11 @@ async def test_everything_wrong_is_reported_at_once_and_nothing_is_done() -> Non
 
 
 @pytest.mark.parametrize("settings", [{}, {"CART_REQUIRE_IDEMPOTENCY_KEY": "false"}])
-@pytest.mark.parametrize(
-    ("headers", "code"),
-    [({}, "idempotency_key_required"), ({"idempotency-key": "a b"}, "invalid_idempotency_key")],
-)
 @in_virtual_time
-async def test_a_valid_key_is_required(
-    headers: dict[str, str], code: str, settings: dict[str, str]
-) -> None:
+async def test_a_key_is_required(settings: dict[str, str]) -> None:
     world = World(**settings)
-    problem = await problem_of(world.order(headers=headers))
-    assert (problem.code, problem.kind.status, problem.outcome) == (code, 400, Outcome.NOT_SENT)
+    problem = await problem_of(world.order(headers={}))
+    assert (problem.code, problem.outcome) == ("idempotency_key_required", Outcome.NOT_SENT)
     assert (world.store.calls, world.center.asked) == ([], [])
 
 
@@ -150,79 +124,14 @@ async def test_an_unknown_member_is_bought_only_if_a_setting_says_so(rule: str) 
 # --- What belongs to a key --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("document", "headers"),
-    [(OTHER, KEYED), (None, KEYED | FOR_USER)],
-    ids=["cart", "customer-user"],
-)
-@pytest.mark.parametrize(
-    ("operation", "end", "state"),
-    [
-        ("checkout", lambda true: true, "completed"),
-        ("checkout", FORBIDDEN, "open"),
-        ("create", Killed(), "in_progress"),
-        ("create", ValueError(), "unknown"),
-    ],
-    ids=["bought", "refused", "killed", "unknown"],
-)
 @in_virtual_time
-async def test_a_changed_order_needs_a_new_key(
-    operation: str,
-    end: Answer,
-    state: str,
-    document: dict[str, Any] | None,
-    headers: dict[str, str],
-) -> None:
-    world = World()
-    world.center.script[operation] = [end]
-    try:
-        await world.order()
-    except (Problem, Killed, ValueError):
-        assert state != "completed"
-    assert world.record.state == state
-    asked = len(world.center.asked)
-    problem = await problem_of(world.order(document, headers))
-    assert (problem.code, problem.kind.status) == ("idempotency_key_reused", 422)
-    assert len(world.center.asked) == asked
-
-    response = await world.order(document, headers | {"idempotency-key": "order-18"})
-    assert response.body["status"] == "completed"
-    assert "create" in world.center.operations()[asked:]
-
-
-@in_virtual_time
-async def test_a_cart_that_was_refused_may_be_corrected_under_its_key() -> None:
-    world = World()
-    world.center.script["create"] = [refused(400)]
-    problem = await problem_of(world.order())
-    assert (problem.code, problem.outcome) == ("partner_center_invalid_request", Outcome.REJECTED)
-    assert world.record.state == "released"
-    assert (await world.order(OTHER)).body["status"] == "completed"
-    assert len({asked.request_id for asked in world.center.requests_for("create")}) == 2
-
-
-@in_virtual_time
-async def test_another_spelling_of_cart_and_key_is_the_same_order() -> None:
+async def test_a_changed_order_needs_a_new_key() -> None:
     world = World()
     await world.order()
-    document = {"LineItems": [{name.upper(): value for name, value in line().items()}]}
-    again = await world.order(document, {"webhook-id": '"order-17"'})
-    assert again.headers["Idempotent-Replayed"] == "true"
-
-
-@in_virtual_time
-async def test_a_key_belongs_to_a_customer_and_to_a_known_caller() -> None:
-    world = World(WEBSITE_AUTH_ENABLED="True")
-    one = KEYED | {"x-ms-client-principal-id": "one"}
-    two = KEYED | {"x-ms-client-principal-id": "two"}
-    answers = [
-        await world.order(headers=one),
-        await world.order(headers=two),
-        await world.order(headers=one, customer=CUSTOMER.replace("d", "e")),
-    ]
-    assert len({answer.body["cartId"] for answer in answers}) == 3
-    assert (await world.order(headers=one, customer=CUSTOMER.upper())).body == answers[0].body
-    assert len(world.center.bought) == 3
+    assert (await problem_of(world.order(OTHER))).code == "idempotency_key_reused"
+    assert world.center.operations() == ["create", "checkout"]
+    response = await world.order(OTHER, {"idempotency-key": "order-18"})
+    assert "Idempotent-Replayed" not in response.headers
 
 
 @in_virtual_time
@@ -232,18 +141,6 @@ async def test_a_member_of_the_cart_does_not_pass_for_the_customers_user() -> No
     await world.order(document, KEYED)
     problem = await problem_of(world.order(document, KEYED | FOR_USER))
     assert problem.code == "idempotency_key_reused"
-
-
-@in_virtual_time
-async def test_a_cart_an_order_and_a_checkout_share_no_record() -> None:
-    world = World()
-    first = await world.order()
-    second = await world.check_out(first.body["cartId"], KEYED)
-    created = await world.create(headers=KEYED)
-    assert "Idempotent-Replayed" not in second.headers | created.headers
-    assert second.body == first.body
-    assert len(world.record_names()) == 3
-    assert world.center.bought == [first.body["cartId"]]
 
 
 # --- A cart that cannot be ordered ------------------------------------------------------------
@@ -284,17 +181,6 @@ async def test_the_same_cart_is_bought_under_the_same_key_once_it_was_changed() 
     assert world.center.operations() == ["create", "get", "update", "get", "checkout"]
     again = await world.order(UNSOLD)
     assert (again.body, again.headers["Idempotent-Replayed"]) == (response.body, "true")
-
-
-@in_virtual_time
-async def test_a_cart_that_has_gone_since_is_not_created_again() -> None:
-    world = World()
-    await problem_of(world.order(UNSOLD))
-    world.center.owners.clear()
-    for _ in range(2):
-        problem = await problem_of(world.order(UNSOLD))
-        assert (problem.code, problem.outcome) == ("partner_center_not_found", Outcome.REJECTED)
-    assert world.center.operations() == ["create", "get", "get"]
 
 
 # --- The way between cart and checkout --------------------------------------------------------
@@ -368,22 +254,8 @@ async def test_a_cart_in_doubt_leaves_no_doubt_in_its_checkout() -> None:
 
 
 @in_virtual_time
-async def test_the_deadline_may_end_between_cart_and_checkout() -> None:
-    world = World(CART_DEADLINE_SECONDS="20")
-    world.center.seconds, world.tokens.seconds = 19.9, 0.1
-    problem = await problem_of(world.order())
-    assert (problem.code, problem.outcome) == ("deadline_exceeded", Outcome.NOT_SENT)
-    assert (world.center.operations(), world.record.state) == (["create"], "open")
-    world.center.seconds = world.tokens.seconds = 0
-    assert (await world.order()).body["status"] == "completed"
-    assert world.center.operations() == ["create", "get", "checkout"]
-
-
-@pytest.mark.parametrize("deduplicate", [True, False])
-@in_virtual_time
-async def test_a_cart_that_cannot_be_recorded_is_not_bought(deduplicate: bool) -> None:
+async def test_a_cart_that_cannot_be_recorded_is_not_bought() -> None:
     world = World()
-    world.center.deduplicate = deduplicate
     world.store.fails("replace", "down", times=1000)
     problem = await problem_of(world.order())
     [create] = world.center.asked
@@ -391,25 +263,9 @@ async def test_a_cart_that_cannot_be_recorded_is_not_bought(deduplicate: bool) -
     assert (problem.outcome, problem.kind.retryable) == (Outcome.UNKNOWN, True)
     assert problem.trace == Trace(create.request_id, {"MS-CV": "cv-201"})
     assert [problem.cart_id] == list(world.center.carts)
-    assert monotonic() <= 100  # The store is tried until the deadline.
 
     world.store.faults.clear()
     await asyncio.sleep(LEASE)
     response = await world.order()
     assert world.center.operations() == ["create", "create", "checkout"]
-    assert len(world.center.carts) == (1 if deduplicate else 2)
     assert world.center.bought == [response.body["cartId"]]
-
-
-@in_virtual_time
-async def test_a_call_that_lost_its_lease_in_between_does_not_buy() -> None:
-    world = World()
-    world.center.seconds = 30
-    first = asyncio.create_task(problem_of(world.order()))
-    await asyncio.sleep(10)
-    world.clock.shift = LEASE
-    world.center.seconds = 1
-    second = await world.order()
-    assert (await first).code == "operation_in_progress"
-    assert world.center.bought == [second.body["cartId"]]
-    assert world.center.operations() == ["create", "create", "checkout"]

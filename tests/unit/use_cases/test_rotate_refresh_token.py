@@ -50,22 +50,6 @@ def test_a_new_token_is_proved_written_read_back_and_then_older_ones_are_disable
     assert caplog.messages == ["refresh token rotated"]
 
 
-def test_the_next_days_go_on_from_there(tokens: RefreshTokens) -> None:
-    for day in range(1, 4):
-        tokens.now += timedelta(days=1)
-        tokens.rotation()()
-        assert tokens.works()
-        assert len(tokens.enabled) == KEPT_VERSIONS
-        assert tokens.current.value == tokens.enabled[-1] == f"issued-{2 * day - 1}"
-
-
-def test_the_first_version_has_nothing_before_it() -> None:
-    tokens = RefreshTokens()
-    tokens.sign_in("first", timedelta(days=1))
-    tokens.rotation()()
-    assert tokens.enabled == ["first", "issued-1"]
-
-
 def test_if_entra_issues_no_new_token_nothing_is_written(
     tokens: RefreshTokens, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,15 +77,6 @@ def test_a_failure_logs_the_age_as_the_alert_reads_it(
         ("ERROR", "refresh token rotation failed: consent_required: AADSTS700082: sign in again."),
         ("WARNING", f"refresh token age {days} days; it ends at 90"),
     ]
-
-
-def test_the_age_is_that_of_the_token_and_not_of_its_version(
-    tokens: RefreshTokens, caplog: pytest.LogCaptureFixture
-) -> None:
-    tokens.good.clear()
-    with pytest.raises(TokenFailure):
-        tokens.rotation()()
-    assert "refresh token age 6 days; it ends at 90" in caplog.text
 
 
 def test_an_age_that_cannot_be_read_does_not_hide_the_failure(

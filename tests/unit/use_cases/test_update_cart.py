@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 
 from cart_core.api.messages import Response
-from cart_core.cart.request import MAX_UNKNOWN_MEMBERS
-from cart_core.problem import Outcome
 from tests.kit.builders import (
     CART_ID,
     CUSTOMER,
@@ -16,17 +14,9 @@ from tests.kit.builders import (
     cart,
     line,
     places,
-    shown,
 )
 from tests.kit.fakes import in_virtual_time
-from tests.kit.partner_center import (
-    GONE,
-    LOST,
-    SUBMITTED,
-    Answer,
-    cart_document,
-    reply,
-)
+from tests.kit.partner_center import cart_document, reply
 from tests.kit.world import World, problem_of
 
 SAVED = reply(201, cart_document())
@@ -68,39 +58,9 @@ async def test_an_answer_is_sent_back_without_what_partner_center_assigns() -> N
     answer = (await world.get()).body
     answer["lineItems"][0]["quantity"] = 7
     assert warnings(await world.put(answer)) == []
-    [item] = sent(world)["lineItems"]
-    assert item == {
-        "id": 0,
-        "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
-        "friendlyName": "My offer purchase",
-        "quantity": 7,
-        "currencyCode": "USD",
-        "billingCycle": "one_time",
-        "participants": [],
-        "provisioningContext": SEED_RESPONSE["lineItems"][0]["provisioningContext"],
-        "orderGroup": "0",
-        "addonItems": [],
-    }
-    assert list(sent(world)) == ["id", "lineItems"]
-
-
-@pytest.mark.parametrize("given", [CART_ID.upper(), None], ids=repr)
-@in_virtual_time
-async def test_the_id_that_is_sent_is_the_one_in_the_path(given: str | None) -> None:
-    world = World(SAVED)
-    await world.put(cart(Id=given))
-    assert (sent(world)["id"], "Id" in sent(world)) == (CART_ID, False)
-
-
-@pytest.mark.parametrize("given", [CUSTOMER, "", f" {CART_ID}", MARKER, 5, True, [], {}], ids=repr)
-@in_virtual_time
-async def test_the_id_of_another_cart_is_refused(given: Any) -> None:
-    world = World()
-    problem = await problem_of(world.put(cart(ID=given)))
-    assert (problem.code, problem.outcome) == ("invalid_request", Outcome.NOT_SENT)
-    assert places(problem) == {("/ID", "cart_mismatch")}
-    assert MARKER not in shown(problem)
-    assert world.center.asked == []
+    changes = {"quantity": 7, "participants": [], "addonItems": []}
+    lines = [SEED_RESPONSE["lineItems"][0] | changes]
+    assert sent(world) == {"id": CART_ID, "lineItems": lines}
 
 
 @in_virtual_time
@@ -133,82 +93,15 @@ async def test_unknown_members_come_back_whatever_the_setting_is(rule: str) -> N
     assert sent(world)["renewalTerms"] == {"a": 1}
     [item] = sent(world)["lineItems"]
     assert (item["cadence"], item["quantities"]) == (None, [2])
-    assert warnings(response) == [
-        ("/renewalTerms", "unknown_member"),
-        (f"{LINE}/cadence", "unknown_member"),
-        (f"{LINE}/quantities", "unknown_member"),
-    ]
+    pointers = ["/renewalTerms", f"{LINE}/cadence", f"{LINE}/quantities"]
+    assert warnings(response) == [(pointer, "unknown_member") for pointer in pointers]
 
 
 @in_virtual_time
-async def test_an_answer_with_a_great_many_unknown_members_comes_back_too() -> None:
-    lines = [line(id=number, a=1, b=2) for number in range(MAX_UNKNOWN_MEMBERS)]
-    document = reply(200, {"id": CART_ID, "lineItems": lines})
-    world = World(document, document)
-    response = await world.put((await world.get()).body)
-    assert [item["b"] for item in sent(world)["lineItems"]] == [2] * MAX_UNKNOWN_MEMBERS
-    assert len(response.body["warnings"]) == 100
-
-
-@pytest.mark.parametrize(
-    ("documented", "near", "value"),
-    [
-        ("quantity", "quantitty", 3),
-        ("catalogItemId", "catalogIds", []),
-        ("customTermEndDate", "customTermEndDates", []),
-        ("renewsTo", "renewsTwo", "x"),
-        ("purchaseSystem", "purchaseSystems", []),
-        ("addonItems", "addonItem", {}),
-        ("pricing", "pricings", []),
-        ("error", "errors", []),
-    ],
-)
-@in_virtual_time
-async def test_a_name_like_a_documented_one_comes_back_beside_it(
-    documented: str, near: str, value: Any
-) -> None:
-    document = reply(200, {"id": CART_ID, "lineItems": [line(id=0, **{near: value})]})
-    world = World(document, document)
-    answer = (await world.get()).body
-    assert documented in answer["lineItems"][0]
-    response = await world.put(answer)
-    assert warnings(response) == [(f"{LINE}/{near}", "unknown_member")]
-    assert sent(world)["lineItems"][0][near] == value
-
-
-@in_virtual_time
-async def test_a_slip_where_the_documented_member_is_missing_is_refused() -> None:
+async def test_a_slip_is_refused_unless_the_documented_member_is_there_too() -> None:
     """A change must not be lost among members that nobody documents."""
     good, bad = line(CUSTOMTERMENDDATE=None, customTermEndDates=1), line(customTermEndDte="2027")
-    problem = await problem_of(World().put(cart(good, bad, line(id=9, addonItems=[bad]))))
-    assert places(problem) == {
-        ("/lineItems/1/customTermEndDte", "misspelled_member"),
-        ("/lineItems/2/addonItems/0/customTermEndDte", "misspelled_member"),
-    }
-    assert "'customTermEndDate'" in problem.errors[0].detail
+    problem = await problem_of(World().put(cart(good, bad)))
+    assert places(problem) == {("/lineItems/1/customTermEndDte", "misspelled_member")}
     response = await World(SAVED).put(cart(good))
     assert warnings(response) == [(f"{LINE}/customTermEndDates", "unknown_member")]
-
-
-# --- Failures ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("answers", "status", "code", "outcome"),
-    [
-        ([GONE], 404, "partner_center_not_found", "rejected"),
-        ([SUBMITTED], 400, "partner_center_invalid_request", "rejected"),
-        ([LOST] * 5, 502, "partner_center_no_answer", "unknown"),
-        ([LOST, SUBMITTED], 502, "partner_center_no_answer", "unknown"),
-        ([reply(201, {})] * 5, 502, "partner_center_unreadable", "unknown"),
-    ],
-    ids=["gone", "ordered", "lost", "lost-and-ordered", "unreadable"],
-)
-@in_virtual_time
-async def test_a_failure_says_whether_the_cart_may_have_changed(
-    answers: list[Answer], status: int, code: str, outcome: str
-) -> None:
-    world = World(*answers)
-    problem = await problem_of(world.put())
-    assert (problem.code, problem.kind.status, problem.outcome) == (code, status, outcome)
-    assert len(world.center.asked) == len(answers)
