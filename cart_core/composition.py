@@ -170,6 +170,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         carts,
         allowed=settings.allow_checkout,
         retention=timedelta(days=settings.order_retention_days),
+        longest_request=timedelta(seconds=settings.longest_request_seconds),
         sleep=around.sleep,
         uniform=around.uniform,
         new_guid=around.new_guid,

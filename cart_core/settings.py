@@ -143,6 +143,9 @@ class Settings(BaseModel):
     inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
     deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=180)
     lease_margin_seconds: float = Field(20, alias="CART_LEASE_MARGIN_SECONDS", ge=1, le=60)
+    longest_request_seconds: float = Field(
+        300, alias="CART_LONGEST_REQUEST_SECONDS", ge=10, le=3600
+    )
     max_wait_seconds: float = Field(5, alias="CART_MAX_WAIT_SECONDS", ge=0, le=60)
     order_retention_days: int = Field(90, alias="CART_ORDER_RETENTION_DAYS", ge=7, le=3650)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)

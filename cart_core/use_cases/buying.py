@@ -118,7 +118,8 @@ class _Knowledge:
 class Buying:
     """Buys carts, if the operator allows it.
 
-    A record of a purchase counts for `retention`. `sleep` and `uniform` take seconds.
+    A record of a purchase counts for `retention`. A request may be under way at Partner Center for
+    `longest_request` after it was sent. `sleep` and `uniform` take seconds.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Buying:
         *,
         allowed: bool,
         retention: timedelta,
+        longest_request: timedelta,
         sleep: Callable[[float], Awaitable[None]],
         uniform: Callable[[float, float], float],
         new_guid: Callable[[], str],
@@ -134,6 +136,7 @@ class Buying:
         self._carts = carts
         self._allowed = allowed
         self._retention = retention
+        self._longest_request = longest_request
         self._sleep = sleep
         self._uniform = uniform
         self._new_guid = new_guid
@@ -148,7 +151,7 @@ class Buying:
 
     def plan(self, *steps: str) -> Plan:
         """The plan of an operation whose last step is a purchase."""
-        return Plan(steps, self._retention, _all_is_ordered)
+        return Plan(steps, self._retention, _all_is_ordered, self._longest_request)
 
     async def buy(
         self,

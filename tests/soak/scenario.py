@@ -20,6 +20,7 @@ SETTINGS: Final = {
     "CART_DEADLINE_SECONDS": "5",
     "CART_LEASE_MARGIN_SECONDS": "1",
     "CART_INFLIGHT_WAIT_SECONDS": "2",
+    "CART_LONGEST_REQUEST_SECONDS": "10",
     "CART_MAX_WAIT_SECONDS": "1",
 }
 """Short, so that every end of a wait is met many times."""

@@ -55,6 +55,7 @@ def test_the_least_that_must_be_set_and_the_defaults() -> None:
         **{"max_body_bytes": 256 * 1024, "max_quantity": None, "unknown_members": None},
         **{"allow_checkout": False, "store_url": "memory", "require_idempotency_key": False},
         **{"inflight_wait_seconds": 25, "deadline_seconds": 100, "lease_margin_seconds": 20},
+        "longest_request_seconds": 300,
         **{"max_wait_seconds": 5, "order_retention_days": 90, "max_concurrent_calls": 64},
     }
 
@@ -96,6 +97,7 @@ GUID = "ABCDEF00-0000-0000-0000-00000000000A"
         ("CART_DEADLINE_SECONDS", "1", "deadline_seconds", 1),
         ("CART_DEADLINE_SECONDS", "180", "deadline_seconds", 180),
         ("CART_LEASE_MARGIN_SECONDS", "60", "lease_margin_seconds", 60),
+        ("CART_LONGEST_REQUEST_SECONDS", "10", "longest_request_seconds", 10),
         ("CART_MAX_WAIT_SECONDS", "0.5", "max_wait_seconds", 0.5),
         ("CART_ORDER_RETENTION_DAYS", "7", "order_retention_days", 7),
         ("CART_ORDER_RETENTION_DAYS", "3650", "order_retention_days", 3650),
@@ -169,6 +171,7 @@ WRONG: dict[str, list[str]] = {
     "CART_INFLIGHT_WAIT_SECONDS": [MARKER, "-1", "nan", "inf", "1e9"],
     "CART_DEADLINE_SECONDS": [MARKER, "0", "nan", "inf", "180.1", "181", "1000"],
     "CART_LEASE_MARGIN_SECONDS": [MARKER, "0", "nan", "-inf"],
+    "CART_LONGEST_REQUEST_SECONDS": [MARKER, "9.9", "3601", "nan"],
     "CART_MAX_WAIT_SECONDS": [MARKER, "-0.1", "nan", "inf"],
     "CART_MAX_CONCURRENT_CALLS": [MARKER, "0", "-1", "1.5", "101"],
     "CART_ALLOW_CHECKOUT": [MARKER, "2", "enabled", " true"],
