@@ -1,5 +1,6 @@
 """What a soak proves: each function names what is wrong, and nothing where all is right."""
 
+import itertools
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from cart_core.idempotency.operation_id import OperationId, fingerprint
 from cart_core.idempotency.record import Record
 from tests.soak.caller import Delivered, Try
 from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
-from tests.soak.scenario import Order
+from tests.soak.scenario import LONGEST_REQUEST, Order
 
 _RETRYABLE: Final = {
     "store_unavailable": 503,
@@ -185,20 +186,40 @@ def wrong_carts(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
     yield from (f"{key}: no cart" for key in sorted(missing))
 
 
-def wrong_requests(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
+def wrong_requests(orders: Collection[Order], cloud: SoakCloud) -> Iterator[str]:
     """Keys that went out with two carts, or under a new id where the one before may have worked.
 
-    A new MS-RequestId is right only when all calls under the one before were refused.
+    A new MS-RequestId is right only when all calls under the one before were refused. For the cart
+    of an order it is also right once none of them can be under way: a cart alone buys nothing.
     """
     calls = cloud.creations()
+    freed = freed_keys(orders, cloud)
     for order in orders:
         sent = calls.get(order.key, [])
         if len({call.body for call in sent}) > 1:
             yield f"{order.key}: two different carts were sent"
         for call in sent:
             newest = sent[-1].headers["ms-requestid"]
-            if call.headers["ms-requestid"] != newest and call.status not in _REFUSED:
+            superseded = call.headers["ms-requestid"] != newest and call.status not in _REFUSED
+            if superseded and order.key not in freed:
                 yield f"{order.key}: a new MS-RequestId after a call that ended {call.status}"
+
+
+def freed_keys(orders: Collection[Order], cloud: SoakCloud) -> set[str]:
+    """The orders whose cart was refused long after a call for it that may have worked."""
+    calls, freed = cloud.creations(), set()
+    for order in (order for order in orders if order.buys):
+        for earlier, later in itertools.pairwise(calls.get(order.key, [])):
+            another_id = earlier.headers["ms-requestid"] != later.headers["ms-requestid"]
+            doubtful = [
+                call.time
+                for call in calls[order.key]
+                if call.headers["ms-requestid"] == earlier.headers["ms-requestid"]
+                and call.status not in _REFUSED
+            ]
+            if another_id and doubtful and later.time - max(doubtful) >= LONGEST_REQUEST:
+                freed.add(order.key)
+    return freed
 
 
 def wrong_purchases(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:

@@ -15,12 +15,15 @@ from cart_core.idempotency.operation_id import OperationId
 LANES: Final = 100
 CUSTOMERS: Final = 20
 
+LONGEST_REQUEST: Final = 10
+"""Seconds after which no request can be under way at this Partner Center any more."""
+
 SETTINGS: Final = {
     "CART_ALLOW_CHECKOUT": "true",
     "CART_DEADLINE_SECONDS": "5",
     "CART_LEASE_MARGIN_SECONDS": "1",
     "CART_INFLIGHT_WAIT_SECONDS": "2",
-    "CART_LONGEST_REQUEST_SECONDS": "10",
+    "CART_LONGEST_REQUEST_SECONDS": f"{LONGEST_REQUEST}",
     "CART_MAX_WAIT_SECONDS": "1",
 }
 """Short, so that every end of a wait is met many times."""
