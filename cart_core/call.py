@@ -39,14 +39,16 @@ class Sent:
 class Call:
     """One call: its ids, the customer it is for (a GUID in lower case), and its deadline.
 
-    `locale` is the language in which Partner Center is to answer. Whoever sends a request to
-    Partner Center notes it in `sent`.
+    `locale` is the language in which Partner Center is to answer. `caller_id` says who called (an
+    object id of Entra), None where the platform does not sign callers in. Whoever sends a request
+    to Partner Center notes it in `sent`.
     """
 
     correlation_id: str
     customer_id: str
     locale: str
     deadline: Deadline
+    caller_id: str | None = None
     sent: Sent = field(default_factory=Sent)
 
 

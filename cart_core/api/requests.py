@@ -48,6 +48,7 @@ class RequestReader:
             request.path.get("customerId", "").lower(),
             locale(request.headers, settings.locale),
             Deadline(invocation.began + settings.deadline_seconds, self._monotonic),
+            caller_id(request.headers, settings.callers_known),
             invocation.sent,
         )
 
@@ -55,7 +56,7 @@ class RequestReader:
         """What `POST …/carts` asks for."""
         cart = self._cart(request, call, self._create_rules)
         key = idempotency_key(request.headers)
-        return CreateCartCommand(cart, key, self._caller_id(request))
+        return CreateCartCommand(cart, key)
 
     def get_cart(self, request: Request, call: Call) -> GetCartCommand:
         """What `GET …/carts/{cartId}` asks for."""
@@ -85,7 +86,7 @@ class RequestReader:
         user, user_errors = customer_user(request.headers)
         cart = self._cart(request, call, self._order_rules, user_errors)
         key = idempotency_key(request.headers)
-        return PlaceOrderCommand(cart, key, self._caller_id(request), user)
+        return PlaceOrderCommand(cart, key, user)
 
     def _cart(
         self,
@@ -99,9 +100,6 @@ class RequestReader:
         document, body_errors = read_json(json_body(request, self._settings.max_body_bytes))
         errors = customer_errors(call.customer_id) + (errors or []) + body_errors
         return read_cart(document, call.customer_id, rules, errors, cart_id=cart_id)
-
-    def _caller_id(self, request: Request) -> str | None:
-        return caller_id(request.headers, self._settings.callers_known)
 
 
 def _cart_id(request: Request) -> str:

@@ -86,10 +86,12 @@ class Claims:
                 break
             match decide(stored.record, self.now(), content):
                 case Replay(answer):
+                    _note_other_caller(stored.record, call)
                     return answer
                 case Reused():
                     raise _reused()
                 case Run() as run:
+                    _note_other_caller(stored.record, call)
                     record = self._draft(call, operation, plan, content, run)
                     version = await self.store.replace(name, record, stored.version)
                 case Wait():
@@ -118,6 +120,7 @@ class Claims:
             nonce=self.new_nonce(),
             lease_until=now + timedelta(seconds=call.deadline.remaining() + self._lease_margin),
             expires_at=now + plan.retention,
+            caller_id=call.caller_id,
             correlation_id=call.correlation_id,
         )
         if run.earlier is None:
@@ -284,6 +287,20 @@ def _under_way_until(earlier: Record, plan: Plan) -> datetime:
     # The process died, or the record is older than this rule. Nothing was sent after the lease.
     until = earlier.lease_until + plan.longest_request
     return max(until, earlier.under_way_until or until)
+
+
+def _note_other_caller(record: Record, call: Call) -> None:
+    """Log that somebody else used the key before.
+
+    It is the same order all the same: a workflow may have got another identity. If it is not, two
+    systems make the same keys, and one of them has to change. Who called is in the record.
+    """
+    if record.caller_id and call.caller_id and record.caller_id != call.caller_id:
+        _LOG.warning(
+            "another caller used the key before, correlation ids %s and %s",
+            record.correlation_id,
+            call.correlation_id,
+        )
 
 
 def in_progress(lease_left: float) -> Problem:

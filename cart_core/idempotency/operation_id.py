@@ -10,6 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+NAMING_VERSION: Final = 2
+"""The version of the rule for the names of records and for MS-RequestIds.
+
+Under another rule the records that exist are not found, and every order that is repeated is bought
+again. So whoever changes the rule raises the version and brings the migration: as long as records
+of the version before count, an operation without a record is looked for under its old name too.
+Version 1 had the caller in it. No deployment ever used it, so it has left no records.
+"""
+
 FINGERPRINT_VERSION: Final = 1
 
 PURCHASES: Final = frozenset({"checkout_cart", "place_order"})
@@ -18,26 +27,32 @@ PURCHASES: Final = frozenset({"checkout_cart", "place_order"})
 CARTS_PREFIX: Final = "carts/"
 PURCHASES_PREFIX: Final = "purchases/"
 
-_REQUEST_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:partner-center-carts:request-id:1")
+_REQUEST_IDS: Final = uuid.uuid5(
+    uuid.NAMESPACE_URL, f"urn:partner-center-carts:request-id:{NAMING_VERSION}"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OperationId:
-    """The identity of one operation. `caller_id` is None where callers are not known."""
+    """The identity of one operation.
+
+    The caller is no part of it. Who calls changes when the platform begins to sign callers in, when
+    a workflow's identity is made anew, or when a workflow gets another owner; the order that it
+    repeats stays the same order, and must not be bought again.
+    """
 
     operation: str
     customer_id: str
-    caller_id: str | None
     key: str
 
     def record_name(self) -> str:
         """The name under which the operation's record is stored: a prefix and 64 hex digits."""
         prefix = PURCHASES_PREFIX if self.operation in PURCHASES else CARTS_PREFIX
-        return prefix + _sha256([1, self.operation, self.customer_id, self.caller_id, self.key])
+        return prefix + _sha256([NAMING_VERSION, self.operation, self.customer_id, self.key])
 
     def request_id(self, step: str, fingerprint: str, epoch: int) -> str:
         """The MS-RequestId of a step: another one for other content and in another epoch."""
-        scope = [self.operation, step, self.customer_id, self.caller_id, self.key]
+        scope = [self.operation, step, self.customer_id, self.key]
         return str(uuid.uuid5(_REQUEST_IDS, json.dumps([*scope, fingerprint, epoch])))
 
 

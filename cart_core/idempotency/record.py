@@ -73,8 +73,10 @@ class Record(_Stored):
 
     Times are UTC. `nonce` is new in every write and identifies it. `fingerprint` is
     `<version>:<SHA-256>` of the request's content. `epoch` counts how often the operation got new
-    MS-RequestIds. Until `under_way_until` Partner Center may still be working on a request of the
-    open step that it did not answer clearly; None where there is no such request.
+    MS-RequestIds. `caller_id` and `correlation_id` are those of the call that worked on it last;
+    `caller_id` is None where the platform does not sign callers in. Until `under_way_until` Partner
+    Center may still be working on a request of the open step that it did not answer clearly; None
+    where there is no such request.
 
     Version 1 had no `under_way_until`.
     """
@@ -106,13 +108,14 @@ class Record(_Stored):
         nonce: str,
         lease_until: datetime,
         expires_at: datetime,
+        caller_id: str | None,
         correlation_id: str,
     ) -> Self:
         """The record of an operation that is claimed, with none of its steps done."""
         return cls(
             operation=operation.operation,
             customer_id=operation.customer_id,
-            caller_id=operation.caller_id,
+            caller_id=caller_id,
             key=operation.key,
             fingerprint=fingerprint,
             state="in_progress",

@@ -38,7 +38,7 @@ class CheckOutCart:
         """
         self._buying.require_allowed()
         cart_id, user = command.cart_id, command.customer_user
-        operation = OperationId("checkout_cart", call.customer_id, None, cart_id)
+        operation = OperationId("checkout_cart", call.customer_id, cart_id)
         content = {"customerId": call.customer_id, "cartId": cart_id, "customerUser": user}
         perform = partial(self._check_out, call, command)
         answer = await self._once.run(call, operation, self._plan, content, perform)

@@ -25,11 +25,10 @@ _NOT_IDEMPOTENT: Final = FieldError(
 
 @dataclass(frozen=True, slots=True)
 class CreateCartCommand:
-    """The cart to create. `key` is the caller's idempotency key, `caller_id` who the caller is."""
+    """The cart to create. `key` is the caller's idempotency key."""
 
     cart: CartRequest
     key: str | None = None
-    caller_id: str | None = None
 
 
 class CreateCart:
@@ -59,7 +58,7 @@ class CreateCart:
                 raise Problem("idempotency_key_required", "Send an Idempotency-Key header.")
             answer = await self._create(call, cart.warned(_NOT_IDEMPOTENT), self._new_guid())
         else:
-            operation = OperationId("create_cart", call.customer_id, command.caller_id, key)
+            operation = OperationId("create_cart", call.customer_id, key)
             perform = partial(self._create_under_claim, call, cart)
             answer = await self._once.run(call, operation, _PLAN, cart.body, perform)
         telemetry.count_cart(replayed=answer.replayed)

@@ -22,12 +22,11 @@ from cart_core.use_cases.buying import Buying, not_orderable
 class PlaceOrderCommand:
     """The cart to buy, and for which of the customer's users (`user@domain`).
 
-    `key` is the caller's idempotency key, `caller_id` who the caller is.
+    `key` is the caller's idempotency key.
     """
 
     cart: CartRequest
     key: str | None
-    caller_id: str | None = None
     customer_user: str | None = None
 
 
@@ -51,7 +50,7 @@ class PlaceOrder:
                 "idempotency_key_required",
                 "Send an Idempotency-Key header: without one, a repeated request would buy again.",
             )
-        operation = OperationId("place_order", call.customer_id, command.caller_id, command.key)
+        operation = OperationId("place_order", call.customer_id, command.key)
         content = {"customerUser": command.customer_user, "cart": command.cart.body}
         perform = partial(self._order, call, command)
         answer = await self._once.run(call, operation, self._plan, content, perform)

@@ -107,7 +107,7 @@ def test_the_line_that_names_a_record_is_right(operation: str, key: str) -> None
         timeout=30,
     )
 
-    name = OperationId(operation, customer.lower(), None, key).record_name()
+    name = OperationId(operation, customer.lower(), key).record_name()
     assert told.stdout == f"{name}\n"
 
 

@@ -140,7 +140,7 @@ class Case:
         self.customer = str(uuid.uuid4())
         self.key = str(uuid.uuid4())
         name = {"cart": "create_cart", "checkout": "checkout_cart", "order": "place_order"}[route]
-        self.record_name = OperationId(name, self.customer, None, self.key).record_name()
+        self.record_name = OperationId(name, self.customer, self.key).record_name()
 
     def send(self, process: FunctionProcess, *, changed: bool = False) -> httpx.Response:
         """The request, the same one every time, or one with the same key and other content."""
@@ -159,7 +159,7 @@ class Case:
     def make_cart(self, chain: Chain) -> None:
         """Make the cart that is to be checked out: its id is the key."""
         self.key = chain.post(customer=self.customer).json()["id"]
-        operation = OperationId("checkout_cart", self.customer, None, self.key)
+        operation = OperationId("checkout_cart", self.customer, self.key)
         self.record_name = operation.record_name()
 
     def sent(self, operation: str = "") -> list[Arrival]:

@@ -234,7 +234,7 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
     assert CARTS_PREFIX[0] != PURCHASES_PREFIX[0]
     for operation in ("create_cart", *PURCHASES):
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
-        record = OperationId(operation, VALUES["partnerTenantId"], None, "key").record_name()
+        record = OperationId(operation, VALUES["partnerTenantId"], "key").record_name()
         assert blob_name(record).startswith(prefix)
 
 

@@ -376,9 +376,7 @@ def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
 
 def _wrong_id(record: dict[str, Any]) -> Iterator[str]:
     """Another process has to be able to derive the id of the open step."""
-    operation = OperationId(
-        record["operation"], record["customerId"], record["callerId"], record["key"]
-    )
+    operation = OperationId(record["operation"], record["customerId"], record["key"])
     step = next((each for each in record["steps"] if not each["done"]), record["steps"][-1])
     derived = operation.request_id(step["name"], record["fingerprint"], record["epoch"])
     if step["requestId"] != derived:

@@ -62,7 +62,7 @@ class Order:
     def operation(self) -> OperationId:
         """What the function knows it as."""
         name = "place_order" if self.buys else "create_cart"
-        return OperationId(name, self.customer_id, None, self.key)
+        return OperationId(name, self.customer_id, self.key)
 
     @property
     def groups(self) -> set[str]:
@@ -106,7 +106,7 @@ class Delivery:
     def operation(self, cart_id: str | None) -> OperationId:
         """What the function knows it as, a checkout by its cart."""
         if self.kind == "checkout":
-            return OperationId("checkout_cart", self.order.customer_id, None, cart_id or "")
+            return OperationId("checkout_cart", self.order.customer_id, cart_id or "")
         return self.order.operation
 
     def path(self, cart_id: str | None) -> str:

@@ -15,6 +15,7 @@ from tests.unit.idempotency.world import (
     DEADLINE,
     LEASE,
     MARGIN,
+    NOT_SENT,
     OPERATIONS,
     OTHER_CONTENT,
     REJECTED,
@@ -46,18 +47,60 @@ async def test_each_step_is_sent_under_a_claim_that_was_written_before(
 
 
 @in_virtual_time
-async def test_other_keys_customers_callers_and_operations_are_other_operations() -> None:
+async def test_other_keys_customers_and_operations_are_other_operations() -> None:
     world = World()
     operations = [
         world.operation,
-        OperationId("create_cart", CUSTOMER, None, "key-2"),
-        OperationId("create_cart", CUSTOMER, "someone", "key"),
-        OperationId("create_cart", CUSTOMER.replace("d", "e"), None, "key"),
+        OperationId("create_cart", CUSTOMER, "key-2"),
+        OperationId("create_cart", CUSTOMER.replace("d", "e"), "key"),
         OPERATIONS["order"],
     ]
     answers = await asyncio.gather(*(world.deliver(operation=each) for each in operations))
     assert len({answer.body["number"] for answer in answers}) == len(operations)
     assert not any(answer.replayed for answer in answers)
+
+
+# --- the key belongs to nobody ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "told"),
+    [(None, "two", 0), ("one", None, 0), ("one", "one", 0), ("one", "two", 1)],
+    ids=["signed-in-from-now-on", "no-more-signed-in", "the-same", "another-owner"],
+)
+@pytest.mark.parametrize("end", [None, UNKNOWN, NOT_SENT, Killed()], ids=repr)
+@every_plan
+@in_virtual_time
+async def test_whoever_repeats_an_operation_goes_on_with_it_and_does_it_once(
+    plan: str,
+    end: End,
+    one: str | None,
+    another: str | None,
+    told: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """That another caller did it before is logged, where both are known, but not who they are."""
+    world = World(plan)
+    world.ends[world.plan.steps[-1]] = [end]
+    await world.ends_somehow(caller=one)
+    await asyncio.sleep(LEASE)
+    answer = await world.deliver(caller=another)
+    assert (answer.body["number"], answer.replayed) == (1, end is None)
+    assert len(world.effects) == len(world.plan.steps)
+    assert world.store.written[0].caller_id == one
+    assert world.store.record.caller_id == (another if end else one)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"another caller used the key before, correlation ids {CUSTOMER} and {CUSTOMER}"
+    ] * told
+
+
+@every_plan
+@in_virtual_time
+async def test_a_key_is_refused_with_other_content_whoever_sends_it(plan: str) -> None:
+    world = World(plan)
+    await world.deliver(caller="one")
+    for caller in ("one", "two", None):
+        await world.fails(OTHER_CONTENT, code="idempotency_key_reused", caller=caller)
 
 
 # --- another call works on the operation ------------------------------------------------------

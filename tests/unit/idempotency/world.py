@@ -46,7 +46,7 @@ PLANS: Final = {
     "order": Plan(["cart", "checkout"], timedelta(days=90), _is_whole),
 }
 OPERATIONS: Final = {
-    name: OperationId(operation, CUSTOMER, None, "key")
+    name: OperationId(operation, CUSTOMER, "key")
     for name, operation in zip(PLANS, ["create_cart", "checkout_cart", "place_order"], strict=True)
 }
 
@@ -141,10 +141,11 @@ class World:
         *,
         operation: OperationId | None = None,
         seconds: float = DEADLINE,
+        caller: str | None = None,
         perform: Callable[[Claim], Awaitable[Answer]] | None = None,
     ) -> Answer:
         """The answer to a call."""
-        call = Call(CUSTOMER, CUSTOMER, "en-US", within(seconds))
+        call = Call(CUSTOMER, CUSTOMER, "en-US", within(seconds), caller)
         return await self.once.run(
             call, operation or self.operation, self.plan, content, perform or self.perform
         )

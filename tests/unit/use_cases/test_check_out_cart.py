@@ -46,7 +46,7 @@ async def test_its_record_is_kept_under_the_cart_and_under_no_key() -> None:
     begun = world.clock()
     await world.check_out(headers=KEYED)
     claim, done = world.store.written
-    operation = OperationId("checkout_cart", CUSTOMER, None, CART_ID)
+    operation = OperationId("checkout_cart", CUSTOMER, CART_ID)
     assert world.record_names() == [operation.record_name()]
     assert (done.operation, done.customer_id, done.key) == ("checkout_cart", CUSTOMER, CART_ID)
     assert (claim.state, done.state, done.caller_id) == ("in_progress", "completed", None)

@@ -56,7 +56,7 @@ async def test_the_cart_is_recorded_before_it_is_checked_out() -> None:
     create, checkout = world.center.asked
     assert seen == [("cart", {"cartId": response.body["cartId"]}), ("checkout", False)]
     assert world.store.calls == ["create", "replace", "replace"]
-    operation = OperationId("place_order", CUSTOMER, None, "order-17")
+    operation = OperationId("place_order", CUSTOMER, "order-17")
     assert world.record_names() == [operation.record_name()]
     claimed, created, bought = world.store.written
     assert (claimed.state, created.state, bought.state) == (*["in_progress"] * 2, "completed")
