@@ -5,22 +5,13 @@ a 4xx says that Partner Center did nothing. After a time-out, a 408, any 5xx, or
 cut short or cannot be read, it may have done what it was asked to do.
 """
 
-import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from cart_core.partner_center.error_bodies import read_fault
 from cart_core.partner_center.exchange import NoReply, Reply
+from cart_core.partner_center.pauses import DEFAULT_PAUSE, pause_in_header, pause_in_words
 from cart_core.problem import Code, Fault, Outcome, Problem
-
-LONGEST_RETRY_AFTER: Final = 3600
-"""Seconds. A longer pause is taken for a mistake: this process would send nothing for as long."""
-
-DEFAULT_RETRY_AFTER: Final = 5
-"""Seconds to wait where Partner Center asks for a pause without saying how long."""
 
 CART_IN_USE: Final = "800064"
 """409: another request is processing this cart."""
@@ -91,16 +82,16 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             "partner_center_throttled",
             _quote(fault),
             fault=fault,
-            retry_after=retry_after(result.headers, now)
-            or _retry_after_in_words(fault)
-            or DEFAULT_RETRY_AFTER,
+            retry_after=pause_in_header(result.headers, now)
+            or pause_in_words(fault.description)
+            or DEFAULT_PAUSE,
         )
     if result.status == 409 and fault.code == CART_IN_USE:
         return Problem(
             "partner_center_busy",
             _quote(fault),
             fault=fault,
-            retry_after=retry_after(result.headers, now) or DEFAULT_RETRY_AFTER,
+            retry_after=pause_in_header(result.headers, now) or DEFAULT_PAUSE,
         )
     if result.status in _REFUSED:
         return Problem(_REFUSED[result.status], _quote(fault), fault=fault)
@@ -111,7 +102,7 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             "partner_center_failed",
             _quote(fault),
             fault=fault,
-            retry_after=retry_after(result.headers, now),
+            retry_after=pause_in_header(result.headers, now),
         )
     return unreadable(result.status)
 
@@ -169,24 +160,6 @@ def without_effect(problem: Problem) -> Problem:
     )
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> int | None:
-    """Whole seconds (at least 1) that a Retry-After header asks for; None if there is none."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
-        return _seconds(float(value))
-    try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        wait = (moment - datetime.fromtimestamp(now, UTC)).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return _seconds(wait)
-
-
-def _seconds(wait: float) -> int:
-    return min(max(1, math.ceil(wait)), LONGEST_RETRY_AFTER)
-
-
 def _no_reply(failure: NoReply) -> Problem:
     if not failure.sent:
         return Problem(
@@ -194,12 +167,6 @@ def _no_reply(failure: NoReply) -> Problem:
         )
     code: Code = "partner_center_timeout" if failure.timed_out else "partner_center_no_answer"
     return Problem(code, f"Partner Center gave no answer: {failure.reason}.")
-
-
-def _retry_after_in_words(fault: Fault) -> int | None:
-    """The seconds in the gateway's sentence "Try again in N seconds"."""
-    found = re.search(r"in (\d{1,6}) seconds", fault.description or "")
-    return _seconds(int(found[1])) if found else None
 
 
 def _quote(fault: Fault) -> str:

@@ -52,7 +52,8 @@ TABLE = {
         {"claim", "decision", "memory_store", "operation_id", "plan", "record", "runner", "store"}
     ),
     "cart_core.partner_center": Room(
-        {"carts", "error_bodies", "errors", "exchange", "foreign_json", "retry", "throttle"},
+        {"carts", "error_bodies", "errors", "exchange", "foreign_json", "pauses"}
+        | {"retry", "throttle"},
         {"cart_core.cart"},
     ),
     "cart_core.cart": Room(
@@ -92,7 +93,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 56
+MODULE_COUNT = 57
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cart_core.call import Answered, Call, Trace
-from cart_core.partner_center.errors import LONGEST_RETRY_AFTER
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
+from cart_core.partner_center.pauses import LONGEST_PAUSE
 from cart_core.partner_center.retry import (
     BACKOFF_FIRST,
     MAX_TRIES,
@@ -270,7 +270,7 @@ async def test_a_pause_between_tries_occupies_no_place() -> None:
 # --- The throttle -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("retry_after", "pause"), [(57, 57), (999_999_999, LONGEST_RETRY_AFTER)])
+@pytest.mark.parametrize(("retry_after", "pause"), [(57, 57), (999_999_999, LONGEST_PAUSE)])
 @in_virtual_time
 async def test_a_throttled_customer_is_told_the_seconds_that_remain(
     retry_after: int, pause: int
