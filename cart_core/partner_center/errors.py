@@ -10,7 +10,7 @@ from typing import Final
 
 from cart_core.partner_center.error_bodies import read_fault
 from cart_core.partner_center.exchange import NoReply, Reply
-from cart_core.partner_center.pauses import DEFAULT_PAUSE, pause_in_header, pause_in_words
+from cart_core.partner_center.pauses import DEFAULT_PAUSE, asked_pause
 from cart_core.problem import Code, Fault, Outcome, Problem
 
 CART_IN_USE: Final = "800064"
@@ -65,6 +65,7 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
     if 200 <= result.status < 300:
         return result
     fault = read_fault(result.status, result.body)
+    pause = asked_pause(result.headers, fault.description, now)
     if result.status == 401:
         return Problem(
             "partner_center_unauthorized",
@@ -82,16 +83,14 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             "partner_center_throttled",
             _quote(fault),
             fault=fault,
-            retry_after=pause_in_header(result.headers, now)
-            or pause_in_words(fault.description)
-            or DEFAULT_PAUSE,
+            retry_after=pause or DEFAULT_PAUSE,
         )
     if result.status == 409 and fault.code == CART_IN_USE:
         return Problem(
             "partner_center_busy",
             _quote(fault),
             fault=fault,
-            retry_after=pause_in_header(result.headers, now) or DEFAULT_PAUSE,
+            retry_after=pause or DEFAULT_PAUSE,
         )
     if result.status in _REFUSED:
         return Problem(_REFUSED[result.status], _quote(fault), fault=fault)
@@ -102,7 +101,7 @@ def classify(result: Reply | NoReply, now: float) -> Reply | Problem:
             "partner_center_failed",
             _quote(fault),
             fault=fault,
-            retry_after=pause_in_header(result.headers, now),
+            retry_after=pause,
         )
     return unreadable(result.status)
 
