@@ -3,13 +3,10 @@
 import asyncio
 import re
 import uuid
-from typing import Any
 
-import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Fault
 
 from tests.emulator.caller import CUSTOMER, Caller, document, licence, line, refusal, until
 
@@ -21,10 +18,6 @@ UNSTEADY = licence(catalogue.UNSTEADY, orderGroup="unsteady")
 def groups_of(cloud: LocalCloud) -> list[str]:
     """The order groups of all orders there are, in the order in which they were made."""
     return [order.order_group for order in cloud.partner_center.orders.values()]
-
-
-def link(uri: str, method: str = "GET") -> dict[str, Any]:
-    return {"uri": uri, "method": method, "headers": []}
 
 
 async def test_an_order_of_two_lines(cloud: LocalCloud, caller: Caller) -> None:
@@ -47,49 +40,19 @@ async def test_an_order_of_two_lines(cloud: LocalCloud, caller: Caller) -> None:
     result = document(answer)
     (order,) = result.pop("orders")
     assert result == {"attributes": {"objectType": "CartCheckoutResult"}}
-    order_id, (licensed, software) = order["id"], order.pop("lineItems")
+    order_id, (licensed, software) = order["id"], order["lineItems"]
     assert re.fullmatch("[0-9a-f]{12}", order_id)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", order.pop("creationDate"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z", order["creationDate"])
     uri = f"/customers/{CUSTOMER}/orders/{order_id}"
-    assert order == {
-        "id": order_id,
-        "alternateId": order_id,
-        "referenceCustomerId": CUSTOMER,
-        "billingCycle": "monthly",
-        "currencyCode": "EUR",
-        "currencySymbol": "€",
-        "status": "pending",
-        "transactionType": "UserPurchase",
-        "partnerOnRecordAttestationAccepted": True,
-        "totalPrice": 1188.0,
-        "links": {
-            "self": link(uri),
-            "provisioningStatus": link(f"{uri}/provisioningstatus"),
-            "patchOperation": link(uri, "PATCH"),
-        },
-        "client": {},
-        "attributes": {"objectType": "Order"},
-    }
-    assert uuid.UUID(licensed.pop("subscriptionId"))
-    prices = dict.fromkeys(("listPrice", "discountedPrice", "proratedPrice", "price"), 6.0)
-    sku = "/products/CFQ7TTC0LH18/skus/0001"
-    assert licensed == {
-        "lineItemNumber": 0,
-        "offerId": "CFQ7TTC0LH18:0001:CFQ7TTC0K971",
-        "termDuration": "P1Y",
-        "transactionType": "New",
-        "friendlyName": "Licence",
-        "quantity": 2,
-        "partnerIdOnRecord": "5357564",
-        "additionalPartnerIdsOnRecord": ["517285", "5357563"],
-        "pricing": {**prices, "extendedPrice": 12.0},
-        "provisioningContext": {},
-        "links": {
-            "product": link("/products/CFQ7TTC0LH18?country=US"),
-            "sku": link(f"{sku}?country=US"),
-            "availability": link(f"{sku}/availabilities/CFQ7TTC0K971?country=US"),
-        },
-    }
+    assert order["links"]["self"] == {"uri": uri, "method": "GET", "headers": []}
+    assert (order["billingCycle"], order["currencySymbol"]) == ("monthly", "€")
+    assert (order["status"], order["totalPrice"]) == ("pending", 1188.0)
+    assert order["partnerOnRecordAttestationAccepted"] is True
+    assert uuid.UUID(licensed["subscriptionId"])
+    assert (licensed["offerId"], licensed["quantity"]) == (catalogue.BUSINESS_BASIC, 2)
+    assert licensed["partnerIdOnRecord"] == "5357564"
+    assert licensed["additionalPartnerIdsOnRecord"] == ["517285", "5357563"]
+    assert licensed["pricing"]["extendedPrice"] == 12.0
     assert (software["lineItemNumber"], software["friendlyName"]) == (1, "mine")
     assert not {"subscriptionId", "termDuration"} & software.keys()
 
@@ -203,20 +166,6 @@ async def test_a_repeated_request_id_at_checkout(
     assert cloud.partner_center.orders[order["id"]].cart_id == other["id"]
     await caller.check_out(cart["id"])
     assert len(cloud.partner_center.orders) == 2
-
-
-@pytest.mark.parametrize(("commit", "status"), [(True, "Ordered"), (False, "Active")])
-async def test_a_checkout_whose_answer_is_lost(
-    cloud: LocalCloud, caller: Caller, commit: bool, status: str
-) -> None:
-    cart = await caller.create(line())
-    cloud.faults.inject(Fault("partner_center", path="/checkout$", action="reset", commit=commit))
-    with pytest.raises(httpx.ReadError):
-        await caller.check_out(cart["id"])
-    assert len(cloud.partner_center.orders) == commit
-    assert (await caller.get(cart["id"]))["status"] == status
-    (order,) = document(await caller.check_out(cart["id"]))["orders"]
-    assert list(cloud.partner_center.orders) == [order["id"]]
 
 
 async def test_a_change_keeps_other_changes_of_the_cart_out(

@@ -37,11 +37,7 @@ def test_microsofts_libraries_run_unchanged() -> None:
         )
         assert json.loads(done.stdout) == dict.fromkeys(accepted, True) | {
             "wrong secret": [7000215],
-            "versions": [[False, {"age": "1"}, "2030-01-01 00:00:00+00:00"], [True, {}, "None"]],
-            "current": "two",
-            "rotated refused": [403, "Forbidden", "SecretDisabled"],
-            "missing refused": [404, "SecretNotFound", None],
-            "current, asynchronously": "two",
+            "missing refused": [404, "SecretNotFound"],
         }
         assert all(connection.routed for connection in cloud.proxy.connections)
         paths = {arrival.path for arrival in cloud.journal.requests("entra")}
