@@ -1,7 +1,6 @@
 """What a soak proves: each function names what is wrong, and nothing where all is right."""
 
 import itertools
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from partner_center_emulator.watch.journal import Arrival
 
-from cart_core.idempotency.operation_id import OperationId, fingerprint
+from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.record import Record
 from tests.soak.caller import Delivered, Try
 from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
@@ -39,9 +38,6 @@ UNEXPLAINED: Final = "UNEXPLAINED"
 
 _REFUSED: Final = (409, 429)
 """Statuses with which Partner Center says that it made no cart."""
-
-_ANSWERED: Final = (400, 409, 429)
-"""Statuses with which Partner Center says that this checkout did nothing, whatever others did."""
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
 
@@ -242,83 +238,25 @@ def wrong_purchases(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
             yield f"the cart {cart_id} is {stored.document['status']}"
 
 
-def wrong_order_of_events(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
-    """Calls by a request that did not hold the key, or under another id than the record has.
+def unclaimed_calls(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
+    """Calls that may have an effect, by a request that did not hold the key at that moment.
 
-    The cart has to be in the record before it is bought. A checkout may have another MS-RequestId
-    than its record only after Partner Center answered that one, and the record's may change only
-    then. If the outcome of the last checkout is unknown, the cart is read before the next one.
+    A cart has to be in the record before it is bought.
     """
     runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
     holders: dict[str, dict[str, Any]] = {}
-    last: dict[str, Arrival] = {}
-    used: set[str] = set()
-    looked: set[str] = set()
     for event in cloud.ledger.events:
         if isinstance(event, Commit):
             holders[event.blob] = event.record
-            continue
-        run_id = event.headers["ms-correlationid"]
-        if purpose(event) == "get_cart":
-            looked.add(run_id)
-            continue
-        run = runs[run_id]
-        key, cart_id = run.delivery.order.key, cart_of(event)
-        blob = blob_of(run.delivery.operation(cart_id))
-        record = holders.get(blob)
-        what = f"{key}: {purpose(event)} ({run_id})"
-        if not record or record["state"] != "in_progress":
-            yield f"{what} without the key"
-            continue
-        if record["correlationId"] != run_id:
-            yield f"{what} with a key that another request held"
-        if purpose(event) == "create_cart":
-            if event.headers["ms-requestid"] != record["steps"][0]["requestId"]:
-                yield f"{what} under another id than the record has"
-            cart = json.loads(event.body)
-            content = {"customerUser": None, "cart": cart} if run.delivery.order.buys else cart
-            if record["fingerprint"] != fingerprint(content):
-                yield f"{what} of another cart than the record has"
-            continue
-        if cart_in(record) != cart_id:
-            yield f"{what} of a cart that is not in the record"
-        before = last.get(blob)
-        answered = _ANSWERED + ((201,) if run.delivery.order.hitch else ())
-        findings = _wrong_request_id(event, record, before, used, answered)
-        yield from (f"{what} {finding}" for finding in findings)
-        own = before and before.headers["ms-correlationid"] == run_id
-        if before and run_id not in looked and not (own and before.status in _REFUSED):
-            yield f"{what} without reading the cart"
-        looked.discard(run_id)
-        last[blob] = event
-        used.add(event.headers["ms-requestid"])
-
-
-def _wrong_request_id(
-    call: Arrival,
-    record: dict[str, Any],
-    before: Arrival | None,
-    used: Collection[str],
-    answered: Collection[int],
-) -> Iterator[str]:
-    """What is wrong with a checkout's MS-RequestId, given the operation's checkout before.
-
-    `answered` are the statuses after which there may be a new one.
-    """
-    request_id, written = call.headers["ms-requestid"], record["steps"][-1]["requestId"]
-    same_run = before and before.headers["ms-correlationid"] == call.headers["ms-correlationid"]
-    if request_id != written:
-        if not before or not same_run:
-            yield "does not begin with the id in the record"
-        elif request_id != before.headers["ms-requestid"] and (
-            before.status not in answered or request_id in used
-        ):
-            yield f"has an id of its own after a call that ended {before.status}"
-    elif before and before.headers["ms-requestid"] != request_id:
-        if same_run:
-            yield "goes back to an id that was answered"
-        if request_id not in used and before.status not in answered:
-            yield f"has a new id in the record after a call that ended {before.status}"
+        elif purpose(event) != "get_cart":
+            run_id, cart_id = event.headers["ms-correlationid"], cart_of(event)
+            delivery = runs[run_id].delivery
+            record = holders.get(blob_of(delivery.operation(cart_id)), {})
+            what = f"{delivery.order.key}: {purpose(event)} ({run_id})"
+            if (record.get("state"), record.get("correlationId")) != ("in_progress", run_id):
+                yield f"{what} without the key"
+            elif cart_id and cart_in(record) != cart_id:
+                yield f"{what} of a cart that is not in the record"
 
 
 def wrong_blobs(
@@ -353,7 +291,7 @@ def wrong_blobs(
 
 
 def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
-    """Keys whose record changed in what stays, after it was completed, or to an unforeseen id."""
+    """Keys whose record changed in what stays, or after it was completed."""
     stored: dict[str, dict[str, Any]] = {}
     for commit in cloud.ledger.commits:
         record, before = commit.record, stored.get(commit.blob)
@@ -369,18 +307,7 @@ def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
             cart_id = cart_in(before)
             if cart_id and cart_in(record) != cart_id:
                 yield f"{record['key']}: the cart {cart_id} was forgotten"
-        if record["state"] in ("in_progress", "unknown", "open"):
-            yield from _wrong_id(record)
         stored[commit.blob] = record
-
-
-def _wrong_id(record: dict[str, Any]) -> Iterator[str]:
-    """Another process has to be able to derive the id of the open step."""
-    operation = OperationId(record["operation"], record["customerId"], record["key"])
-    step = next((each for each in record["steps"] if not each["done"]), record["steps"][-1])
-    derived = operation.request_id(step["name"], record["fingerprint"], record["epoch"])
-    if step["requestId"] != derived:
-        yield f"{record['key']}: the step {step['name']} has an id of its own"
 
 
 def leaks(texts: Mapping[str, str], secrets: Iterable[str]) -> Iterator[str]:

@@ -149,7 +149,7 @@ async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Resu
         judgement.wrong_carts(orders, cloud),
         judgement.wrong_requests(orders, cloud),
         judgement.wrong_purchases(orders, cloud),
-        judgement.wrong_order_of_events(everything, cloud),
+        judgement.unclaimed_calls(everything, cloud),
         judgement.wrong_blobs(everything, cloud, blobs),
         judgement.wrong_writes(cloud),
         judgement.leaks(texts, cloud.secrets() | {FUNCTION_KEY}),
