@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
@@ -11,11 +12,20 @@ from cart_core.call import Trace
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from cart_core.tokens import TokenFailure
-from tests.kit.builders import CART_ID, CUSTOMER, places
+from tests.kit.builders import CART_ID, CUSTOMER, cart, line, places
 from tests.kit.fakes import in_virtual_time, monotonic
-from tests.kit.partner_center import ACTIVE, BOUGHT, FORBIDDEN, Answer, cart_document, reply
+from tests.kit.partner_center import (
+    ACTIVE,
+    BOUGHT,
+    BROKEN,
+    FORBIDDEN,
+    Answer,
+    cart_document,
+    lost,
+    reply,
+)
 from tests.kit.signals import collected
-from tests.kit.world import KEYED, World, problem_of
+from tests.kit.world import KEYED, World, problem_of, warnings
 
 SAVED: Final = reply(201, cart_document())
 Call = Callable[..., Awaitable[Response]]
@@ -31,6 +41,7 @@ ENDPOINTS: dict[str, tuple[Call, Answer]] = {
 
 EVERY = pytest.mark.parametrize(("call", "good"), ENDPOINTS.values(), ids=ENDPOINTS)
 BY_KEY = pytest.mark.parametrize("call", [World.create, World.order])
+ONCE = pytest.mark.parametrize("call", [World.create, World.check_out, World.order])
 OF_A_CART = pytest.mark.parametrize("call", [World.get, World.put, World.check_out])
 
 
@@ -57,34 +68,84 @@ async def test_the_ids_of_a_call_go_to_partner_center_and_come_back(
     assert {asked.call.locale for asked in world.center.asked} == {"fr-FR"}
     assert {asked.customer_id for asked in world.center.asked} == {CUSTOMER}
     last = world.center.asked[-1]
-    assert response.headers["MS-CorrelationId"] == "correlation-1"
-    assert response.headers["MS-RequestId"] == last.request_id
-    assert response.headers["MS-CV"] in ("cv-200", "cv-201")
-    assert (invocation.customer_id, invocation.replayed) == (CUSTOMER, False)
     bought = call in (World.check_out, World.order)
-    assert invocation.cart_id == response.body["cartId" if bought else "id"]
+    cart_id = response.body["cartId" if bought else "id"]
+    location = {"Location": f"/api/customers/{CUSTOMER}/carts/{cart_id}"}
+    assert response.headers == {
+        "MS-CorrelationId": "correlation-1",
+        "MS-RequestId": last.request_id,
+        "MS-CV": "cv-200" if call is World.get else "cv-201",
+        **(location if call is World.create else {}),
+    }
+    assert response.status == (200 if call in (World.get, World.put) else 201)
+    assert (invocation.customer_id, invocation.cart_id) == (CUSTOMER, cart_id)
+    assert (invocation.replayed, response.body["customerId"]) == (False, CUSTOMER)
     assert invocation.sent.request_id == last.request_id
     assert invocation.sent.may_have_effect is (call is not World.get)
 
 
-@EVERY
-@in_virtual_time
-async def test_a_customer_id_that_is_no_guid_is_refused(call: Call, good: Answer) -> None:
-    world = world_for(call, good)
-    problem = await problem_of(call(world, customer="me"))
-    assert places(problem) == {("", "invalid_customer_id")}
-    assert (world.store.calls, world.center.asked) == ([], [])
+QUANTITY = ("/lineItems/0/quantity", "out_of_range")
+USER, OF_CART = ("", "invalid_customer_user"), ("", "invalid_cart_id")
 
 
-@OF_A_CART
+@pytest.mark.parametrize(
+    ("call", "request_", "errors"),
+    [
+        (World.create, {"document": cart(line(quantity=6))}, {QUANTITY}),
+        (World.order, {"document": cart(line(quantity=6))}, {QUANTITY, USER}),
+        (World.get, {"cart_id": "last"}, {OF_CART}),
+        (
+            World.check_out,
+            {"cart_id": "last", "body": b"[]"},
+            {OF_CART, USER, ("", "unexpected_body")},
+        ),
+        (
+            World.put,
+            {"cart_id": "last", "document": cart(line(quantity=6), id="x", customerId="x")},
+            {OF_CART, QUANTITY, ("/id", "cart_mismatch"), ("/customerId", "customer_mismatch")},
+        ),
+    ],
+)
 @in_virtual_time
-async def test_a_cart_id_that_is_no_guid_is_refused(call: Call) -> None:
-    world = World()
+async def test_everything_wrong_is_reported_at_once_and_nothing_is_done(
+    call: Call, request_: dict[str, Any], errors: set[tuple[str, str]]
+) -> None:
+    world = World(CART_MAX_QUANTITY="5")
     invocation = Invocation("correlation-1", monotonic())
-    problem = await problem_of(call(world, cart_id="last", call=invocation))
-    assert places(problem) == {("", "invalid_cart_id")}
+    headers = {"x-ms-customeruser-upn": "nobody"}
+    problem = await problem_of(
+        call(world, headers=headers, customer="me", call=invocation, **request_)
+    )
+    assert (problem.code, places(problem)) == (
+        "invalid_request",
+        errors | {("", "invalid_customer_id")},
+    )
+    assert len(problem.errors) == len(errors) + 1
     assert (world.store.calls, world.center.asked) == ([], [])
-    assert (invocation.cart_id, invocation.sent.request_id) == (None, None)
+    assert (invocation.customer_id, invocation.cart_id) == (None, None)
+    assert invocation.sent.request_id is None
+
+
+@pytest.mark.parametrize(
+    ("call", "setting", "sent"),
+    [
+        *((World.create, setting, setting != "reject") for setting in ("", "forward", "reject")),
+        *((World.order, setting, setting == "forward") for setting in ("", "forward", "reject")),
+    ],
+)
+@in_virtual_time
+async def test_an_unknown_member_is_not_bought_unless_a_setting_says_so(
+    call: Call, setting: str, sent: bool
+) -> None:
+    world = World(CART_UNKNOWN_MEMBERS=setting)
+    document = cart(line(newMember=1))
+    if sent:
+        assert warnings(await call(world, document, KEYED)) == ["unknown_member"]
+        assert world.center.asked[0].cart == cart(line(id=0, newMember=1))
+    else:
+        problem = await problem_of(call(world, document, KEYED))
+        assert places(problem) == {("/lineItems/0/newMember", "unknown_member")}
+        assert (world.store.calls, world.center.asked) == ([], [])
 
 
 @OF_A_CART
@@ -147,6 +208,97 @@ async def test_a_key_belongs_to_a_customer_whoever_calls(call: Call) -> None:
     assert (await call(world, headers=KEYED, customer=CUSTOMER.upper())).body == first.body
 
 
+@ONCE
+@in_virtual_time
+async def test_a_repeated_call_gets_the_stored_answer_with_its_own_correlation_id(
+    call: Call,
+) -> None:
+    world = world_for(call)
+    first = await call(world, headers=KEYED)
+    asked = len(world.center.asked)
+    invocation = Invocation("correlation-2", monotonic())
+    again = await call(world, headers=KEYED, call=invocation)
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers == first.headers | {
+        "MS-CorrelationId": "correlation-2",
+        "Idempotent-Replayed": "true",
+    }
+    cart_id = world.center.asked[-1].cart_id or first.body["id"]
+    assert (invocation.replayed, invocation.cart_id) == (True, cart_id)
+    assert (invocation.sent.tries, len(world.center.asked)) == (0, asked)
+    assert world.record.correlation_id == "correlation-1"
+    assert world.record.answer
+    assert world.record.answer.body == first.body
+    ours = {name: first.headers[name] for name in first.headers if name != "MS-CorrelationId"}
+    assert world.record.answer.headers == ours
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "days", "folder"),
+    [
+        (World.create, {"CART_ORDER_RETENTION_DAYS": "8"}, 7, "carts"),  # As Partner Center does.
+        *((call, {}, 90, "purchases") for call in (World.check_out, World.order)),
+        *(
+            (call, {"CART_ORDER_RETENTION_DAYS": "8"}, 8, "purchases")
+            for call in (World.check_out, World.order)
+        ),
+    ],
+)
+@in_virtual_time
+async def test_an_answer_is_remembered_for_as_long_as_the_setting_says(
+    call: Call, settings: dict[str, str], days: int, folder: str
+) -> None:
+    world = world_for(call, **settings)
+    end = world.clock() + timedelta(days=days).total_seconds()
+    await call(world, headers=KEYED)
+    assert {record.expires_at.timestamp() for record in world.store.written} == {end}
+    assert [name.partition("/")[0] for name in world.record_names()] == [folder]
+    world.clock.shift = timedelta(days=days, seconds=-1).total_seconds()
+    assert "Idempotent-Replayed" in (await call(world, headers=KEYED)).headers
+
+
+@BY_KEY
+@pytest.mark.parametrize("other", [cart(line(quantity=2)), cart(newMember=1)])
+@in_virtual_time
+async def test_a_key_belongs_to_its_content(call: Call, other: Any) -> None:
+    world = World(CART_UNKNOWN_MEMBERS="forward")
+    await call(world, headers=KEYED)
+    asked = len(world.center.asked)
+    problem = await problem_of(call(world, other, KEYED))
+    assert (problem.code, problem.kind.status) == ("idempotency_key_reused", 422)
+    assert len(world.center.asked) == asked
+    response = await call(world, other, {"idempotency-key": "order-18"})
+    assert "Idempotent-Replayed" not in response.headers
+
+
+@BY_KEY
+@in_virtual_time
+async def test_a_refusal_after_a_cart_whose_answer_was_lost_settles_nothing(call: Call) -> None:
+    world = World()
+    world.center.script["create"] = [lost, *[BROKEN] * 4, FORBIDDEN]
+    for _ in range(2):
+        problem = await problem_of(call(world, headers=KEYED))
+        assert (problem.outcome, problem.kind.status) == (Outcome.UNKNOWN, 502)
+    assert (await call(world, headers=KEYED)).status == 201
+    assert len(world.center.carts) == 1
+    assert len({asked.request_id for asked in world.center.requests_for("create")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "setting"), [(World.create, "true"), (World.order, ""), (World.order, "false")]
+)
+@in_virtual_time
+async def test_a_key_is_a_duty_for_an_order_and_if_a_setting_says_so(
+    call: Call, setting: str
+) -> None:
+    world = World(CART_REQUIRE_IDEMPOTENCY_KEY=setting)
+    problem = await problem_of(call(world, headers={}))
+    assert (problem.code, problem.kind.status) == ("idempotency_key_required", 400)
+    assert problem.outcome is Outcome.NOT_SENT
+    assert (world.store.calls, world.center.asked) == ([], [])
+    assert (await call(world, headers={"webhook-id": "msg_1"})).status == 201
+
+
 @BY_KEY
 @in_virtual_time
 async def test_a_bad_key_is_refused_and_not_ignored(call: Call) -> None:
@@ -156,7 +308,7 @@ async def test_a_bad_key_is_refused_and_not_ignored(call: Call) -> None:
     assert (world.store.calls, world.center.asked) == ([], [])
 
 
-@pytest.mark.parametrize("call", [World.create, World.check_out, World.order])
+@ONCE
 @in_virtual_time
 async def test_without_the_store_nothing_is_sent_under_a_key(call: Call) -> None:
     world = World()

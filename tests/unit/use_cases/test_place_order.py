@@ -11,7 +11,7 @@ from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
-from tests.kit.builders import CUSTOMER, cart, line, places
+from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
 from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, USER, lost
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
@@ -31,15 +31,8 @@ async def test_an_order_is_a_cart_and_its_checkout() -> None:
     assert create.cart == cart(line(id=0))
     assert (checkout.cart_id, checkout.customer_user) == (cart_id, USER)
     assert create.request_id != checkout.request_id
-    assert response.status == 201
-    assert (response.body["cartId"], response.body["customerId"]) == (cart_id, CUSTOMER)
     assert (response.body["status"], len(response.body["orders"])) == ("completed", 1)
-    assert response.headers == {
-        "MS-CorrelationId": "correlation-1",
-        "MS-RequestId": checkout.request_id,
-        "MS-CV": "cv-201",
-    }
-    assert (call.customer_id, call.cart_id, call.sent.tries) == (CUSTOMER, cart_id, 2)
+    assert (call.cart_id, call.sent.tries) == (cart_id, 2)
 
 
 @in_virtual_time
@@ -53,18 +46,11 @@ async def test_the_cart_is_recorded_before_it_is_checked_out() -> None:
 
     world.center.script["checkout"] = [look]
     response = await world.order()
-    create, checkout = world.center.asked
     assert seen == [("cart", {"cartId": response.body["cartId"]}), ("checkout", False)]
     assert world.store.calls == ["create", "replace", "replace"]
     operation = OperationId("place_order", CUSTOMER, "order-17")
     assert world.record_names() == [operation.record_name()]
-    claimed, created, bought = world.store.written
-    assert (claimed.state, created.state, bought.state) == (*["in_progress"] * 2, "completed")
-    assert [step.done for step in claimed.steps + created.steps] == [False, False, True, False]
-    for record in (claimed, created, bought):
-        ids = [step.request_id for step in record.steps]
-        assert ids == [create.request_id, checkout.request_id]
-    assert "A:1:B" not in created.to_json().decode()
+    assert "A:1:B" not in world.store.written[1].to_json().decode()
 
 
 @in_virtual_time
@@ -80,58 +66,7 @@ async def test_the_warnings_of_the_cart_come_first() -> None:
     assert warnings(response) == ["unknown_term", "orders_not_retrieved"]
 
 
-# --- What is wrong ----------------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_everything_wrong_is_reported_at_once_and_nothing_is_done() -> None:
-    world = World(CART_MAX_QUANTITY="1")
-    nobody = {"x-ms-customeruser-upn": "nobody"}
-    problem = await problem_of(world.order(OTHER, nobody, customer="none"))
-    assert places(problem) == {
-        ("", "invalid_customer_id"),
-        ("", "invalid_customer_user"),
-        ("/lineItems/0/quantity", "out_of_range"),
-    }
-    assert (world.store.calls, world.center.asked) == ([], [])
-
-
-@pytest.mark.parametrize("settings", [{}, {"CART_REQUIRE_IDEMPOTENCY_KEY": "false"}])
-@in_virtual_time
-async def test_a_key_is_required(settings: dict[str, str]) -> None:
-    world = World(**settings)
-    problem = await problem_of(world.order(headers={}))
-    assert (problem.code, problem.outcome) == ("idempotency_key_required", Outcome.NOT_SENT)
-    assert (world.store.calls, world.center.asked) == ([], [])
-
-
-@pytest.mark.parametrize("rule", ["", "reject", "forward"])
-@in_virtual_time
-async def test_an_unknown_member_is_bought_only_if_a_setting_says_so(rule: str) -> None:
-    world = World(CART_UNKNOWN_MEMBERS=rule)
-    document = cart(line(newMember=1))
-    if rule != "forward":
-        problem = await problem_of(world.order(document))
-        assert places(problem) == {("/lineItems/0/newMember", "unknown_member")}
-        assert (world.store.calls, world.center.asked) == ([], [])
-        return
-    assert warnings(await world.order(document)) == ["unknown_member"]
-    [create] = world.center.requests_for("create")
-    assert create.cart
-    assert create.cart["lineItems"][0]["newMember"] == 1
-
-
 # --- What belongs to a key --------------------------------------------------------------------
-
-
-@in_virtual_time
-async def test_a_changed_order_needs_a_new_key() -> None:
-    world = World()
-    await world.order()
-    assert (await problem_of(world.order(OTHER))).code == "idempotency_key_reused"
-    assert world.center.operations() == ["create", "checkout"]
-    response = await world.order(OTHER, {"idempotency-key": "order-18"})
-    assert "Idempotent-Replayed" not in response.headers
 
 
 @in_virtual_time
@@ -195,8 +130,11 @@ async def test_a_failed_checkout_names_its_cart_and_is_tried_again_with_it() -> 
     assert (problem.code, problem.cart_id) == ("partner_center_forbidden", cart_id)
     [checkout] = world.center.requests_for("checkout")
     assert problem.trace == Trace(checkout.request_id, {"MS-CV": "cv-403"})
+    assert world.record.state == "open"
     assert (await world.order()).body["cartId"] == cart_id
-    assert len(world.center.requests_for("create")) == 1
+    assert world.center.operations() == ["create", "checkout", "get", "checkout"]
+    assert len({asked.request_id for asked in world.center.requests_for("checkout")}) == 2
+    assert monotonic() == 0  # There was nothing to wait for.
 
 
 @pytest.mark.parametrize("deduplicate", [True, False])
@@ -214,17 +152,6 @@ async def test_a_cart_whose_answer_is_lost_is_created_again_and_one_is_bought(
     assert len(world.center.carts) == (1 if deduplicate else 6)
     assert world.center.bought == [response.body["cartId"]]
     assert len({asked.request_id for asked in world.center.requests_for("create")}) == 1
-
-
-@in_virtual_time
-async def test_a_refusal_after_a_cart_whose_answer_was_lost_settles_nothing() -> None:
-    world = World()
-    world.center.script["create"] = [lost, *[BROKEN] * 4, FORBIDDEN]
-    for _ in range(2):
-        problem = await problem_of(world.order())
-        assert (problem.outcome, problem.kind.status) == (Outcome.UNKNOWN, 502)
-    assert (await world.order()).body["status"] == "completed"
-    assert len(world.center.carts) == 1
 
 
 @in_virtual_time
@@ -263,9 +190,3 @@ async def test_a_cart_that_cannot_be_recorded_is_not_bought() -> None:
     assert (problem.outcome, problem.kind.retryable) == (Outcome.UNKNOWN, True)
     assert problem.trace == Trace(create.request_id, {"MS-CV": "cv-201"})
     assert [problem.cart_id] == list(world.center.carts)
-
-    world.store.faults.clear()
-    await asyncio.sleep(LEASE)
-    response = await world.order()
-    assert world.center.operations() == ["create", "create", "checkout"]
-    assert world.center.bought == [response.body["cartId"]]

@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from cart_core.api.endpoints import Endpoint
-from cart_core.api.messages import Invocation, Response
+from cart_core.api.messages import Response
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CART_ID, cart, line
-from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import FORBIDDEN, HOPELESS, NOTHING, USER, Answer, reply
+from tests.kit.fakes import Killed, in_virtual_time
+from tests.kit.partner_center import HOPELESS, USER, reply
 from tests.kit.signals import collected
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
@@ -63,43 +62,9 @@ def checkout_ids(world: World) -> list[str]:
 
 @BOTH
 @in_virtual_time
-async def test_a_repeated_call_gets_the_same_answer_with_its_own_correlation_id(buy: Buy) -> None:
+async def test_the_record_holds_neither_the_customers_user_nor_a_token(buy: Buy) -> None:
     world = World()
-    first = await buy(world)
-    call = Invocation("correlation-2", monotonic())
-    again = await buy(world, call=call)
-    assert again.body == first.body
-    assert again.headers == first.headers | {
-        "MS-CorrelationId": "correlation-2",
-        "Idempotent-Replayed": "true",
-    }
-    assert (call.replayed, call.sent.tries, call.cart_id) == (True, 0, first.body["cartId"])
-    assert operations(world) == ["checkout"]
-
-
-@pytest.mark.parametrize(("settings", "days"), [({}, 90), ({"CART_ORDER_RETENTION_DAYS": "8"}, 8)])
-@BOTH
-@in_virtual_time
-async def test_a_purchase_is_remembered_for_as_long_as_the_setting_says(
-    buy: Buy, settings: dict[str, str], days: int
-) -> None:
-    world = World(**settings)
-    end = world.clock() + timedelta(days=days).total_seconds()
     await buy(world)
-    assert {record.expires_at.timestamp() for record in world.store.written} == {end}
-    assert [name.partition("/")[0] for name in world.record_names()] == ["purchases"]
-    world.clock.shift = timedelta(days=days, seconds=-1).total_seconds()
-    assert "Idempotent-Replayed" in (await buy(world)).headers
-
-
-@BOTH
-@in_virtual_time
-async def test_the_record_holds_the_answer_and_not_the_customers_user(buy: Buy) -> None:
-    world = World()
-    response = await buy(world)
-    assert world.record.state == "completed"
-    assert world.record.answer
-    assert world.record.answer.body == response.body
     text = b"".join(record.to_json() for record in world.store.written).decode()
     assert USER.partition("@")[0] not in text
     assert "token-1" not in text
@@ -189,31 +154,6 @@ async def test_an_order_without_an_id_is_not_taken_for_another_one() -> None:
     await world.check_out()
     last = await world.check_out()
     assert [order["alternateId"] for order in last.body["orders"]] == ["first", "second"]
-
-
-# --- Refused, or unknown ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [(FORBIDDEN, "partner_center_forbidden"), (NOTHING, "checkout_failed")],
-    ids=["forbidden", "nothing"],
-)
-@BOTH
-@in_virtual_time
-async def test_after_a_refusal_the_next_call_reads_first_and_has_a_new_request_id(
-    buy: Buy, answer: Answer, code: str
-) -> None:
-    world = World()
-    world.center.script["checkout"] = [answer]
-    problem = await problem_of(buy(world))
-    assert (problem.code, problem.outcome) == (code, Outcome.REJECTED)
-    assert world.record.state == ("released" if buy is check_out else "open")
-    assert (await buy(world)).body["status"] == "completed"
-    confirmed = ["get"] if answer is NOTHING else []
-    assert operations(world) == ["checkout", *confirmed, "get", "checkout"]
-    assert len(set(checkout_ids(world))) == 2
-    assert monotonic() == 0  # There was nothing to wait for.
 
 
 # --- The store, and the end of processes ------------------------------------------------------

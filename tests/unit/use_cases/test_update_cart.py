@@ -8,7 +8,6 @@ from cart_core.api.messages import Response
 from tests.kit.builders import (
     CART_ID,
     CUSTOMER,
-    MARKER,
     SEED_REQUEST,
     SEED_RESPONSE,
     cart,
@@ -43,13 +42,7 @@ async def test_a_cart_is_replaced_and_comes_back_normalised(status: int) -> None
     assert list(sent(world)) == ["id", "lineItems"]
     assert sent(world)["id"] == CART_ID
     assert sent(world)["lineItems"][0]["catalogItemId"] == "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
-    assert response.status == 200
-    assert (response.body["id"], response.body["customerId"]) == (CART_ID, CUSTOMER)
-    assert response.headers == {
-        "MS-RequestId": asked.request_id,
-        "MS-CorrelationId": "correlation-1",
-        "MS-CV": f"cv-{status}",
-    }
+    assert (response.status, response.body["id"]) == (200, CART_ID)
 
 
 @in_virtual_time
@@ -61,23 +54,6 @@ async def test_an_answer_is_sent_back_without_what_partner_center_assigns() -> N
     changes = {"quantity": 7, "participants": [], "addonItems": []}
     lines = [SEED_RESPONSE["lineItems"][0] | changes]
     assert sent(world) == {"id": CART_ID, "lineItems": lines}
-
-
-@in_virtual_time
-async def test_everything_wrong_is_reported_at_once() -> None:
-    world = World(CART_MAX_QUANTITY="5")
-    document = cart(line(quantity=6, customTermEndDte="x"), id=MARKER, customerId=MARKER)
-    problem = await problem_of(world.put(document, customer="me", cart_id="last"))
-    assert places(problem) == {
-        ("", "invalid_customer_id"),
-        ("", "invalid_cart_id"),
-        ("/id", "cart_mismatch"),
-        ("/customerId", "customer_mismatch"),
-        (f"{LINE}/quantity", "out_of_range"),
-        (f"{LINE}/customTermEndDte", "misspelled_member"),
-    }
-    assert len(problem.errors) == 6
-    assert world.center.asked == []
 
 
 # --- Members that nobody documents ------------------------------------------------------------
