@@ -30,7 +30,6 @@ from local.environment import app_environment
 from local.function_process import ROOT, FunctionProcess
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
-ANOTHER_CUSTOMER = "e6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 UNKNOWN_CART = "11111111-1111-4111-8111-111111111111"
 ITEM = catalogue.RESERVATION
 UNKNOWN_ITEM = "NOBODYKNOWS0:0001:NOBODYKNOWS0"

@@ -175,3 +175,5 @@ def test_every_documented_status_can_be_had(
     validator.validate(answer.json())
     if status in CODES:
         assert answer.json()["code"] == CODES[status]
+    if status == 429:
+        assert 1 <= int(answer.headers["Retry-After"]) <= 57

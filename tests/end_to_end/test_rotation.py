@@ -125,11 +125,8 @@ def test_without_a_refresh_token_the_timer_does_nothing(chain: Chain) -> None:
 @pytest.mark.parametrize(
     ("fault", "written", "code"),
     [
-        (Fault("key_vault", method="PUT", status=403), False, "vault_denied"),
-        (Fault("key_vault", method="PUT", action="drop"), False, "vault_unavailable"),
         (Fault("key_vault", method="PUT", action="drop", commit=True), True, "vault_unavailable"),
         (Fault("key_vault", method="PATCH", status=403), True, "vault_denied"),
-        (Fault("entra", path="/token$", status=503), False, "token_unavailable"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -177,29 +174,3 @@ def test_a_process_that_dies_loses_no_token(rotation: Rotation, written: bool) -
     assert rotation.fire() == 202
     assert rotation.enabled()[-2:] == [True, True]
     assert sum(rotation.enabled()) == 2
-
-
-def test_a_token_that_entra_refuses_calls_for_a_person(rotation: Rotation) -> None:
-    rotation.fill(80, 71)
-    cloud = rotation.chain.cloud
-    cloud.entra.refresh_tokens = dict.fromkeys(cloud.entra.refresh_tokens, 700082)
-    before = [version.value for version in rotation.versions()]
-
-    assert rotation.fire() == 500
-
-    assert rotation.log() == [
-        "refresh token rotation failed: consent_required: Microsoft Entra ID wants the user to "
-        "sign in again (AADSTS700082): sign in as an agent with MFA, consent, and store the new "
-        f"refresh token as the secret {REFRESH_TOKEN_NAME}.",
-        "refresh token age 71 days; it ends at 90",
-    ]
-    assert [version.value for version in rotation.versions()] == before
-    assert rotation.enabled() == [True, True]
-    assert len(rotation.exchanged()) == 1
-
-    consented = SecretVersion(cloud.entra.add_refresh_token())
-    cloud.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, consented)
-    rotation.pass_a_day()
-    assert rotation.fire() == 202
-    assert rotation.log()[-1] == "refresh token rotated"
-    assert rotation.enabled() == [False, False, True, True]

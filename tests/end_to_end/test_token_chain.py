@@ -158,31 +158,11 @@ def test_a_secret_rotated_in_the_vault_needs_no_restart_and_a_wrong_one_is_asked
     assert chain.calls() == {"partner_center": 5}  # a token was asked for a moment ago
 
 
-def test_a_token_that_partner_center_refuses_is_renewed_once(start: Start) -> None:
-    chain = start()
-    fault = {"code": 400, "description": "Access denied.", "data": [], "source": "PartnerFD"}
-    chain.cloud.faults.inject(Fault("partner_center", times=None, status=401, body=fault))
-
-    error = problem(chain.post(), 502, "partner_center_unauthorized", "rejected", False)
-
-    assert error["partnerCenter"] == {
-        "status": 401,
-        "code": "400",
-        "description": "Access denied.",
-        "source": "PartnerFD",
-        "data": [],
-    }
-    assert len(chain.sent()) == 2
-    assert len(_exchanges(chain)) == 2
-
-
 def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_path: Path) -> None:
     chain = start(app_with_few_tries(tmp_path))
     outages: list[tuple[Fault, str]] = [
         (Fault("identity", times=None, status=500), "managed_identity_unavailable"),
         (Fault("key_vault", times=None, status=503), "vault_unavailable"),
-        (Fault("key_vault", times=None, action="garble"), "vault_unavailable"),
-        (Fault("entra", times=None, status=503), "token_unavailable"),
         (Fault("entra", times=None, action="truncate"), "token_unavailable"),
     ]
     for fault, code in outages:
