@@ -81,6 +81,7 @@ class Answer:
         return cls(status, body, {**headers, **ids}, trace)
 
     def with_warning(self, warning: dict[str, Any]) -> Self:
-        """The answer with one more entry in the `warnings` of its body."""
-        warnings = [*self.body.get("warnings", []), warning]
+        """The answer with this entry in the `warnings` of its body, once."""
+        others = [each for each in self.body.get("warnings", []) if each != warning]
+        warnings = [*others, warning]
         return replace(self, body=self.body | {"warnings": warnings})

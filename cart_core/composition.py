@@ -146,6 +146,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.use_cases.create_cart import CreateCart
     from cart_core.use_cases.get_cart import GetCart
     from cart_core.use_cases.place_order import PlaceOrder
+    from cart_core.use_cases.purchase import Tools
     from cart_core.use_cases.update_cart import UpdateCart
 
     claims = Claims(
@@ -167,20 +168,18 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     once = ExactlyOnce(claims)
     carts = Carts(sender, around.partner_center)
     buying = Buying(
-        carts,
+        once,
+        Tools(carts, around.sleep, around.uniform, around.new_guid),
         allowed=settings.allow_checkout,
         retention=timedelta(days=settings.order_retention_days),
         longest_request=timedelta(seconds=settings.longest_request_seconds),
-        sleep=around.sleep,
-        uniform=around.uniform,
-        new_guid=around.new_guid,
     )
     create_cart = CreateCart(
         once, carts, key_required=settings.require_idempotency_key, new_guid=around.new_guid
     )
     get_cart = GetCart(carts, new_guid=around.new_guid)
-    update_cart = UpdateCart(carts, new_guid=around.new_guid)
-    check_out_cart = CheckOutCart(once, buying)
+    update_cart = UpdateCart(claims, buying.plan, carts, new_guid=around.new_guid)
+    check_out_cart = CheckOutCart(buying)
     place_order = PlaceOrder(once, carts, buying)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
     return {

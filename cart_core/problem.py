@@ -25,6 +25,7 @@ Code = Literal[
     "unsupported_content_encoding",
     "checkout_disabled",
     "cart_not_orderable",
+    "cart_differs",
     "checkout_failed",
     "internal_error",
     "configuration_invalid",
@@ -52,6 +53,7 @@ Code = Literal[
     "partner_center_no_answer",
     "partner_center_unreadable",
     "partner_center_busy",
+    "partner_center_not_ready",
     "partner_center_timeout",
 ]
 """Every error code. CATALOGUE says what each stands for."""
@@ -90,6 +92,7 @@ CATALOGUE: Final[Mapping[Code, Kind]] = {
     "unsupported_content_encoding": Kind(415, "The body must not be encoded", _NOT_SENT, False),
     "checkout_disabled": Kind(403, "Buying is not allowed here", _NOT_SENT, False),
     "cart_not_orderable": Kind(422, "The cart cannot be ordered", _REJECTED, False),
+    "cart_differs": Kind(422, "The cart is not what was asked for", _REJECTED, False),
     "checkout_failed": Kind(422, "Nothing was ordered", _REJECTED, False),
     "internal_error": Kind(500, "Unexpected error", _UNKNOWN, True),
     "configuration_invalid": Kind(503, "The function is not configured", _NOT_SENT, False),
@@ -127,6 +130,7 @@ CATALOGUE: Final[Mapping[Code, Kind]] = {
         502, "Partner Center's answer cannot be read", _UNKNOWN, True
     ),
     "partner_center_busy": Kind(503, "The cart is being processed", _REJECTED, True),
+    "partner_center_not_ready": Kind(503, "Partner Center cannot do it yet", _REJECTED, True),
     "partner_center_timeout": Kind(504, "Partner Center did not answer in time", _UNKNOWN, True),
 }
 

@@ -57,7 +57,7 @@ def count_cart(*, replayed: bool) -> None:
 
 
 def count_purchase(status: str, *, replayed: bool) -> None:
-    """Counts one answered checkout. `status` is `completed`, `partial` or `ordered`."""
+    """Counts one answered checkout. `status` is that of the answer's body."""
     (_purchases_replayed if replayed else _purchases).add(1, {"status": status})
 
 

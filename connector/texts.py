@@ -48,8 +48,9 @@ MAKER_DESCRIPTIONS: Mapping[str, str] = {
     "LineItem.addonItems": "Line items that belong to this one.",
     "LineItem.renewsTo": "The subscription that a trial becomes when it ends.",
     "CheckoutAnswer.status": "One of completed (everything was ordered), partial (some order "
-    "groups failed; the same step tries them again), or ordered (the cart was ordered before, and "
-    "Partner Center does not say which orders came of it).",
+    "groups failed; the same step tries them again), in_progress (some order groups may be "
+    "ordered; the same step finds out), or ordered (the cart was ordered before, and Partner "
+    "Center does not say which orders came of it).",
 }
 """Descriptions of operations and members for makers, where the document's is not meant for them."""
 

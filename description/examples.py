@@ -52,6 +52,7 @@ SUMMARIES = {
     "not_orderable": "A cart with a line that cannot be ordered",
     "completed": "Everything was ordered",
     "partial": "One order was made, another one failed",
+    "in_progress": "One order was made, another one may be made yet",
     "ordered": "The cart was ordered before, and its orders are not known",
     "abridged": "The beginning of this document",
     "ok": "The function runs",
@@ -63,7 +64,8 @@ _BAD_LINE = {
     "errorDescription": "There is not enough quota.",
     "additionalInformation": {"availableQuantity": 1},
 }
-_ORDER_ERROR = {"orderGroupId": "1", "code": 800005, "description": "The order failed."}
+_ORDER_ERROR = {"orderGroupId": "1", "code": 800023, "description": "The credit is too low."}
+_IN_PROGRESS = {"orderGroupId": "1", "code": 800060, "description": "The order is in progress."}
 
 
 def _cart(request: dict[str, Any] = CART, **line_members: Any) -> dict[str, Any]:
@@ -125,9 +127,11 @@ def checkout_answers() -> dict[str, Any]:
         ],
     }
     partial = {"orders": [order], "orderErrors": [_ORDER_ERROR]}
+    in_progress = {"orders": [order], "orderErrors": [_IN_PROGRESS]}
     return {
         "completed": normalise_checkout({"orders": [order]}, CUSTOMER_ID, CART_ID),
         "partial": normalise_checkout(partial, CUSTOMER_ID, CART_ID),
+        "in_progress": normalise_checkout(in_progress, CUSTOMER_ID, CART_ID),
         "ordered": ordered_already(CUSTOMER_ID, CART_ID),
     }
 
@@ -157,14 +161,22 @@ _PROBLEM_ARGUMENTS: dict[Code, dict[str, Any]] = {
         "errors": [FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")]
     },
     "cart_not_orderable": {"cart": _cart(error=_BAD_LINE)},
+    "cart_differs": {
+        "cart": _cart(quantity=1000),
+        "errors": [
+            FieldError("", "line_missing", "Asked for, but not in the cart: 2 of A:1:B."),
+            FieldError("", "line_unexpected", "In the cart, but not asked for: 1000 of A:1:B."),
+        ],
+    },
     "checkout_failed": {"order_errors": _order_errors()},
     "partner_center_invalid_request": _fault(400, "800002", "The request is invalid."),
     "partner_center_forbidden": _fault(403, "20002", "No relationship with this customer."),
     "partner_center_not_found": _fault(404, "800008", "The cart cannot be found."),
-    "partner_center_conflict": _fault(409, "900112", "An upgrade is pending."),
+    "partner_center_conflict": _fault(409, "900113", "An upgrade has failed."),
     "partner_center_expectation_failed": _fault(417, "800036", "A precondition failed."),
     "partner_center_unauthorized": _fault(401, "900421", "The token has no MFA claim."),
     "partner_center_failed": _fault(500, "800003", "An unexpected error occurred."),
     "partner_center_busy": _fault(409, "800064", "The cart is being processed."),
+    "partner_center_not_ready": _fault(409, "800082", "The base subscription is not ready."),
 }
 """Arguments of Problem beside code, detail and outcome, for the codes that have some."""

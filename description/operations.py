@@ -68,7 +68,12 @@ _KEY_CODES: tuple[Code, ...] = (
     "invalid_idempotency_key",
     "idempotency_key_reused",
 )
-_PURCHASE_CODES: tuple[Code, ...] = ("checkout_disabled", "cart_not_orderable", "checkout_failed")
+_PURCHASE_CODES: tuple[Code, ...] = (
+    "checkout_disabled",
+    "cart_not_orderable",
+    "cart_differs",
+    "checkout_failed",
+)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
@@ -130,7 +135,8 @@ OPERATIONS = (
         path=_CART_PATH,
         tag="Carts",
         summary="Update a cart",
-        description="Replaces the whole cart: lines that the request leaves out are removed. "
+        description="Replaces the whole cart: lines that the request leaves out are removed, with "
+        "a warning for each. A cart that is being bought is not changed. "
         "Get the cart, change it and send it back; the id in the body, if present, must be that "
         "in the path. Sending the request twice has the same effect as sending it once, so it "
         "takes no idempotency key.",
@@ -145,7 +151,7 @@ OPERATIONS = (
         response_schema=reference(CartAnswer),
         response_examples=examples.changed_cart_answers(),
         cart_id_pointer="/id",
-        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES),
+        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES, *_STORE_CODES),
     ),
     Operation(
         id="CheckOutCart",

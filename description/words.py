@@ -221,11 +221,16 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "CheckoutAnswer.status": (
         "Status",
         "How much was ordered: completed (everything), partial (some order groups failed; the "
-        "same request tries them again), or ordered (the cart was ordered before, and Partner "
+        "same request tries them again), in_progress (some order groups may be ordered; the same "
+        "request finds out), or ordered (the cart was ordered before, and Partner "
         "Center does not say which orders came of it).",
     ),
     "orders": ("Orders", "The orders that Partner Center made from the cart."),
-    "orderErrors": ("Order Errors", "The order groups of the cart that were not ordered."),
+    "orderErrors": ("Order Errors", "The order groups of the cart that failed."),
+    "OrderErrorAnswer.outcome": (
+        "Outcome",
+        "Whether the group was not ordered (rejected), or may be ordered all the same (unknown).",
+    ),
     "alternateId": ("Alternate ID", "Another id of the order."),
     "referenceCustomerId": ("Reference Customer ID", "The customer that the order is for."),
     "OrderAnswer.status": ("Status", "The order's status, such as completed or pending."),
@@ -341,11 +346,14 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "unsupported_content_encoding": "The body has a Content-Encoding.",
     "checkout_disabled": "The setting CART_ALLOW_CHECKOUT does not allow purchases.",
     "cart_not_orderable": "Lines of the cart have errors; the member cart shows them.",
+    "cart_differs": "The cart does not have the lines that were asked for; errors and cart show "
+    "both.",
     "checkout_failed": "Partner Center made no order; the member orderErrors has its reasons.",
     "internal_error": "The function has a defect. The outcome is not_sent where nothing was sent.",
     "configuration_invalid": "Settings are missing or wrong; the member detail names them.",
     "store_unavailable": "The idempotency store cannot be reached, so nothing further was sent.",
-    "operation_in_progress": "Another request with the same key is in progress.",
+    "operation_in_progress": "Another request with the same key or for the same cart is in "
+    "progress.",
     "deadline_exceeded": "No time was left to send the request.",
     "managed_identity_unavailable": "The endpoint of the managed identity gives no token.",
     "vault_unavailable": "Key Vault cannot be reached, or throttles.",
@@ -354,7 +362,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "token_unavailable": "Microsoft Entra ID cannot be reached, or throttles.",
     "token_rejected": "Microsoft Entra ID refuses the credential of the app.",
     "consent_required": "A person has to sign in and consent again.",
-    "partner_center_invalid_request": "Partner Center answered 400.",
+    "partner_center_invalid_request": "Partner Center answered 400, or a code that says the same "
+    "under a status that is no 4xx.",
     "partner_center_forbidden": "Partner Center answered 403.",
     "partner_center_not_found": "Partner Center answered 404.",
     "partner_center_conflict": "Partner Center answered 409.",
@@ -369,6 +378,9 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "Center refused it after an earlier try that may have taken effect.",
     "partner_center_unreadable": "Partner Center answered a 2xx or 3xx status without the expected "
     "document.",
-    "partner_center_busy": "Partner Center is processing another request for this cart.",
+    "partner_center_busy": "Partner Center is processing another request for this cart, or an "
+    "order of it.",
+    "partner_center_not_ready": "Partner Center cannot do it yet; Retry-After says how long to "
+    "wait.",
     "partner_center_timeout": "Partner Center did not answer in time, or answered 408.",
 }

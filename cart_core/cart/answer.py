@@ -4,6 +4,7 @@ A member that cannot be read does not make the whole cart unreadable; see answer
 """
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -22,9 +23,10 @@ from cart_core.cart.answer_types import (
     answer_warnings,
     readable_or,
 )
+from cart_core.cart.expected_lines import differences, expected_lines
 from cart_core.cart.spelling import participant_pairs, without_separators
 from cart_core.cart.vocabulary import CART_ERROR_NAMES, CART_STATUSES
-from cart_core.problem import FieldError
+from cart_core.problem import MAX_REPORTED_ERRORS, FieldError
 
 
 class NotACart(ValueError):
@@ -32,11 +34,15 @@ class NotACart(ValueError):
 
 
 def normalise_cart(
-    document: Any, customer_id: str, warnings: tuple[FieldError, ...] = ()
+    document: Any,
+    customer_id: str,
+    warnings: tuple[FieldError, ...] = (),
+    asked: Iterable[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The cart a caller gets for a parsed cart of Partner Center.
 
-    Its warnings are `warnings` (those of the request) and one for each member that cannot be read.
+    Its warnings are `warnings` (those of the request), one for each member that cannot be read, and
+    one for each line in which it differs from the line items that were asked for.
     It is orderable when no line or add-on has an error, and all add-ons can be read. Raises
     NotACart.
     """
@@ -45,7 +51,11 @@ def normalise_cart(
         cart = CartAnswer.model_validate(document, context=unreadable)
     except (ValidationError, RecursionError):
         raise NotACart from None
-    return cart.model_dump(by_alias=True) | {
+    answer = cart.model_dump(by_alias=True)
+    if asked is not None:
+        found = differences(expected_lines(asked), answer["lineItems"])
+        warnings = (*warnings, *found[:MAX_REPORTED_ERRORS])
+    return answer | {
         "customerId": customer_id,
         "orderable": "addonItems" not in unreadable and not any(map(_has_error, cart.line_items)),
         "links": {"self": cart_path(customer_id, cart.id)},

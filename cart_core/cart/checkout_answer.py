@@ -5,6 +5,7 @@ is still an error: the customer pays for the one and did not get the other. See 
 """
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -24,7 +25,8 @@ from cart_core.cart.answer_types import (
     answer_warnings,
     readable_or,
 )
-from cart_core.problem import FieldError
+from cart_core.cart.error_codes import Meaning, meaning_of
+from cart_core.problem import FieldError, Outcome
 
 _ORDERS_NOT_RETRIEVED = FieldError(
     "",
@@ -64,12 +66,15 @@ def normalise_checkout(
     ):
         raise NotACheckout
     members = checkout.model_dump(by_alias=True)
+    errors = members["orderErrors"] = [_judged(error) for error in members["orderErrors"]]
     if not checkout.orders:
-        raise NothingOrdered(members["orderErrors"])
+        raise NothingOrdered(errors)
+    unknown = [error for error in errors if error["outcome"] == Outcome.UNKNOWN]
+    warnings = (*warnings, *map(_may_be_ordered, unknown))
     return members | {
         "cartId": cart_id,
         "customerId": customer_id,
-        "status": "partial" if checkout.order_errors else "completed",
+        "status": "in_progress" if unknown else "partial" if errors else "completed",
         "warnings": answer_warnings(warnings, unreadable),
     }
 
@@ -84,6 +89,43 @@ def ordered_already(
         "status": "ordered",
         "warnings": answer_warnings((*warnings, _ORDERS_NOT_RETRIEVED), ()),
     }
+
+
+def with_groups_not_told(
+    body: dict[str, Any], groups: Iterable[str], *, ordered: bool
+) -> dict[str, Any]:
+    """The answer with a warning for each order group of the cart that it says nothing about.
+
+    `ordered`: the cart is ordered, and so are these groups. Otherwise nobody knows it.
+    """
+    what = (
+        "is ordered, but Partner Center did not repeat its order. Look in its order history."
+        if ordered
+        else "may be ordered: Partner Center tells neither an order nor an error of it. The same"
+        " request finds out; do not order it in another way."
+    )
+    warnings = [
+        FieldError("", "orders_not_retrieved", f"Order group {group!r} {what}").as_json()
+        for group in groups
+    ]
+    status = body["status"] if ordered else "in_progress"
+    return body | {"status": status, "warnings": [*body["warnings"], *warnings]}
+
+
+def _judged(error: dict[str, Any]) -> dict[str, Any]:
+    """An order error with what its code says of its group: not ordered, or unknown."""
+    known = meaning_of(error["code"], error["description"])
+    unknown = known and known.meaning in (Meaning.ORDER_EXISTS, Meaning.FAILED)
+    return error | {"outcome": Outcome.UNKNOWN if unknown else Outcome.REJECTED}
+
+
+def _may_be_ordered(error: dict[str, Any]) -> FieldError:
+    return FieldError(
+        "",
+        "order_in_progress",
+        f"Order group {error['orderGroupId']!r} may be ordered already, or may be ordered yet."
+        " The same request finds out; do not order it in another way.",
+    )
 
 
 def _order_error(value: Any) -> Any:
@@ -134,11 +176,17 @@ class OrderAnswer(AnswerModel):
 
 
 class OrderErrorAnswer(AnswerModel):
-    """Why an order group (`orderGroup` of a line) was not ordered (OrderError)."""
+    """Why an order group (`orderGroup` of a line) was not ordered (OrderError).
+
+    `outcome` is ours: `rejected`, or `unknown` where the group may be ordered all the same.
+    """
+
+    dropped = AnswerModel.dropped | {"outcome"}
 
     order_group_id: TextOrNull = None
     code: TextOrNull = None
     description: TextOrNull = None
+    outcome: Literal[Outcome.REJECTED, Outcome.UNKNOWN] = Outcome.REJECTED
 
 
 class CheckoutAnswer(AnswerModel):
@@ -151,7 +199,7 @@ class CheckoutAnswer(AnswerModel):
 
     cart_id: str = ""
     customer_id: str = ""
-    status: Literal["completed", "partial", "ordered"] = "completed"
+    status: Literal["completed", "partial", "in_progress", "ordered"] = "completed"
     orders: list[Annotated[OrderAnswer, readable_or(OrderAnswer())]] = Field(default_factory=list)
     order_errors: Annotated[
         list[Annotated[OrderErrorAnswer, BeforeValidator(_order_error)]],

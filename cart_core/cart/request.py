@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict, StrictBool, ValidationError
 
-from cart_core.cart.line_ids import with_line_ids
+from cart_core.cart.dropped_lines import dropped_lines
+from cart_core.cart.line_ids import line_ids, with_line_ids
 from cart_core.cart.member_names import RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
@@ -48,10 +49,25 @@ class CartRules:
 
 @dataclass(frozen=True, slots=True)
 class CartRequest:
-    """A valid cart: `body` is what Partner Center gets, `warnings` what the caller should know."""
+    """A valid cart: `body` is what Partner Center gets, `warnings` what the caller should know.
+
+    In a cart that replaces another one, lines without an id have none yet; see `replacing`.
+    """
 
     body: dict[str, Any]
     warnings: tuple[FieldError, ...]
+
+    def replacing(self, cart: dict[str, Any]) -> "CartRequest":
+        """The same cart in place of that normalised one, with a warning for each line it drops.
+
+        Lines without an id get ids that no line of the other cart has.
+        """
+        lines = cart["lineItems"]
+        dropped = itertools.islice(
+            dropped_lines(lines, self.body["lineItems"]), MAX_REPORTED_ERRORS
+        )
+        body = with_line_ids(self.body, line_ids(lines))
+        return CartRequest(body, (*self.warnings, *dropped))
 
     def warned(self, warning: FieldError) -> "CartRequest":
         """The same cart with one more warning."""
@@ -98,9 +114,8 @@ def read_cart(
         raise invalid_request(all_errors, unlisted=len(found) - len(listed)) from None
     if all_errors:
         raise invalid_request(all_errors)
-    body = with_line_ids(cart.model_dump(by_alias=True, exclude_unset=True))
-    if cart_id is not None:
-        body = {"id": cart_id, **body}
+    body = cart.model_dump(by_alias=True, exclude_unset=True)
+    body = with_line_ids(body) if cart_id is None else {"id": cart_id, **body}
     warnings = itertools.islice(request_warnings(cart, (), pointers), MAX_REPORTED_ERRORS)
     return CartRequest(body, tuple(warnings))
 

@@ -62,17 +62,22 @@ class Claims:
         self._longest_wait = longest_wait
 
     async def claim(
-        self, call: Call, operation: OperationId, plan: Plan, content: Mapping[str, Any]
+        self,
+        call: Call,
+        operation: OperationId,
+        plan: Plan,
+        content: Mapping[str, Any],
+        lines: list[dict[str, Any]] | None = None,
     ) -> "Claim | StoredAnswer":
         """The right to work on the operation, or its answer if it is completed.
 
+        `lines` are those that the cart of a purchase must have, if it is held to any.
         Raises StoreUnavailable, and Problem `operation_in_progress` or `idempotency_key_reused`.
         """
         deadline, name = call.deadline, operation.record_name()
-        patience = Deadline.after(min(self._longest_wait, deadline.remaining()), deadline.clock)
-        pause = POLL_FIRST
+        patience, pause = self.patience(call), POLL_FIRST
         run = Run(epoch=0)
-        record = self._draft(call, operation, plan, content, run)
+        record = self._draft(call, operation, plan, content, run, lines)
         version = await self.store.create(name, record)
         while version is None:
             if not deadline.remaining():  # Others claimed the operation first, again and again.
@@ -92,7 +97,7 @@ class Claims:
                     raise _reused()
                 case Run() as run:
                     _note_other_caller(stored.record, call)
-                    record = self._draft(call, operation, plan, content, run)
+                    record = self._draft(call, operation, plan, content, run, lines)
                     version = await self.store.replace(name, record, stored.version)
                 case Wait():
                     if not patience.remaining():
@@ -109,6 +114,7 @@ class Claims:
         plan: Plan,
         content: Mapping[str, Any],
         run: Run,
+        lines: list[dict[str, Any]] | None,
     ) -> Record:
         """The record with which this call claims the operation."""
         now = self.now()
@@ -118,15 +124,25 @@ class Claims:
             fingerprint=fingerprint(content),
             epoch=run.epoch,
             nonce=self.new_nonce(),
-            lease_until=now + timedelta(seconds=call.deadline.remaining() + self._lease_margin),
+            lease_until=self.lease_until(call),
             expires_at=now + plan.retention,
             caller_id=call.caller_id,
             correlation_id=call.correlation_id,
+            lines=run.lines or lines,
         )
         if run.earlier is None:
             return record
-        until = _under_way_until(run.earlier, plan) if run.resumed else None
+        until = under_way_until(run.earlier, plan) if run.resumed else None
         return record.resuming(run.earlier, until)
+
+    def lease_until(self, call: Call) -> datetime:
+        """When the lease of a call ends: nothing is sent after its deadline."""
+        return self.now() + timedelta(seconds=call.deadline.remaining() + self._lease_margin)
+
+    def patience(self, call: Call) -> Deadline:
+        """Until when a call waits for another one."""
+        deadline = call.deadline
+        return Deadline.after(min(self._longest_wait, deadline.remaining()), deadline.clock)
 
     def lease_left(self, record: Record) -> float:
         """Seconds until the lease of a record ends; negative once it has ended."""
@@ -159,12 +175,17 @@ class Claim:
     @property
     def request_id(self) -> str:
         """The MS-RequestId under which the step is to be sent."""
-        return self._record.steps[self._record.open_step].request_id
+        return self._record.open_step.request_id
 
     @property
     def results(self) -> Mapping[str, dict[str, Any]]:
         """The results of the steps that are done, by the step's name."""
         return self._record.results
+
+    @property
+    def lines(self) -> list[dict[str, Any]] | None:
+        """The lines that the cart of a purchase must have, if it is held to any."""
+        return self._record.lines
 
     @property
     def earlier_answer(self) -> StoredAnswer | None:
@@ -205,7 +226,8 @@ class Claim:
         if self._plan.is_final(answer):
             record = self._record.completed(stored)
         else:
-            record = self._record.reopened(self._next_request_id(), stored)
+            until = self._under_way_until() if self._call.sent.unanswered else None
+            record = self._record.reopened(self._next_request_id(), stored, until)
         await self._write(record, self._call.deadline)
 
     async def record_failure(self, *, unknown: bool) -> None:
@@ -215,11 +237,8 @@ class Claim:
         here: then the next call waits until the lease ends.
         """
         if unknown:
-            until = self._record.under_way_until
-            if until is None or self._call.sent.unanswered:
-                until = self._claims.now() + self._plan.longest_request
-            record = self._record.unknown(until)
-        elif self._record.open_step or self._record.answer:  # A part of the operation is done.
+            record = self._record.unknown(self._under_way_until())
+        elif self._record.results or self._record.answer:  # A part of the operation is done.
             record = self._record.reopened(self._next_request_id())
         else:
             record = self._record.released()
@@ -236,9 +255,16 @@ class Claim:
             return successor.answer.replayed()
         raise in_progress(self._claims.lease_left(successor))
 
+    def _under_way_until(self) -> datetime:
+        """Until when a request that was left without a clear answer may be under way."""
+        until = self._record.under_way_until
+        if until is None or self._call.sent.unanswered:
+            return self._claims.now() + self._plan.longest_request
+        return until
+
     def _next_request_id(self) -> str:
         record = self._record
-        step = record.steps[record.open_step]
+        step = record.open_step
         return self._operation.request_id(step.name, record.fingerprint, record.epoch + 1)
 
     async def _write(self, record: Record, deadline: Deadline) -> None:
@@ -280,9 +306,9 @@ class Claim:
         raise LeaseLost(stored.record)
 
 
-def _under_way_until(earlier: Record, plan: Plan) -> datetime:
+def under_way_until(earlier: Record, plan: Plan) -> datetime:
     """Until when a request of an attempt that is resumed may be under way at Partner Center."""
-    if earlier.state == "unknown" and earlier.under_way_until:
+    if earlier.state != "in_progress" and earlier.under_way_until:
         return earlier.under_way_until
     # The process died, or the record is older than this rule. Nothing was sent after the lease.
     until = earlier.lease_until + plan.longest_request

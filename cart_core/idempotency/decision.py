@@ -15,11 +15,13 @@ class Run:
 
     `earlier` is the record of an attempt whose steps still count; without one the operation begins
     at its first step. `resumed`: the first step that is not done may already have taken effect.
+    `lines` are those that the cart of a purchase must have, if it is held to any.
     """
 
     epoch: int
     earlier: Record | None = None
     resumed: bool = False
+    lines: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another call works on the operation."""
+    """Another call works on the operation, or changes the cart that it buys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,10 @@ def decide(
         return Run(epoch=0)
     if record.expires_at <= now:
         return Run(epoch=record.epoch + 1)
+    if record.held_until and now < record.held_until:
+        return Wait()
     if record.state == "released":
-        return Run(epoch=record.epoch)
+        return Run(epoch=record.epoch, lines=record.lines)
     same = fingerprint_like(record.fingerprint, content)
     if same is None or record.version > RECORD_VERSION:
         return Wait()  # A newer release of this app has written the record, and can answer.
@@ -62,4 +66,5 @@ def decide(
         return Replay(record.answer)
     if record.state == "in_progress" and now < record.lease_until:
         return Wait()
-    return Run(record.epoch, record, resumed=record.state != "open")
+    in_doubt = record.state != "open" or record.under_way_until is not None
+    return Run(record.epoch, record, in_doubt)

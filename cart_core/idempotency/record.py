@@ -76,9 +76,11 @@ class Record(_Stored):
     MS-RequestIds. `caller_id` and `correlation_id` are those of the call that worked on it last;
     `caller_id` is None where the platform does not sign callers in. Until `under_way_until` Partner
     Center may still be working on a request of the open step that it did not answer clearly; None
-    where there is no such request.
+    where there is no such request. `lines` are those that the cart of a purchase must have,
+    if it is held to any: its order's, or those that a later change of the cart gave it. Until
+    `held_until` somebody changes that cart, and nobody may buy it.
 
-    Version 1 had no `under_way_until`.
+    Version 1 had none of the last three.
     """
 
     version: int = RECORD_VERSION
@@ -96,6 +98,8 @@ class Record(_Stored):
     steps: list[Step]
     answer: StoredAnswer | None = None
     under_way_until: Moment | None = None
+    lines: list[dict[str, Any]] | None = None
+    held_until: Moment | None = None
 
     @classmethod
     def claimed(
@@ -110,6 +114,7 @@ class Record(_Stored):
         expires_at: datetime,
         caller_id: str | None,
         correlation_id: str,
+        lines: list[dict[str, Any]] | None = None,
     ) -> Self:
         """The record of an operation that is claimed, with none of its steps done."""
         return cls(
@@ -128,6 +133,7 @@ class Record(_Stored):
                 Step(name=step, request_id=operation.request_id(step, fingerprint, epoch))
                 for step in steps
             ],
+            lines=lines,
         )
 
     def resuming(self, earlier: "Record", under_way_until: datetime | None) -> "Record":
@@ -135,7 +141,7 @@ class Record(_Stored):
 
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
         """
-        return self._with(
+        return self.model_copy(update={"lines": earlier.lines or self.lines})._with(
             self.state,
             steps=earlier.steps,
             answer=earlier.answer,
@@ -144,15 +150,14 @@ class Record(_Stored):
         )
 
     @property
-    def open_step(self) -> int:
-        """The place of the first step that is not done, or of the last one if all are done."""
-        steps = self.steps
-        return next((place for place, step in enumerate(steps) if not step.done), len(steps) - 1)
+    def open_step(self) -> Step:
+        """The first step that is not done, or the last one if all are done."""
+        return next((step for step in self.steps if not step.done), self.steps[-1])
 
     @property
     def results(self) -> Mapping[str, dict[str, Any]]:
-        """The results of the steps before the open one, by the step's name."""
-        return {step.name: step.result or {} for step in self.steps[: self.open_step]}
+        """The results of the steps that are done, by the step's name."""
+        return {step.name: step.result or {} for step in self.steps if step.done}
 
     def step_done(self, result: dict[str, Any]) -> "Record":
         """The open step is done, and the next one begins."""
@@ -170,14 +175,38 @@ class Record(_Stored):
         """The attempt ended, and nothing of the operation took effect."""
         return self._with("released", epoch=self.epoch + 1)
 
-    def reopened(self, request_id: str, answer: StoredAnswer | None = None) -> "Record":
+    def reopened(
+        self,
+        request_id: str,
+        answer: StoredAnswer | None = None,
+        under_way_until: datetime | None = None,
+    ) -> "Record":
         """The attempt ended; the open step is to be tried again, under a new MS-RequestId.
 
         `answer` is what the caller was told, if a part of the step took effect now; an earlier one
         stays otherwise.
         """
-        steps = self._changed_step(request_id=request_id)
-        return self._with("open", epoch=self.epoch + 1, steps=steps, answer=answer)
+        return self._with(
+            "open",
+            epoch=self.epoch + 1,
+            steps=self._changed_step(request_id=request_id),
+            answer=answer,
+            under_way_until=under_way_until,
+        )
+
+    def held(self, until: datetime) -> "Record":
+        """The record while somebody changes the cart."""
+        return self.model_copy(update={"held_until": until})
+
+    def changed(self, lines: list[dict[str, Any]] | None) -> "Record":
+        """The record after a change of the cart; `lines` are its new ones, None if unknown.
+
+        A cart that may have been bought already is held to its old lines.
+        """
+        in_doubt = self.state not in ("released", "open") or self.under_way_until is not None
+        keep = self.lines is None or lines is None or in_doubt
+        changes = {"lines": self.lines if keep else lines, "held_until": None}
+        return self.model_copy(update=changes)
 
     def stamped(self, nonce: str, expires_at: datetime) -> "Record":
         """The record as it is about to be written."""
@@ -227,13 +256,15 @@ class Record(_Stored):
         done: bool = False,
         result: dict[str, Any] | None = None,
     ) -> list[Step]:
-        """The steps, with these members of the open one changed."""
-        steps = list(self.steps)
-        step = steps[self.open_step]
-        steps[self.open_step] = Step(
-            name=step.name,
-            request_id=request_id or step.request_id,
-            done=done or step.done,
-            result=step.result if result is None else result,
-        )
-        return steps
+        """The steps, with these members of the open one changed; a step that is done stays."""
+        return [
+            step
+            if step is not self.open_step or step.done
+            else Step(
+                name=step.name,
+                request_id=request_id or step.request_id,
+                done=done,
+                result=step.result if result is None else result,
+            )
+            for step in self.steps
+        ]

@@ -30,15 +30,17 @@ class ExactlyOnce:
         plan: Plan,
         content: Mapping[str, Any],
         perform: Callable[[Claim], Awaitable[Answer]],
+        lines: list[dict[str, Any]] | None = None,
     ) -> Answer:
         """The answer of `perform`, which is called now or was called before.
 
-        `content` is what the request asks for; a key belongs to one content. Raises what `perform`
+        `content` is what the request asks for; a key belongs to one content. `lines` are those that
+        the cart of a purchase must have, if it is held to any. Raises what `perform`
         raises, and Problem `store_unavailable`, `operation_in_progress` or
         `idempotency_key_reused` without having called it.
         """
         try:
-            claim = await self._claims.claim(call, operation, plan, content)
+            claim = await self._claims.claim(call, operation, plan, content, lines)
         except StoreUnavailable as failure:
             raise Problem("store_unavailable", f"{failure} This request sent nothing.") from None
         if isinstance(claim, StoredAnswer):

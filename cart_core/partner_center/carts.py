@@ -1,14 +1,15 @@
 """Requests for Partner Center's carts: retried where that is safe, their answers normalised."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from cart_core.call import Answered, Call
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout
+from cart_core.cart.error_codes import Meaning, meaning_of
 from cart_core.cart.request import CartRequest
-from cart_core.partner_center.errors import may_retry, without_effect
+from cart_core.partner_center.errors import may_retry, order_exists, without_effect
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.retry import PartnerCenterRequest, Sender
 from cart_core.problem import FieldError, Outcome, Problem
@@ -52,7 +53,12 @@ class Carts:
             call,
             request_id,
             partial(self._api.create_cart, call, cart.body),
-            partial(normalise_cart, customer_id=call.customer_id, warnings=cart.warnings),
+            partial(
+                normalise_cart,
+                customer_id=call.customer_id,
+                warnings=cart.warnings,
+                asked=cart.body["lineItems"],
+            ),
         )
         return await self._sender.send(request, resumed=resumed)
 
@@ -85,6 +91,7 @@ class Carts:
                 cart_id=cart_id,
                 customer_id=call.customer_id,
                 warnings=cart.warnings,
+                asked=cart.body["lineItems"],
             ),
         )
         return await self._sender.send(request)
@@ -99,7 +106,8 @@ class Carts:
     ) -> Answered:
         """Buy what is in a cart. It is not retried once a try may have bought something.
 
-        Raises Problem `checkout_failed` if Partner Center accepts the checkout and orders nothing.
+        Raises Problem `checkout_failed`, or what the codes of its groups mean, if Partner Center
+        accepts the checkout and tells no order.
         """
         request = PartnerCenterRequest(
             "checkout_cart",
@@ -109,16 +117,22 @@ class Carts:
             partial(
                 _read_checkout, customer_id=call.customer_id, cart_id=cart_id, warnings=warnings
             ),
+            purchase=True,
             may_retry=_bought_nothing_and_may_retry,
         )
         return await self._sender.send(request)
 
 
 def _read_cart(
-    document: Any, *, cart_id: str, customer_id: str, warnings: tuple[FieldError, ...] = ()
+    document: Any,
+    *,
+    cart_id: str,
+    customer_id: str,
+    warnings: tuple[FieldError, ...] = (),
+    asked: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The normalised cart. Raises ValueError for another cart than the one that was asked for."""
-    cart = normalise_cart(document, customer_id, warnings)
+    cart = normalise_cart(document, customer_id, warnings, asked)
     if cart["id"].lower() != cart_id:
         raise ValueError("another cart")
     return cart
@@ -130,17 +144,22 @@ def _read_checkout(
     try:
         return normalise_checkout(document, customer_id, cart_id, warnings)
     except NothingOrdered as nothing:
-        raise _checkout_failed(nothing) from None
+        raise _nothing_ordered(nothing.order_errors) from None
 
 
-def _checkout_failed(nothing: NothingOrdered) -> Problem:
-    reasons = [error["description"] or error["code"] for error in nothing.order_errors]
+def _nothing_ordered(errors: Sequence[dict[str, Any]]) -> Problem:
+    """What it means that a checkout was accepted and no order told: the codes of its groups say."""
+    reasons = [error["description"] or error["code"] for error in errors]
     reason = f": {reasons[0]}" if reasons and reasons[0] else "."
-    return Problem(
-        "checkout_failed",
-        f"Partner Center made no order in this attempt{reason}",
-        order_errors=nothing.order_errors,
-    )
+    detail = f"Partner Center made no order in this attempt{reason}"
+    meanings = [meaning_of(error["code"], error["description"]) for error in errors]
+    known = [meaning for meaning in meanings if meaning]
+    pause = max((meaning.pause for meaning in known), default=0)
+    if any(error["outcome"] == Outcome.UNKNOWN for error in errors):
+        return order_exists(detail, pause, order_errors=errors)
+    if any(meaning.meaning is Meaning.NOT_YET for meaning in known):
+        return Problem("partner_center_not_ready", detail, retry_after=pause, order_errors=errors)
+    return Problem("checkout_failed", detail, order_errors=errors)
 
 
 def _bought_nothing_and_may_retry(problem: Problem) -> bool:

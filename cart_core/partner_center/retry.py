@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from cart_core import telemetry
 from cart_core.call import Answered, Call, Trace
 from cart_core.deadline import Deadline
-from cart_core.partner_center.errors import classify, in_doubt, may_retry, unreadable
+from cart_core.partner_center.errors import classify, in_doubt, may_retry, not_the_document
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.foreign_json import read_foreign_json
 from cart_core.partner_center.throttle import Throttle
@@ -46,11 +46,12 @@ class Tokens(Protocol):
 
 @dataclass(slots=True)
 class PartnerCenterRequest:
-    """A request for one call. `trace` is that of the last try.
+    """A request for one call. `trace` is that of the last try, `tries` counts them.
 
     `send` makes one try. `read` normalises the JSON document of a 2xx answer; it raises ValueError
     for a document that is something else, and Problem. `has_effect` is False for a request that
-    only reads. `may_retry` says after which failures the request may be sent again.
+    only reads, `purchase` True for a checkout. `may_retry` says after which failures the request
+    may be sent again.
     """
 
     operation: str
@@ -59,8 +60,10 @@ class PartnerCenterRequest:
     send: Callable[[Attempt], Awaitable[Reply | NoReply]]
     read: Callable[[Any], dict[str, Any]]
     has_effect: bool = True
+    purchase: bool = False
     may_retry: Callable[[Problem], bool] = may_retry
     trace: Trace = field(init=False)
+    tries: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.trace = Trace(self.request_id)
@@ -126,9 +129,10 @@ class Sender:
         customer_id, deadline = request.call.customer_id, request.call.deadline
         async with self._place(customer_id, deadline):
             result = await self._send_with_token(request)
-        verdict = classify(result, self._clock())
+        now = self._clock()
+        verdict = classify(result, now, purchase=request.purchase)
         if isinstance(verdict, Reply):
-            return _document(request, verdict)
+            return _document(request, verdict, now)
         if verdict.code == "partner_center_throttled":
             self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
             telemetry.count_throttle(verdict.retry_after or 0)
@@ -187,22 +191,24 @@ async def _send(
     """Send the request once, and note that in its call, its trace and the telemetry."""
     sent, clock = request.call.sent, request.call.deadline.clock
     sent.tries += 1
+    request.tries += 1
     sent.may_have_effect |= request.has_effect
     sent.request_id = request.request_id
     began = clock()
-    with telemetry.span(f"partner_center.{request.operation}", attempt=sent.tries):
+    with telemetry.span(f"partner_center.{request.operation}", attempt=request.tries):
         result = await request.send(Attempt(token.value, request.request_id, seconds))
     status = result.status if isinstance(result, Reply) else None
-    telemetry.count_try(sent.tries, clock() - began, status)
+    telemetry.count_try(request.tries, clock() - began, status)
     request.trace = Trace(request.request_id, _tracing_headers(result))
     return result
 
 
-def _document(request: PartnerCenterRequest, reply: Reply) -> dict[str, Any]:
+def _document(request: PartnerCenterRequest, reply: Reply, now: float) -> dict[str, Any]:
+    """The normalised document of a 2xx answer. `now` is in POSIX seconds. Raises Problem."""
     try:
         return request.read(read_foreign_json(reply.body.decode("utf-8-sig")))
     except ValueError:
-        raise unreadable(reply.status) from None
+        raise not_the_document(reply, now, purchase=request.purchase) from None
 
 
 def _tracing_headers(result: Reply | NoReply) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 The cart's id is recorded before the cart is checked out. So whatever is lost or repeated, nothing
 but that one cart is ever bought under a key, even if Partner Center makes two carts of one request.
+The purchase itself has a record of its own, which it shares with everybody who buys or changes that
+cart.
 """
 
 from dataclasses import dataclass
@@ -9,13 +11,15 @@ from functools import partial
 
 from cart_core import telemetry
 from cart_core.call import Answer, Answered, Call
+from cart_core.cart.expected_lines import expected_lines
 from cart_core.cart.request import CartRequest
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import Problem
-from cart_core.use_cases.buying import Buying, not_orderable
+from cart_core.use_cases.buying import Buying
+from cart_core.use_cases.purchase import Purchase
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class PlaceOrder:
         self._once = once
         self._carts = carts
         self._buying = buying
-        self._plan = buying.plan("cart", "checkout")
+        self._plan = buying.plan_of("cart")
 
     async def __call__(self, call: Call, command: PlaceOrderCommand) -> Answer:
         """What was ordered (201), now or when this key was used before.
@@ -58,23 +62,24 @@ class PlaceOrder:
         return answer
 
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
-        if "cart" in claim.results:
-            cart_id = claim.results["cart"]["cartId"]
-        else:
-            cart_id = await self._create(call, command.cart, claim)
-        user, warnings = command.customer_user, command.cart.warnings
-        with Problem.completing(cart_id=cart_id):
-            return Answer.of(201, await self._buying.buy(call, cart_id, user, claim, warnings))
+        asked = command.cart
+        created = None if "cart" in claim.results else await self._create(call, asked, claim)
+        purchase = Purchase(
+            claim.results["cart"]["cartId"],
+            command.customer_user,
+            expected_lines(asked.body["lineItems"]),
+            created.body if created else None,
+            asked.warnings,
+        )
+        with Problem.completing(trace=created.trace if created else None):
+            return await self._buying.buy(call, purchase)
 
-    async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> str:
-        """The id of the cart, once it is created and recorded and can be ordered."""
+    async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> Answered:
+        """The cart, once it is created and recorded."""
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
         # last word on the order, and its key is free.
         in_doubt = claim.resumed and claim.under_way_for() > 0
-        created: Answered = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
-        cart_id: str = created.body["id"]
-        with Problem.completing(trace=created.trace, cart_id=cart_id):
-            await claim.finish_step({"cartId": cart_id})
-            if not created.body["orderable"]:
-                raise not_orderable(created.body)
-        return cart_id
+        created = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
+        with Problem.completing(trace=created.trace, cart_id=created.body["id"]):
+            await claim.finish_step({"cartId": created.body["id"]})
+        return created

@@ -31,7 +31,10 @@ EMPTY_LINE: dict[str, Any] = dict.fromkeys(
         *("renewsTo", "attestationAccepted", "purchaseCommitment"),
     ]
 ) | {"additionalPartnerIdsOnRecord": [], "provisioningContext": {}}
-EMPTY_ERROR: dict[str, Any] = {"orderGroupId": None, "code": None, "description": None}
+EMPTY_ERROR: dict[str, Any] = {
+    **{"orderGroupId": None, "code": None, "description": None},
+    "outcome": "rejected",
+}
 
 
 def checked_out(document: Any, *warnings: FieldError) -> dict[str, Any]:
@@ -86,15 +89,26 @@ def test_every_member_is_always_present_in_one_order_and_null_is_the_same_as_abs
         ({"orderErrors": [None]}, "partial"),
         ({"orderErrors": {"code": 1}}, "partial"),
         ({"orderErrors": "x"}, "partial"),
+        *(
+            ({"orderErrors": [{"code": code}]}, "in_progress")
+            for code in (800060, "800065", 800003, "800005", "900192")
+        ),
     ],
     ids=str,
 )
-def test_partial_is_what_has_orders_and_errors(errors: dict[str, Any], status: str) -> None:
+def test_the_codes_of_the_errors_say_what_became_of_the_rest(
+    errors: dict[str, Any], status: str
+) -> None:
     answer = checked_out({"orders": [{}]} | errors)
 
     assert answer["status"] == status
     assert answer["orders"] == [EMPTY_ORDER]
-    assert len(answer["orderErrors"]) == (status == "partial")
+    assert len(answer["orderErrors"]) == (status != "completed")
+    outcomes = {"partial": ["rejected"], "in_progress": ["unknown"]}
+    assert [error["outcome"] for error in answer["orderErrors"]] == outcomes.get(status, [])
+    warned = ["order_in_progress"] if status == "in_progress" else []
+    ours = [warning["code"] for warning in answer["warnings"]]
+    assert [code for code in ours if code != "unreadable_member"] == warned
 
 
 @pytest.mark.parametrize(
@@ -200,12 +214,13 @@ def test_an_order_line_is_read_in_every_spelling(name: str, wire: Any, normal: A
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        ({"orderGroupId": 0, "code": 800005}, {"orderGroupId": "0", "code": "800005"}),
-        ({"Code": "800005", "Description": "No."}, {"code": "800005", "description": "No."}),
+        ({"orderGroupId": 0, "code": 800023}, {"orderGroupId": "0", "code": "800023"}),
+        ({"Code": "800023", "Description": "No."}, {"code": "800023", "description": "No."}),
         ({"attributes": {"objectType": "OrderError"}, "new": 1}, {"new": 1}),
         ({"code": {}, "description": []}, {}),
         ("No.", {"description": '"No."'}),
         (None, {"description": "null"}),
+        ({"outcome": "unknown"}, {}),
     ],
     ids=str,
 )

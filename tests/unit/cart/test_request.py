@@ -344,9 +344,34 @@ def replaced(document: Any) -> CartRequest:
 
 @pytest.mark.parametrize("members", [{}, {"Id": CART_ID.upper()}, {"id": None}], ids=str)
 def test_a_cart_that_replaces_another_one_is_sent_with_its_id(members: dict[str, Any]) -> None:
-    sent = {"id": CART_ID, "lineItems": [{"id": 0} | line()]}
+    request = replaced(cart(line(), {"id": 3} | line(), **members))
+    current = {"lineItems": [{"id": number, "catalogItemId": "A:1:B"} for number in (0, 2)]}
+    changed = request.replacing(current)
 
-    assert json.dumps(replaced(cart(**members)).body) == json.dumps(sent)
+    lines = [{"id": 1} | line(), {"id": 3} | line()]  # Not 0, which is gone, and not 2.
+    sent = {"id": CART_ID, "lineItems": lines}
+    assert json.dumps(changed.body) == json.dumps(sent)
+    [dropped] = changed.warnings
+    assert (dropped.code, dropped.pointer) == ("line_dropped", "")
+    assert "Line 2 of the cart (A:1:B)" in dropped.detail
+
+
+@pytest.mark.parametrize(
+    ("lines", "dropped"),
+    [
+        ([line(id=0), line(id=1, catalogItemId="C:1:D")], []),
+        ([line(catalogItemId="c:1:d"), line()], []),
+        ([line(id=1)], ["Line 0"]),
+        ([line(), line()], ["Line 1"]),
+        ([line(id=5)], ["Line 0", "Line 1"]),
+        ([line(id=0, addonItems=[line(id=1)])], []),
+    ],
+)
+def test_a_line_that_is_not_repeated_is_warned_of(lines: list[Any], dropped: list[str]) -> None:
+    current = [{"id": 0, "catalogItemId": "A:1:B"}, {"id": 1, "catalogItemId": "C:1:D"}]
+    warnings = replaced(cart(*lines)).replacing({"lineItems": current}).warnings
+
+    assert [warning.detail.split(" of ")[0] for warning in warnings] == dropped
 
 
 @pytest.mark.parametrize("other", [CUSTOMER, "", f" {CART_ID}", 5, True, [], {}], ids=str)

@@ -121,7 +121,7 @@ class Judge:
             assert stored
             assert stored.correlation_id == work.call.correlation_id, "sent without the claim"
             assert stored.state == "in_progress"
-            assert stored.steps[stored.open_step].request_id == claim.request_id
+            assert stored.open_step.request_id == claim.request_id
             assert claim.request_id not in self.used_up, "sent under an id that is used up"
             assert claim.resumed or claim.request_id not in self.sent, "the call was not warned"
             assert not (claim.first and begun in self.begun), "not the first"

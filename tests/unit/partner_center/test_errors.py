@@ -14,6 +14,7 @@ from cart_core.partner_center.errors import (
     classify,
     in_doubt,
     may_retry,
+    not_the_document,
     unreadable,
     without_effect,
 )
@@ -25,7 +26,7 @@ NOW = 1_800_000_000.0
 REASON = "the reason"
 
 
-def reply(status: int, code: object = "3000", body: Any = None, **headers: str) -> Reply:
+def reply(status: int, code: object = "5", body: Any = None, **headers: str) -> Reply:
     """An error; header names have underscores for hyphens."""
     body = body or {"code": code, "description": "Words.", "source": "PartnerFD"}
     return Reply(
@@ -50,19 +51,34 @@ def silence(*, sent: bool, timed_out: bool) -> NoReply:
 
 
 REJECTED, UNKNOWN, NOT_SENT = Outcome.REJECTED, Outcome.UNKNOWN, Outcome.NOT_SENT
-TRY_AGAIN_LATER: list[Reply | NoReply] = [reply(500, "800003"), reply(500, 900192)]
+
+
+def anywhere(*codes: object) -> list[Reply | NoReply]:
+    """These codes under statuses that say something else."""
+    return [reply(status, code) for code in codes for status in (400, 409, 403, 500, 503, 302)]
+
+
+TRY_AGAIN_LATER = anywhere("800003", 900192, "800005")
+NOT_READY = anywhere("800082", "900112", 900113, "900278")
+REFUSED_OTHERWISE: list[Reply | NoReply] = [
+    reply(status, code)
+    for status in (500, 501, 503, 302)
+    for code in ("800084", 400072, "3000", "800065", "800060")
+]
+OPERATORS = anywhere("900420", 900421, "800001")
 NOT_CONNECTED = [silence(sent=False, timed_out=timed_out) for timed_out in (True, False)]
 REDIRECTS = [Reply(status, {}, b"") for status in (301, 302, 304, 308)]
 
 # Each code with its HTTP status, its outcome, whether we send the request again, and the results
 # that have it.
 CLASSIFIED: list[tuple[Code, int, Outcome, bool, Sequence[Reply | NoReply]]] = [
-    ("partner_center_invalid_request", 400, REJECTED, False, [reply(400), reply(400, "800064")]),
-    ("partner_center_unauthorized", 502, REJECTED, False, replies(401)),
+    ("partner_center_invalid_request", 400, REJECTED, False, [reply(400), *REFUSED_OTHERWISE]),
+    ("partner_center_unauthorized", 502, REJECTED, False, [*replies(401), *OPERATORS]),
     ("partner_center_forbidden", 403, REJECTED, False, replies(403)),
     ("partner_center_not_found", 404, REJECTED, False, replies(404)),
     ("partner_center_conflict", 409, REJECTED, False, [reply(409), reply(409, "800060")]),
-    ("partner_center_busy", 503, REJECTED, True, [reply(409, "800064"), reply(409, 800064)]),
+    ("partner_center_busy", 503, REJECTED, True, anywhere("800064")),
+    ("partner_center_not_ready", 503, REJECTED, True, NOT_READY),
     ("partner_center_precondition_failed", 412, REJECTED, False, replies(412)),
     ("partner_center_expectation_failed", 417, REJECTED, False, replies(417)),
     ("partner_center_throttled", 429, REJECTED, True, replies(429)),
@@ -103,6 +119,55 @@ def test_every_code_of_partner_center_is_classified() -> None:
 def test_of_the_other_failures_only_missing_tokens_are_worth_a_retry(code: Code) -> None:
     retried = {"managed_identity_unavailable", "vault_unavailable", "token_unavailable"}
     assert may_retry(Problem(code, "x")) == (code in retried)
+
+
+@pytest.mark.parametrize("result", anywhere("800060", 800065))
+def test_a_cart_that_was_submitted_may_be_bought_by_an_earlier_checkout(result: Reply) -> None:
+    problem = classify(result, NOW, purchase=True)
+    assert isinstance(problem, Problem)
+    assert (problem.code, problem.outcome) == ("partner_center_busy", UNKNOWN)
+    assert problem.retry_after == 60
+    assert problem.fault
+
+
+@pytest.mark.parametrize(
+    ("description", "code"),
+    [
+        ("The upgrade of this subscription is pending.", "partner_center_not_ready"),
+        (None, "partner_center_not_ready"),
+        ("The upgrade FAILED.", "partner_center_conflict"),
+        ("There was a failure.", "partner_center_conflict"),
+    ],
+)
+def test_the_description_tells_a_failed_upgrade_from_a_pending_one(
+    description: str | None, code: Code
+) -> None:
+    for number in ("900112", 900113, "900114"):
+        body = {"code": number, "description": description}
+        assert problem_of(reply(409, body=body)).code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "outcome"),
+    [
+        (200, 400072, "partner_center_invalid_request", REJECTED),
+        (201, "800084", "partner_center_invalid_request", REJECTED),
+        (200, "800082", "partner_center_not_ready", REJECTED),
+        (200, "800065", "partner_center_busy", UNKNOWN),
+        (202, "900421", "partner_center_unauthorized", REJECTED),
+        (200, "800003", "partner_center_failed", UNKNOWN),
+        (200, "5", "partner_center_unreadable", UNKNOWN),
+        (200, None, "partner_center_unreadable", UNKNOWN),
+    ],
+)
+def test_an_error_under_a_2xx_is_an_error(
+    status: int, code: object, expected: Code, outcome: Outcome
+) -> None:
+    for body in ({"code": code}, {"error": {"code": code}}, {"Code": code, "Description": "x"}):
+        problem = not_the_document(reply(status, body=body), NOW, purchase=True)
+        assert (problem.code, problem.outcome) == (expected, outcome)
+        assert problem.fault
+        assert problem.fault.status == status
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
@@ -161,6 +226,10 @@ def test_the_detail_quotes_partner_center_or_says_what_to_look_at(
         (reply(409, 800064, retry_after="junk"), UNREADABLE_PAUSE),
         (reply(429), DEFAULT_PAUSE),
         (reply(409, 800064), DEFAULT_PAUSE),
+        (reply(400, "800082"), 120),
+        (reply(400, "800082", retry_after="57"), 57),
+        (reply(409, "900114"), 3600),
+        (reply(500, "900278"), 86_400),
         (reply(503), None),
         (reply(400, retry_after="57"), None),
     ],

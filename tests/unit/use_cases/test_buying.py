@@ -1,6 +1,7 @@
 """Buying what is in a cart: what is sent after each failure, and when a purchase is refused."""
 
 import contextlib
+from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from cart_core.api.messages import Invocation, Response
 from cart_core.call import Trace
 from cart_core.idempotency.plan import LONGEST_REQUEST
+from cart_core.partner_center.errors import order_exists
 from cart_core.partner_center.exchange import Reply
 from cart_core.partner_center.retry import MAX_TRIES
-from cart_core.problem import CATALOGUE, Code, Fault, Outcome, Problem
-from cart_core.use_cases.buying import PAUSES, Next, after_failure
+from cart_core.problem import CATALOGUE, Code, Outcome, Problem
+from cart_core.use_cases.purchase import PAUSES, Next, after_failure
 from tests.kit import partner_center
 from tests.kit.builders import CART_ID, CUSTOMER
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
@@ -23,6 +25,7 @@ from tests.kit.partner_center import (
     Answer,
     cart_document,
     checkout_document,
+    refused,
     reply,
 )
 from tests.kit.world import FOR_USER, LEASE, World, problem_of, warnings
@@ -30,59 +33,53 @@ from tests.kit.world import FOR_USER, LEASE, World, problem_of, warnings
 # --- What follows from a failure --------------------------------------------------------------
 
 RAISE, CONFIRM, FIND_OUT, BECAME_ORDERED = Next.RAISE, Next.CONFIRM, Next.FIND_OUT, Next.ORDERED
-FOR_THE_CART: Final[list[Code]] = [
+REFUSALS: Final[list[Code]] = [
     *("partner_center_invalid_request", "partner_center_not_found", "partner_center_conflict"),
     *("partner_center_precondition_failed", "partner_center_expectation_failed"),
+    *("partner_center_forbidden", "partner_center_unexpected", "checkout_failed"),
 ]
 UNKNOWN = [code for code, kind in CATALOGUE.items() if kind.outcome is Outcome.UNKNOWN]
-MAY_BE_REPEATED = [
-    code for code, kind in CATALOGUE.items() if kind.retryable and code not in UNKNOWN
+OPERATORS: Final[list[Code]] = [
+    *("partner_center_unauthorized", "vault_denied", "secret_missing", "token_rejected"),
+    *("consent_required", "configuration_invalid"),
 ]
-NOT_FOR_THE_CART = [
-    code
-    for code in CATALOGUE
-    if code not in (*UNKNOWN, *MAY_BE_REPEATED, *FOR_THE_CART, "checkout_failed")
-]
-
-
-def failures(codes: list[Code], partner_centers: str | None = None) -> list[Problem]:
-    fault = Fault(400, partner_centers) if partner_centers else None
-    return [Problem(code, "Words.", fault=fault) for code in codes]
+RETRYABLE = [code for code, kind in CATALOGUE.items() if kind.retryable and code not in UNKNOWN]
 
 
 @pytest.mark.parametrize(
-    ("problems", "certain", "in_doubt", "ordered"),
+    ("problems", "active", "ordered"),
     [
-        (failures(UNKNOWN), FIND_OUT, FIND_OUT, FIND_OUT),
-        (failures(MAY_BE_REPEATED), RAISE, RAISE, RAISE),
-        (failures(NOT_FOR_THE_CART), RAISE, CONFIRM, RAISE),
-        (failures(FOR_THE_CART), RAISE, CONFIRM, BECAME_ORDERED),
-        (failures(["checkout_failed"]), CONFIRM, CONFIRM, BECAME_ORDERED),
-        (failures(FOR_THE_CART, "800009"), CONFIRM, CONFIRM, BECAME_ORDERED),
-        (failures([*FOR_THE_CART, *UNKNOWN], "800060"), FIND_OUT, FIND_OUT, BECAME_ORDERED),
-        (failures([*FOR_THE_CART, *UNKNOWN], "800065"), FIND_OUT, FIND_OUT, BECAME_ORDERED),
+        ([Problem(code, "") for code in UNKNOWN], FIND_OUT, FIND_OUT),
+        ([Problem(code, "") for code in (*RETRYABLE, *OPERATORS)], RAISE, RAISE),
+        ([Problem(code, "") for code in REFUSALS], CONFIRM, BECAME_ORDERED),
+        ([order_exists("", 60)], FIND_OUT, BECAME_ORDERED),
     ],
-    ids=[
-        *("unknown", "may-be-repeated", "not-for-the-cart", "for-the-cart", "nothing-ordered"),
-        *("line-errors", "being-ordered", "submitted"),
-    ],
+    ids=["unknown", "not-of-the-cart", "refusal", "order-exists"],
 )
 def test_what_follows_from_a_failed_checkout(
-    problems: list[Problem], certain: Next, in_doubt: Next, ordered: Next
+    problems: list[Problem], active: Next, ordered: Next
 ) -> None:
     for problem in problems:
-        assert after_failure(problem, doubt=False, ordered=False) is certain, problem
-        assert after_failure(problem, doubt=True, ordered=False) is in_doubt, problem
-        for doubt in (False, True):
-            assert after_failure(problem, doubt=doubt, ordered=True) is ordered, problem
+        assert after_failure(problem, ordered=False) is active, problem
+        assert after_failure(problem, ordered=True) is ordered, problem
 
 
 # --- The whole way of a purchase --------------------------------------------------------------
 
+WORKING = {"orderGroupId": "1", "code": 800060, "description": "In progress."}
 REPLIES: dict[str, Answer] = {
     "both": reply(201, checkout_document("order-1", "order-2")),
     "the-other": reply(201, checkout_document("order-2")),
     "nothing-else": reply(201, {"orderErrors": [{"code": 1}]}),
+    "not-ready": refused(409, "800082"),
+    "unauthorized": refused(401),
+    "under-200": refused(200, "400072"),
+    "under-500": refused(500, "800084"),
+    "stale": refused(404, "400019"),
+    "group-working": reply(201, {"orders": [], "orderErrors": [{"code": 800060}]}),
+    "group-failed": reply(201, {"orderErrors": [{"code": "800003"}]}),
+    "group-not-ready": reply(201, {"orderErrors": [{"code": "800082"}, {"code": "800023"}]}),
+    "half": reply(201, checkout_document("order-1") | {"orderErrors": [WORKING]}),
     "unreadable": reply(201, {}),
     "expired": reply(200, cart_document("Expired")),
     "spelt": reply(200, {"Id": CART_ID, "Status": "ordered", "LineItems": []}),
@@ -100,8 +97,8 @@ first   | lost nothing           | ordered           | 1 get 1       | ordered
 first   | lost partial           | several           | 1 get 1       | partial
 first   | unreadable bought      | ordered           | 1 get 1       | completed
 first   | lost lost bought       | active ordered    | 1 get 1 get 1 | completed
-first   | lost lost submitted    | ordered active    | 1 get 1 get 1 | ordered
-first   | lost lost bought       | ordered unsold    | 1 get 1 get 1 | completed
+first   | lost lost submitted    | ordered           | 1 get 1 1     | ordered
+first   | lost lost bought       | ordered           | 1 get 1 1     | completed
 first   | submitted bought       | ordered           | 1 get 2       | completed
 first   | submitted submitted    | ordered           | 1 get 2       | ordered
 first   | in-progress bought     | active            | 1 get 2       | completed
@@ -119,14 +116,30 @@ resumed | bought                 | active            | get 1         | completed
 resumed | bought                 | ordered           | get 1         | completed
 resumed | submitted              | ordered           | get 1         | ordered
 resumed | submitted submitted    | active ordered    | get 1 get 2   | ordered
-first   | forbidden              |                   | 1             | forbidden rejected
+first   | forbidden              | active            | 1 get         | forbidden rejected
+first   | forbidden              | unsold            | 1 get         | cart_not_orderable rejected
+first   | forbidden              | gone              | 1 get         | forbidden rejected
+first   | unauthorized*2         |                   | 1 1           | unauthorized rejected
+first   | not-ready              |                   | 1             | not_ready rejected
+first   | under-200              | active            | 1 get         | invalid_request rejected
+first   | under-500              | active            | 1 get         | invalid_request rejected
+first   | under-500 submitted    | ordered           | 1 get 2       | ordered
+first   | under-200              | broken*5          | 1 get*5       | no_answer unknown
+first   | under-500              | several           | 1 get         | no_answer unknown
+first   | stale                  | active            | 1 get         | cart_not_orderable rejected
+first   | stale                  | gone              | 1 get         | not_found rejected
+first   | group-working submitted | ordered          | 1 get 2       | ordered
+first   | group-working*5        | active*4          | 1 get 2 get 3 get 4 get 5 | busy unknown
+first   | group-failed bought    | active            | 1 get 2       | completed
+first   | group-not-ready        |                   | 1             | not_ready rejected
+first   | half                   |                   | 1             | in_progress
 first   | not-sent*5             |                   | 1 1 1 1 1     | unreachable not_sent
 first   | nothing                | active            | 1 get         | checkout_failed rejected
 first   | nothing                | unsold            | 1 get         | cart_not_orderable rejected
-first   | nothing                | forbidden         | 1 get         | forbidden rejected
+first   | nothing                | forbidden         | 1 get         | checkout_failed rejected
 first   | line-errors            | unsold            | 1 get         | cart_not_orderable rejected
 first   | line-errors            | active            | 1 get         | invalid_request rejected
-first   | line-errors            | broken*5          | 1 get*5       | failed rejected
+first   | line-errors            | broken*5          | 1 get*5       | invalid_request rejected
 first   | lost                   | gone              | 1 get         | no_answer unknown
 first   | lost                   | broken*5          | 1 get*5       | failed unknown
 first   | lost                   | unsold            | 1 get         | no_answer unknown
@@ -134,19 +147,22 @@ first   | lost                   | several-unsold    | 1 get         | no_answer
 first   | lost forbidden         | active active     | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | several several   | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | expired expired   | 1 get 1 get   | no_answer unknown
-first   | lost forbidden         | ordered           | 1 get 1       | no_answer unknown
-first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | no_answer unknown
+first   | lost forbidden         | ordered           | 1 get 1       | ordered
+first   | lost unauthorized*2    | ordered           | 1 get 1 1     | unauthorized unknown
+first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | ordered
 first   | lost gone              | active gone       | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | active active     | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | several several   | 1 get 1 get   | no_answer unknown
 first   | lost throttled*5       | active            | 1 get 1 1 1 1 1 | throttled unknown
 first   | lost not-sent*5        | active            | 1 get 1 1 1 1 1 | unreachable unknown
 first   | lost*5                 | active*4          | 1 get 1 get 1 get 1 get 1 | no_answer unknown
-first   | lost*5                 | ordered*4         | 1 get 1 get 1 get 1 get 1 | no_answer unknown
+first   | lost*3                 | ordered           | 1 get 1 1     | ordered
+first   | broken*3               | ordered           | 1 get 1 1     | ordered
+first   | lost throttled*5       | ordered           | 1 get 1 1 1 1 1 | throttled unknown
 first   | lost*4 forbidden       | active*4          | 1 get 1 get 1 get 1 get 1 | no_answer unknown
-first   | in-progress*5          | active*4          | 1 get 2 get 3 get 4 get 5 | no_answer unknown
-again   | forbidden              | active            | get 1         | forbidden rejected
-again   | forbidden              | ordered           | get 1         | no_answer unknown
+first   | in-progress*5          | active*4          | 1 get 2 get 3 get 4 get 5 | busy unknown
+again   | forbidden              | active active     | get 1 get     | forbidden rejected
+again   | forbidden              | ordered           | get 1         | ordered
 again   |                        | gone              | get           | not_found rejected
 again   |                        | unsold            | get           | cart_not_orderable rejected
 again   |                        | lost*5            | get*5         | no_answer rejected
@@ -166,11 +182,11 @@ settled |                        | gone              | get           | no_answer
 part    | both                   | several           | get 1         | completed
 part    | the-other              | several           | get 1         | completed
 part    | submitted              | ordered           | get 1         | ordered
-part    | throttled*5            | several           | get 1 1 1 1 1 | throttled rejected
-part    | not-sent*5             | several           | get 1 1 1 1 1 | unreachable not_sent
+part    | throttled*5            | several           | get 1 1 1 1 1 | throttled unknown
+part    | not-sent*5             | several           | get 1 1 1 1 1 | unreachable unknown
 part    | lost                   | several gone      | get 1 get     | no_answer unknown
 part    | lost forbidden         | several several several | get 1 get 1 get | no_answer unknown
-part    |                        | broken*5          | get*5         | failed rejected
+part    |                        | broken*5          | get*5         | failed unknown
 """
 """How the purchase begins, the answers to its checkouts, the carts that are read, the requests
 (`get`, or the number of a checkout's MS-RequestId), and the end: the status of the answer, or the
@@ -204,9 +220,11 @@ async def begun(how: str) -> World:
 
 def named(names: str) -> list[Answer]:
     """The replies of these names; `name*5` is five times the same."""
-    replies = REPLIES | {
-        name.lower().replace("_", "-"): value for name, value in vars(partner_center).items()
-    }
+    replies = (
+        REPLIES
+        | NOT_TOLD
+        | {name.lower().replace("_", "-"): value for name, value in vars(partner_center).items()}
+    )
     pairs = [name.partition("*") for name in names.split()]
     return [replies[name] for name, _, count in pairs for _ in range(int(count or 1))]
 
@@ -260,10 +278,11 @@ async def test_the_way_of_a_purchase(
         assert f"{end.code.removeprefix('partner_center_')} {end.outcome}" == expected
         assert end.trace == trace
         unorderable = end.cart and (end.cart["id"], end.cart["orderable"]) == (CART_ID, False)
-        assert bool(unorderable) is (end.code == "cart_not_orderable")
+        assert bool(unorderable) is (end.code == "cart_not_orderable" and "stale" not in checkouts)
         unknown = end.outcome is Outcome.UNKNOWN
         done = "open" if begins == "part" else "released"
-        assert world.record.state == ("unknown" if unknown else done)
+        told_part = begins == "part" and end.detail.startswith("A part of the cart is ordered.")
+        assert world.record.state == ("unknown" if unknown and not told_part else done)
         assert (world.record.answer is not None) is (begins == "part")
         # Callers such as Logic Apps repeat a request only if its failure is not their fault.
         assert not unknown or end.kind.status >= 500 or end.code == "partner_center_throttled"
@@ -275,11 +294,17 @@ async def test_the_way_of_a_purchase(
         parts = {"ordered": ["order-1"], "completed": ["order-1", "order-2"]}
         once = [] if expected == "ordered" else ["order-1"]
         assert orders == (parts[expected] if begins == "part" else once)
-        assert end.body["orderErrors"] == ([ORDER_ERROR] if expected == "partial" else [])
-        assert warnings(end) == (["orders_not_retrieved"] if expected == "ordered" else [])
+        errors = {
+            "partial": [ORDER_ERROR | {"outcome": "rejected"}],
+            "in_progress": [WORKING | {"code": "800060", "outcome": "unknown"}],
+        }
+        assert end.body["orderErrors"] == errors.get(expected, [])
+        warned = {"ordered": ["orders_not_retrieved"], "in_progress": ["order_in_progress"]}
+        assert warnings(end) == warned.get(expected, [])
         ids = {"MS-RequestId": trace.request_id, "MS-CorrelationId": "correlation-1"}
         assert end.headers == {**ids, **trace.headers}
-        assert world.record.state == ("open" if expected == "partial" else "completed")
+        unfinished = expected in ("partial", "in_progress")
+        assert world.record.state == ("open" if unfinished else "completed")
 
 
 def test_there_are_as_many_checkouts_as_tries_of_one_request() -> None:
@@ -294,9 +319,9 @@ def test_there_are_as_many_checkouts_as_tries_of_one_request() -> None:
     [
         ("first", "lost*5", "active*4", [1, 2, 4, 4]),
         ("first", "lost bought", "ordered", []),
-        ("first", "lost lost bought", "ordered ordered", [2]),
+        ("first", "lost lost bought", "ordered", [2]),
         ("first", "lost forbidden", "active active", [1, 2]),
-        ("first", "lost forbidden lost bought", "active ordered ordered", [1, 2, 4]),
+        ("first", "lost forbidden lost bought", "active ordered", [1, 2, 4]),
         ("first", "line-errors", "unsold", []),
         ("again", "bought", "active", []),
         ("resumed", "bought", "active", [0.5]),
@@ -397,8 +422,84 @@ async def test_a_problem_says_why_nothing_was_ordered(checkouts: str, carts: str
     world = await begun("first")
     scripted(world, checkouts, carts)
     problem = await problem_of(world.check_out(headers=FOR_USER))
-    assert list(problem.order_errors) == [ORDER_ERROR]
+    assert list(problem.order_errors) == [ORDER_ERROR | {"outcome": "rejected"}]
     assert "No credit." in problem.detail
+
+
+# --- Orders that are not told -----------------------------------------------------------------
+
+
+def told(*items: str) -> Reply:
+    """An answer to a checkout that tells of an order for each of these items."""
+    orders = [{"id": f"order-{item}", "lineItems": [{"offerId": item}]} for item in items]
+    return reply(201, {"orders": orders})
+
+
+def two(status: str) -> Reply:
+    """A cart of two order groups."""
+    lines = [{"id": number, "catalogItemId": item} for number, item in enumerate("ab")]
+    lines = [line | {"quantity": 1, "orderGroup": str(line["id"])} for line in lines]
+    return reply(200, {"id": CART_ID, "status": status, "lineItems": lines})
+
+
+NOT_TOLD = {
+    "a": told("a"),
+    "b": told("b"),
+    "ab": told("a", "b"),
+    "two": two("Active"),
+    "two-ordered": two("Ordered"),
+}
+
+
+@pytest.mark.parametrize(
+    ("checkouts", "carts", "sent", "status", "orders", "warned"),
+    [
+        ("lost ab", "two", "1 get 1", "completed", "ab", None),
+        ("lost b ab", "two two", "1 get 1 get 2", "completed", "ab", None),
+        ("lost b a", "two two", "1 get 1 get 2", "completed", "ba", None),
+        ("lost b b", "two two-ordered", "1 get 1 get 2", "completed", "b", "'0' is ordered"),
+        ("lost b submitted", "two two-ordered", "1 get 1 get 2", "ordered", "b", "The cart is ord"),
+        ("lost b b", "two two", "1 get 1 get 2", "in_progress", "b", "'0' may be ordered"),
+        (
+            "lost b forbidden",
+            "two*3",
+            "1 get 1 get 2 get",
+            "in_progress",
+            "b",
+            "'0' may be ordered",
+        ),
+        ("lost a", "two broken*5", "1 get 1 get*5", "in_progress", "a", "'1' may be ordered"),
+    ],
+)
+@in_virtual_time
+async def test_orders_are_held_against_the_groups_of_the_cart(
+    checkouts: str, carts: str, sent: str, status: str, orders: str, warned: str | None
+) -> None:
+    world = await begun("first")
+    scripted(world, checkouts, carts)
+    response = await world.check_out(headers=FOR_USER)
+    assert requests(world) == sent
+    assert response.body["status"] == status
+    assert [order["id"] for order in response.body["orders"]] == [
+        f"order-{each}" for each in orders
+    ]
+    assert warnings(response) == (["orders_not_retrieved"] if warned else [])
+    assert not warned or warned in response.body["warnings"][0]["detail"]
+    assert world.record.state == ("open" if status == "in_progress" else "completed")
+
+
+@pytest.mark.parametrize("first", ["half", "lost b b"])
+@in_virtual_time
+async def test_a_group_that_may_be_ordered_is_never_denied_later(first: str) -> None:
+    world = await begun("first")
+    scripted(world, first, "two two")
+    assert (await world.check_out(headers=FOR_USER)).body["status"] == "in_progress"
+    for days in (0, 1):
+        world.clock.shift += timedelta(days=days).total_seconds()
+        scripted(world, "forbidden", "two two")
+        assert (await problem_of(world.check_out(headers=FOR_USER))).outcome is Outcome.UNKNOWN
+    scripted(world, "ab", "two")
+    assert (await world.check_out(headers=FOR_USER)).body["status"] == "completed"
 
 
 # --- After a partial checkout -----------------------------------------------------------------

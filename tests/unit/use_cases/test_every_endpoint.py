@@ -164,8 +164,8 @@ async def test_a_refusal_has_the_ids_of_its_request(call: Call, good: Answer) ->
     problem = await problem_of(call(world))
     assert (problem.code, problem.kind.status) == ("partner_center_forbidden", 403)
     assert problem.outcome is Outcome.REJECTED
-    last = world.center.asked[-1]
-    assert problem.trace == Trace(last.request_id, {"MS-CV": "cv-403"})
+    last = [asked for asked in world.center.asked if asked.operation != "get" or call == World.get]
+    assert problem.trace == Trace(last[-1].request_id, {"MS-CV": "cv-403"})
 
 
 @EVERY
@@ -252,7 +252,7 @@ async def test_an_answer_is_remembered_for_as_long_as_the_setting_says(
     end = world.clock() + timedelta(days=days).total_seconds()
     await call(world, headers=KEYED)
     assert {record.expires_at.timestamp() for record in world.store.written} == {end}
-    assert [name.partition("/")[0] for name in world.record_names()] == [folder]
+    assert {name.partition("/")[0] for name in world.record_names()} == {folder}
     world.clock.shift = timedelta(days=days, seconds=-1).total_seconds()
     assert "Idempotent-Replayed" in (await call(world, headers=KEYED)).headers
 
@@ -336,8 +336,8 @@ async def test_to_read_or_to_replace_a_cart_needs_no_key_and_is_never_replayed(c
             response = await call(world, headers={"idempotency-key": key})
             assert "Idempotent-Replayed" not in response.headers
             assert response.body["warnings"] == []
-    assert len({asked.request_id for asked in world.center.asked}) == 3
-    assert world.store.calls == []
+    assert len({asked.request_id for asked in world.center.asked}) == len(world.center.asked)
+    assert bool(world.store.calls) is (call is World.put)
     assert set(signals.metrics()) == {"partner_center.latency"}
 
 

@@ -1,6 +1,8 @@
 """Placing an order: a cart and its checkout under one key. test_purchases has the other rules."""
 
 import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +11,12 @@ from cart_core.api.messages import Invocation
 from cart_core.call import Trace
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import LONGEST_REQUEST
+from cart_core.idempotency.record import Record
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, USER, lost
+from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, USER, lost, reply
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
 UNSOLD = cart(line(catalogItemId=FAULTY))
@@ -38,19 +41,23 @@ async def test_an_order_is_a_cart_and_its_checkout() -> None:
 @in_virtual_time
 async def test_the_cart_is_recorded_before_it_is_checked_out() -> None:
     world = World()
-    seen: list[tuple[str, Any]] = []
+    seen: list[Record] = []
 
     def look(true: Reply) -> Reply:
-        seen.extend((step.name, step.done and step.result) for step in world.record.steps)
+        seen.extend(world.store.written)
         return true
 
     world.center.script["checkout"] = [look]
     response = await world.order()
-    assert seen == [("cart", {"cartId": response.body["cartId"]}), ("checkout", False)]
-    assert world.store.calls == ["create", "replace", "replace"]
-    operation = OperationId("place_order", CUSTOMER, "order-17")
-    assert world.record_names() == [operation.record_name()]
-    assert "A:1:B" not in world.store.written[1].to_json().decode()
+    cart_id = response.body["cartId"]
+    order, recorded, purchase = seen
+    assert (order.results, recorded.results) == ({}, {"cart": {"cartId": cart_id}})
+    assert (purchase.key, purchase.state) == (cart_id, "in_progress")
+    assert world.store.calls == ["create", "replace", "create", "replace", "replace"]
+    operations = [("place_order", "order-17"), ("checkout_cart", cart_id)]
+    assert world.record_names() == [
+        OperationId(name, CUSTOMER, key).record_name() for name, key in operations
+    ]
 
 
 @in_virtual_time
@@ -113,9 +120,82 @@ async def test_the_same_cart_is_bought_under_the_same_key_once_it_was_changed() 
     response = await world.order(UNSOLD)
     assert (response.body["cartId"], response.body["status"]) == (cart_id, "completed")
     assert world.center.bought == [cart_id]
-    assert world.center.operations() == ["create", "get", "update", "get", "checkout"]
+    assert world.center.operations() == ["create", "get", *["get", "update"], "get", "checkout"]
     again = await world.order(UNSOLD)
     assert (again.body, again.headers["Idempotent-Replayed"]) == (response.body, "true")
+
+
+# --- A cart that is not what was ordered ------------------------------------------------------
+
+
+def changed(**members: Any) -> Callable[[Reply], Reply]:
+    """Partner Center answers a cart whose line has other members than were sent."""
+
+    def answer(true: Reply) -> Reply:
+        document = json.loads(true.body.decode("utf-8-sig"))
+        document["lineItems"] = [each | members for each in document["lineItems"]]
+        return reply(201, document | ({} if members else {"lineItems": []}))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        *({"quantity": 1000}, {"catalogItemId": "A:1:C"}, {"billingCycle": "annual"}),
+        *({"termDuration": "P3Y"}, {"addonItems": [line()]}, {}),
+    ],
+    ids=str,
+)
+@in_virtual_time
+async def test_a_cart_that_differs_from_the_order_is_not_bought(members: dict[str, Any]) -> None:
+    world = World()
+    world.center.script["create"] = [changed(**members)]
+    order = cart(line(termDuration="P1Y"))
+    problem = await problem_of(world.order(order))
+    [cart_id] = world.center.carts
+    assert (problem.code, problem.kind.status) == ("cart_differs", 422)
+    assert (problem.outcome, problem.kind.retryable) == (Outcome.REJECTED, False)
+    assert problem.cart
+    assert problem.cart["id"] == problem.cart_id == cart_id
+    assert {error.code for error in problem.errors} <= {"line_missing", "line_unexpected"}
+    assert world.center.operations() == ["create"]
+
+    # Putting the cart right is the way out, under the same key.
+    await world.put(order, cart_id=cart_id)
+    assert (await world.order(order)).body["status"] == "completed"
+    assert world.center.bought == [cart_id]
+
+
+@in_virtual_time
+async def test_an_order_that_is_resumed_buys_only_what_was_ordered() -> None:
+    world = World()
+    world.center.script["checkout"] = [Killed()]
+    with pytest.raises(Killed):
+        await world.order()
+    [cart_id] = world.center.carts
+    world.center.carts[cart_id]["lineItems"][0]["quantity"] = 1000  # In Partner Center's portal.
+    await asyncio.sleep(LEASE)
+    assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(LONGEST_REQUEST.total_seconds())
+    assert (await problem_of(world.order())).code == "cart_differs"
+    assert world.center.bought == []
+
+
+@in_virtual_time
+async def test_a_cart_that_was_changed_before_its_order_began_is_not_bought() -> None:
+    world = World()
+
+    def away(true: Reply) -> Reply:
+        world.store.fails("create", "down")
+        return true
+
+    world.center.script["create"] = [away]
+    assert (await problem_of(world.order())).code == "store_unavailable"
+    [cart_id] = world.center.carts
+    await world.put(OTHER, cart_id=cart_id)
+    assert (await problem_of(world.order())).code == "cart_differs"
+    assert world.center.bought == []
 
 
 # --- The way between cart and checkout --------------------------------------------------------
@@ -132,7 +212,7 @@ async def test_a_failed_checkout_names_its_cart_and_is_tried_again_with_it() -> 
     assert problem.trace == Trace(checkout.request_id, {"MS-CV": "cv-403"})
     assert world.record.state == "open"
     assert (await world.order()).body["cartId"] == cart_id
-    assert world.center.operations() == ["create", "checkout", "get", "checkout"]
+    assert world.center.operations() == ["create", "checkout", "get", "get", "checkout"]
     assert len({asked.request_id for asked in world.center.requests_for("checkout")}) == 2
     assert monotonic() == 0  # There was nothing to wait for.
 
@@ -177,7 +257,7 @@ async def test_a_cart_in_doubt_leaves_no_doubt_in_its_checkout() -> None:
     world.center.script["checkout"] = [FORBIDDEN]
     problem = await problem_of(world.order())
     assert (problem.code, problem.outcome) == ("partner_center_forbidden", Outcome.REJECTED)
-    assert world.center.operations() == ["create", "create", "checkout"]
+    assert world.center.operations() == ["create", "create", "checkout", "get"]
 
 
 @in_virtual_time

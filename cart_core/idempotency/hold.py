@@ -1,0 +1,110 @@
+"""The right to change a cart: as long as it is held, nobody buys the cart under its record.
+
+A purchase and a change of one cart share the record of its checkout. A hold is an entry in that
+record which ends by itself, so a process that dies leaves nothing to be cleaned up.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from cart_core.call import Call
+from cart_core.idempotency.claim import POLL_FIRST, POLL_LONGEST, Claims, under_way_until
+from cart_core.idempotency.operation_id import OperationId
+from cart_core.idempotency.plan import Plan
+from cart_core.idempotency.record import Record
+from cart_core.idempotency.store import StoreUnavailable
+from cart_core.problem import Outcome, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to change a cart. `release` gives it back."""
+
+    _claims: Claims
+    _name: str
+    _record: Record
+    _version: str
+
+    async def release(self, lines: list[dict[str, Any]] | None) -> None:
+        """Give the cart free. `lines` are its new ones, None if they are not known.
+
+        That the store cannot be reached is no error: the hold ends by itself, and a purchase that
+        finds lines which it does not know buys nothing.
+        """
+        record = self._record.changed(lines)
+        record = record.stamped(self._claims.new_nonce(), record.expires_at)
+        with suppress(StoreUnavailable):
+            await self._claims.store.replace(self._name, record, self._version)
+
+
+async def hold(claims: Claims, call: Call, purchase: OperationId, plan: Plan) -> Hold | None:
+    """Hold the cart of a purchase; None if it is bought, so that nothing can go wrong any more.
+
+    It waits for a purchase that is under way. Raises Problem `operation_in_progress` if that does
+    not end soon, or may have bought the cart, and `store_unavailable`.
+    """
+    name, patience, pause = purchase.record_name(), claims.patience(call), POLL_FIRST
+    record: Record | None = None
+    try:
+        while True:
+            stored = await claims.store.read(name)
+            if stored and record and stored.record.nonce == record.nonce:
+                return Hold(
+                    claims, name, record, stored.version
+                )  # The answer to our write was lost.
+            if stored is None:
+                # A record that was released says to every later purchase: read the cart first.
+                record = _unclaimed(claims, call, purchase, plan).held(claims.lease_until(call))
+                version = await claims.store.create(name, record)
+            elif stored.record.state == "completed" and stored.record.expires_at > claims.now():
+                return None
+            elif _may_change(claims, stored.record, plan):
+                record = stored.record.held(claims.lease_until(call))
+                record = record.stamped(claims.new_nonce(), record.expires_at)
+                version = await claims.store.replace(name, record, stored.version)
+            else:
+                if not patience.remaining():
+                    raise _in_progress(claims.lease_left(stored.record))
+                await claims.sleep(min(pause, patience.remaining()))
+                pause = min(2 * pause, POLL_LONGEST)
+                continue
+            if version is not None:
+                return Hold(claims, name, record, version)
+    except StoreUnavailable as failure:
+        raise Problem(
+            "store_unavailable", f"{failure} The cart was not changed.", outcome=Outcome.NOT_SENT
+        ) from None
+
+
+def _unclaimed(claims: Claims, call: Call, purchase: OperationId, plan: Plan) -> Record:
+    return Record.claimed(
+        purchase,
+        plan.steps,
+        fingerprint="",
+        epoch=0,
+        nonce=claims.new_nonce(),
+        lease_until=claims.lease_until(call),
+        expires_at=claims.now() + plan.retention,
+        caller_id=call.caller_id,
+        correlation_id=call.correlation_id,
+    ).released()
+
+
+def _may_change(claims: Claims, record: Record, plan: Plan) -> bool:
+    """Whether nobody changes the cart and no checkout of it can be under way."""
+    now = claims.now()
+    if record.held_until and now < record.held_until:
+        return False
+    settled = record.state in ("released", "open") and record.under_way_until is None
+    return settled or record.expires_at <= now or under_way_until(record, plan) <= now
+
+
+def _in_progress(lease_left: float) -> Problem:
+    return Problem(
+        "operation_in_progress",
+        "The cart is being bought or changed, or nobody knows yet whether it was bought. Repeat"
+        " that request until its outcome is known; the cart was not changed.",
+        retry_after=max(1, min(10, round(lease_left))),
+        outcome=Outcome.NOT_SENT,
+    )

@@ -1,0 +1,59 @@
+"""Which order groups of a cart an answer to its checkout tells nothing about."""
+
+from typing import Any
+
+import pytest
+
+from cart_core.cart.order_groups import groups_not_told
+
+
+def lines(**groups: str) -> list[dict[str, Any]]:
+    """The lines of a cart: the items of each group, separated by blanks."""
+    return [
+        {"orderGroup": group.lstrip("g"), "catalogItemId": item}
+        for group, items in groups.items()
+        for item in items.split()
+    ]
+
+
+def order(items: str = "") -> dict[str, Any]:
+    return {"lineItems": [{"offerId": item} for item in items.split()]}
+
+
+def error(group: str | None) -> dict[str, Any]:
+    return {"orderGroupId": group}
+
+
+UNREADABLE = {"lineItems": [{"offerId": None}]}
+TWO = lines(g0="A B", g1="C")
+
+
+@pytest.mark.parametrize(
+    ("cart", "orders", "errors", "expected"),
+    [
+        (TWO, [order("a b"), order("c")], [], []),
+        (TWO, [order("c"), order("b a")], [], []),
+        (TWO, [order("a b c")], [], []),
+        (TWO, [order("a b")], [error("1")], []),
+        (TWO, [order("c")], [], ["0"]),
+        (TWO, [order("a b")], [], ["1"]),
+        (TWO, [order("a")], [], ["0", "1"]),
+        (TWO, [], [error("1")], ["0"]),
+        (TWO, [order("x"), order("y")], [], []),
+        (TWO, [order("c"), UNREADABLE], [], []),
+        (TWO, [order("a b")], [error(None)], []),
+        (TWO, [order("a b"), order("a b")], [], []),
+        (lines(g0="A", g1="A"), [order("a")], [], ["1"]),
+        (lines(g0="A", g1="A"), [order("a"), order("a")], [], []),
+        (lines(g0="A"), [order("a")], [], []),
+        ([{"orderGroup": None, "catalogItemId": None}], [order()], [], []),
+        ([], [order("a")], [], []),
+    ],
+)
+def test_a_group_is_told_by_an_order_of_its_items_or_by_an_error(
+    cart: list[dict[str, Any]],
+    orders: list[dict[str, Any]],
+    errors: list[dict[str, Any]],
+    expected: list[str],
+) -> None:
+    assert groups_not_told(cart, orders, errors) == expected
