@@ -197,7 +197,7 @@ def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
     if settings.store_url == "memory":
         from cart_core.idempotency.memory_store import MemoryStore
 
-        return MemoryStore()
+        return MemoryStore(time.monotonic)
     from cart_core.adapters.blob_store import RESOURCE, BlobStore
     from cart_core.tokens import TokenCache
 

@@ -6,6 +6,9 @@ is renewed before it ends. A record is created on the condition that no blob has
 (`If-None-Match: *`), and replaced on the condition that the blob still has the ETag that was read;
 so storage decides which of two writers succeeds.
 
+How old a record is, storage says itself: the header `Last-Modified` has the time of the last write
+and `Date` that of the answer, both in whole seconds.
+
 The error codes are those of Microsoft's "Blob service error codes" and "Specify conditional
 headers": 409 BlobAlreadyExists where the name is taken, 412 ConditionNotMet where the ETag differs.
 """
@@ -15,6 +18,8 @@ import itertools
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cart_core import telemetry
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     import aiohttp
     from azure.core.credentials import AccessToken as AzureToken
     from azure.core.exceptions import HttpResponseError
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.pipeline.transport import AsyncHttpResponse
     from azure.storage.blob.aio import ContainerClient
 
 OPERATION_SECONDS: Final = 5.0
@@ -75,16 +82,25 @@ class BlobStore:
         """See Store.read. Raises StoreUnavailable also where the blob is not a record."""
         from azure.core.exceptions import HttpResponseError
 
+        date = ""
+
+        def note_date(response: "PipelineResponse[Any, AsyncHttpResponse]") -> None:
+            nonlocal date
+            date = response.http_response.headers["Date"]
+
         async with self._operation("read") as (container, options):
             try:
-                download = await container.download_blob(blob_name(name), **options)
+                download = await container.download_blob(
+                    blob_name(name), raw_response_hook=note_date, **options
+                )
                 data = await download.readall()
+                age = _age(download.properties.last_modified, parsedate_to_datetime(date))
             except HttpResponseError as error:
                 if _error_code(error) == "BlobNotFound":
                     return None
                 raise
         try:
-            return Versioned(Record.from_json(data), download.properties.etag)
+            return Versioned(Record.from_json(data), download.properties.etag, age)
         except ValueError:
             raise StoreUnavailable(f"The blob {blob_name(name)} holds no record.") from None
 
@@ -216,6 +232,14 @@ class _CachedTokenCredential:
 def blob_name(name: str) -> str:
     """The name of the blob that holds the record `name`."""
     return f"{name}.json"
+
+
+def _age(last_modified: datetime, date: datetime) -> float:
+    """How many seconds ago a blob was written, at least; two seconds more at most.
+
+    Both times have lost their fraction of a second.
+    """
+    return max(0.0, (date - last_modified).total_seconds() - 1)
 
 
 def _error_code(error: "HttpResponseError") -> str | None:

@@ -4,13 +4,16 @@ A claim is a conditional create of the operation's record, so the common path is
 the work and one after it. Only if a record exists already is it read, and a decision made. Nobody
 renews a lease: nothing is sent after the call's deadline, and the lease ends later than that. So a
 process that is slower than its lease can lose only the right to write.
+
+How long a lease lasts is counted from the write of the record, by the store's clock. The clocks of
+two instances may differ.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from cart_core.call import Answer, Call
@@ -19,7 +22,7 @@ from cart_core.idempotency.decision import Replay, Reused, Run, Wait, decide
 from cart_core.idempotency.operation_id import OperationId, fingerprint
 from cart_core.idempotency.plan import Plan
 from cart_core.idempotency.record import Record, StoredAnswer
-from cart_core.idempotency.store import Store, StoreUnavailable
+from cart_core.idempotency.store import Store, StoreUnavailable, Versioned
 from cart_core.problem import Problem
 
 POLL_FIRST: Final = 0.2
@@ -30,18 +33,19 @@ _LOG = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another call has claimed the operation since. `record` is the operation's record now."""
+    """Another call has claimed the operation since. `stored` is the operation's record now."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, stored: Versioned) -> None:
         super().__init__("another call has claimed the operation")
-        self.record = record
+        self.stored = stored
 
 
 class Claims:
     """Claims operations in a store.
 
-    `clock` gives POSIX seconds. A lease outlives the deadline of its call by `lease_margin`
-    seconds. A call waits at most `longest_wait` seconds for another one with the same key.
+    `clock` gives POSIX seconds; it says only when a record expires, days later. A lease outlives
+    the deadline of its call by `lease_margin` seconds. A call waits at most `longest_wait` seconds
+    for another one with the same key.
     """
 
     def __init__(
@@ -76,8 +80,9 @@ class Claims:
         """
         deadline, name = call.deadline, operation.record_name()
         patience, pause = self.patience(call), POLL_FIRST
-        run = Run(epoch=0)
-        record = self._draft(call, operation, plan, content, run, lines)
+        lease = self.lease(call)
+        run, under_way = Run(epoch=0), None
+        record = self._draft(call, operation, plan, content, run, lease, under_way, lines)
         version = await self.store.create(name, record)
         while version is None:
             if not deadline.remaining():  # Others claimed the operation first, again and again.
@@ -89,7 +94,7 @@ class Claims:
             if stored.record.nonce == record.nonce:  # Our write succeeded; its answer was lost.
                 version = stored.version
                 break
-            match decide(stored.record, self.now(), content):
+            match decide(stored, self.now(), content):
                 case Replay(answer):
                     _note_other_caller(stored.record, call)
                     return answer
@@ -97,15 +102,30 @@ class Claims:
                     raise _reused()
                 case Run() as run:
                     _note_other_caller(stored.record, call)
-                    record = self._draft(call, operation, plan, content, run, lines)
+                    if run.resumed:
+                        under_way = Deadline.after(under_way_for(stored, plan), deadline.clock)
+                    record = self._draft(
+                        call, operation, plan, content, run, lease, under_way, lines
+                    )
                     version = await self.store.replace(name, record, stored.version)
                 case Wait():
                     if not patience.remaining():
-                        raise in_progress(self.lease_left(stored.record))
+                        raise in_progress(stored.lease_left)
                     await self.sleep(min(pause, patience.remaining()))
                     pause = min(2 * pause, POLL_LONGEST)
         first = run.epoch == 0 and run.earlier is None
-        return Claim(self, call, operation, plan, record, version, run.resumed, first)
+        return Claim(
+            self,
+            call,
+            operation,
+            plan,
+            lease,
+            under_way,
+            record,
+            version,
+            resumed=run.resumed,
+            first=first,
+        )
 
     def _draft(
         self,
@@ -114,42 +134,39 @@ class Claims:
         plan: Plan,
         content: Mapping[str, Any],
         run: Run,
+        lease: Deadline,
+        under_way: Deadline | None,
         lines: list[dict[str, Any]] | None,
     ) -> Record:
         """The record with which this call claims the operation."""
-        now = self.now()
         record = Record.claimed(
             operation,
             plan.steps,
             fingerprint=fingerprint(content),
             epoch=run.epoch,
             nonce=self.new_nonce(),
-            lease_until=self.lease_until(call),
-            expires_at=now + plan.retention,
+            lease_seconds=seconds_left(lease),
+            expires_at=self.now() + plan.retention,
             caller_id=call.caller_id,
             correlation_id=call.correlation_id,
             lines=run.lines or lines,
         )
         if run.earlier is None:
             return record
-        until = under_way_until(run.earlier, plan) if run.resumed else None
-        return record.resuming(run.earlier, until)
+        return record.resuming(run.earlier, seconds_left(under_way) if under_way else None)
 
-    def lease_until(self, call: Call) -> datetime:
+    def lease(self, call: Call) -> Deadline:
         """When the lease of a call ends: nothing is sent after its deadline."""
-        return self.now() + timedelta(seconds=call.deadline.remaining() + self._lease_margin)
+        deadline = call.deadline
+        return Deadline.after(deadline.remaining() + self._lease_margin, deadline.clock)
 
     def patience(self, call: Call) -> Deadline:
         """Until when a call waits for another one."""
         deadline = call.deadline
         return Deadline.after(min(self._longest_wait, deadline.remaining()), deadline.clock)
 
-    def lease_left(self, record: Record) -> float:
-        """Seconds until the lease of a record ends; negative once it has ended."""
-        return (record.lease_until - self.now()).total_seconds()
-
     def now(self) -> datetime:
-        """The time in UTC."""
+        """The time in UTC, by this instance's clock."""
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
@@ -166,6 +183,10 @@ class Claim:
     _call: Call
     _operation: OperationId
     _plan: Plan
+    _lease: Deadline
+    """When the claim ends."""
+    _under_way: Deadline | None
+    """When a request of the attempt that is resumed can no longer be under way."""
     _record: Record
     _version: str
     """The version of our record in the store, which is the only one that we may replace."""
@@ -200,8 +221,7 @@ class Claim:
         """
         if self._call.sent.unanswered:
             return self._plan.longest_request.total_seconds()
-        until = self._record.under_way_until
-        return max(0.0, (until - self._claims.now()).total_seconds()) if until else 0.0
+        return self._under_way.remaining() if self._under_way else 0.0
 
     async def finish_step(self, result: dict[str, Any]) -> None:
         """Write down that the step is done, and go on to the next one.
@@ -216,8 +236,8 @@ class Claim:
                 "store_unavailable", f"{failure} Without it the order does not go on."
             ) from None
         except LeaseLost as lost:
-            raise in_progress(self._claims.lease_left(lost.record)) from None
-        self.resumed, self.first = False, True
+            raise in_progress(lost.stored.lease_left) from None
+        self.resumed, self.first, self._under_way = False, True, None
         self._call.sent.unanswered = False  # The next step is another request.
 
     async def record_answer(self, answer: Answer) -> None:
@@ -226,8 +246,8 @@ class Claim:
         if self._plan.is_final(answer):
             record = self._record.completed(stored)
         else:
-            until = self._under_way_until() if self._call.sent.unanswered else None
-            record = self._record.reopened(self._next_request_id(), stored, until)
+            seconds = self._under_way_seconds() if self._call.sent.unanswered else None
+            record = self._record.reopened(self._next_request_id(), stored, seconds)
         await self._write(record, self._call.deadline)
 
     async def record_failure(self, *, unknown: bool) -> None:
@@ -237,7 +257,7 @@ class Claim:
         here: then the next call waits until the lease ends.
         """
         if unknown:
-            record = self._record.unknown(self._under_way_until())
+            record = self._record.unknown(self._under_way_seconds())
         elif self._record.results or self._record.answer:  # A part of the operation is done.
             record = self._record.reopened(self._next_request_id())
         else:
@@ -245,22 +265,22 @@ class Claim:
         with suppress(StoreUnavailable):
             await self._write(record, Deadline.after(0, self._call.deadline.clock))
 
-    def answer_of(self, successor: Record) -> Answer:
+    def answer_of(self, stored: Versioned) -> Answer:
         """The answer of the call that has claimed the operation since, because that one counts.
 
         Raises Problem `operation_in_progress` if there is none yet.
         """
+        successor = stored.record
         same = successor.fingerprint == self._record.fingerprint
         if same and successor.state == "completed" and successor.answer:
             return successor.answer.replayed()
-        raise in_progress(self._claims.lease_left(successor))
+        raise in_progress(stored.lease_left)
 
-    def _under_way_until(self) -> datetime:
-        """Until when a request that was left without a clear answer may be under way."""
-        until = self._record.under_way_until
-        if until is None or self._call.sent.unanswered:
-            return self._claims.now() + self._plan.longest_request
-        return until
+    def _under_way_seconds(self) -> float:
+        """For how long a request that was left without a clear answer may be under way."""
+        if self._under_way is None or self._call.sent.unanswered:
+            return self._plan.longest_request.total_seconds()
+        return seconds_left(self._under_way)
 
     def _next_request_id(self) -> str:
         record = self._record
@@ -273,7 +293,8 @@ class Claim:
         Raises LeaseLost and StoreUnavailable.
         """
         claims, name = self._claims, self._operation.record_name()
-        record = record.stamped(claims.new_nonce(), claims.now() + self._plan.retention)
+        expires_at = claims.now() + self._plan.retention
+        record = record.stamped(claims.new_nonce(), seconds_left(self._lease), expires_at)
         pause = POLL_FIRST
         while True:
             try:
@@ -303,16 +324,26 @@ class Claim:
         if stored.record.nonce == record.nonce:
             return stored.version
         _LOG.warning("lost the lease, correlation id %s", record.correlation_id)
-        raise LeaseLost(stored.record)
+        raise LeaseLost(stored)
 
 
-def under_way_until(earlier: Record, plan: Plan) -> datetime:
-    """Until when a request of an attempt that is resumed may be under way at Partner Center."""
-    if earlier.state != "in_progress" and earlier.under_way_until:
-        return earlier.under_way_until
-    # The process died, or the record is older than this rule. Nothing was sent after the lease.
-    until = earlier.lease_until + plan.longest_request
-    return max(until, earlier.under_way_until or until)
+def seconds_left(deadline: Deadline) -> float:
+    """The seconds that are left, to the millisecond, as a record has them."""
+    return round(deadline.remaining(), 3)
+
+
+def under_way_for(stored: Versioned, plan: Plan) -> float:
+    """Seconds for which a request of the attempt that is resumed may be under way.
+
+    Where a process died, that counts from the end of its lease: nothing was sent after it.
+    """
+    earlier = stored.record
+    known = earlier.under_way_seconds
+    left = None if known is None else known - stored.age
+    if earlier.state != "in_progress" and left is not None:
+        return left
+    died = stored.lease_left + plan.longest_request.total_seconds()
+    return died if left is None else max(died, left)
 
 
 def _note_other_caller(record: Record, call: Call) -> None:

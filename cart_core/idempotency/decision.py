@@ -7,6 +7,7 @@ from typing import Any
 
 from cart_core.idempotency.operation_id import fingerprint_like
 from cart_core.idempotency.record import RECORD_VERSION, Record, StoredAnswer
+from cart_core.idempotency.store import Versioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,21 @@ class Reused:
 
 
 def decide(
-    record: Record | None, now: datetime, content: Mapping[str, Any]
+    stored: Versioned | None, now: datetime, content: Mapping[str, Any]
 ) -> Run | Replay | Wait | Reused:
     """What to do with a request of this canonical content, given its operation's record.
+
+    `now` is the time by this instance's clock, which decides only whether the record has expired.
 
     The key of an operation that was released is free for other content: nothing came of the first
     one.
     """
-    if record is None:
+    if stored is None:
         return Run(epoch=0)
+    record = stored.record
     if record.expires_at <= now:
         return Run(epoch=record.epoch + 1)
-    if record.held_until and now < record.held_until:
+    if stored.held:
         return Wait()
     if record.state == "released":
         return Run(epoch=record.epoch, lines=record.lines)
@@ -64,7 +68,7 @@ def decide(
         return Reused()
     if record.state == "completed" and record.answer:
         return Replay(record.answer)
-    if record.state == "in_progress" and now < record.lease_until:
+    if record.state == "in_progress" and stored.lease_left > 0:
         return Wait()
-    in_doubt = record.state != "open" or record.under_way_until is not None
+    in_doubt = record.state != "open" or record.under_way_seconds is not None
     return Run(record.epoch, record, in_doubt)

@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from cart_core.call import Call
-from cart_core.idempotency.claim import POLL_FIRST, POLL_LONGEST, Claims, under_way_until
+from cart_core.idempotency.claim import (
+    POLL_FIRST,
+    POLL_LONGEST,
+    Claims,
+    seconds_left,
+    under_way_for,
+)
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import Plan
 from cart_core.idempotency.record import Record
-from cart_core.idempotency.store import StoreUnavailable
+from cart_core.idempotency.store import StoreUnavailable, Versioned
 from cart_core.problem import Outcome, Problem
 
 
@@ -32,8 +38,7 @@ class Hold:
         That the store cannot be reached is no error: the hold ends by itself, and a purchase that
         finds lines which it does not know buys nothing.
         """
-        record = self._record.changed(lines)
-        record = record.stamped(self._claims.new_nonce(), record.expires_at)
+        record = self._record.changed(self._claims.new_nonce(), lines)
         with suppress(StoreUnavailable):
             await self._claims.store.replace(self._name, record, self._version)
 
@@ -45,27 +50,23 @@ async def hold(claims: Claims, call: Call, purchase: OperationId, plan: Plan) ->
     not end soon, or may have bought the cart, and `store_unavailable`.
     """
     name, patience, pause = purchase.record_name(), claims.patience(call), POLL_FIRST
-    record: Record | None = None
+    lease, record = claims.lease(call), None
     try:
         while True:
             stored = await claims.store.read(name)
             if stored and record and stored.record.nonce == record.nonce:
-                return Hold(
-                    claims, name, record, stored.version
-                )  # The answer to our write was lost.
+                return Hold(claims, name, record, stored.version)  # Our write's answer was lost.
             if stored is None:
-                # A record that was released says to every later purchase: read the cart first.
-                record = _unclaimed(claims, call, purchase, plan).held(claims.lease_until(call))
+                record = _unclaimed(claims, call, purchase, plan, seconds_left(lease))
                 version = await claims.store.create(name, record)
             elif stored.record.state == "completed" and stored.record.expires_at > claims.now():
                 return None
-            elif _may_change(claims, stored.record, plan):
-                record = stored.record.held(claims.lease_until(call))
-                record = record.stamped(claims.new_nonce(), record.expires_at)
+            elif _may_change(stored, plan):
+                record = stored.record.held(claims.new_nonce(), seconds_left(lease), stored.age)
                 version = await claims.store.replace(name, record, stored.version)
             else:
                 if not patience.remaining():
-                    raise _in_progress(claims.lease_left(stored.record))
+                    raise _in_progress(stored.lease_left)
                 await claims.sleep(min(pause, patience.remaining()))
                 pause = min(2 * pause, POLL_LONGEST)
                 continue
@@ -77,27 +78,32 @@ async def hold(claims: Claims, call: Call, purchase: OperationId, plan: Plan) ->
         ) from None
 
 
-def _unclaimed(claims: Claims, call: Call, purchase: OperationId, plan: Plan) -> Record:
-    return Record.claimed(
+def _unclaimed(
+    claims: Claims, call: Call, purchase: OperationId, plan: Plan, seconds: float
+) -> Record:
+    """The held record of a cart that nobody has bought.
+
+    It is that of a purchase that was released, so every later one reads the cart first.
+    """
+    record = Record.claimed(
         purchase,
         plan.steps,
         fingerprint="",
         epoch=0,
         nonce=claims.new_nonce(),
-        lease_until=claims.lease_until(call),
+        lease_seconds=seconds,
         expires_at=claims.now() + plan.retention,
         caller_id=call.caller_id,
         correlation_id=call.correlation_id,
-    ).released()
+    )
+    return record.released().held(record.nonce, seconds, age=0)
 
 
-def _may_change(claims: Claims, record: Record, plan: Plan) -> bool:
+def _may_change(stored: Versioned, plan: Plan) -> bool:
     """Whether nobody changes the cart and no checkout of it can be under way."""
-    now = claims.now()
-    if record.held_until and now < record.held_until:
-        return False
-    settled = record.state in ("released", "open") and record.under_way_until is None
-    return settled or record.expires_at <= now or under_way_until(record, plan) <= now
+    record = stored.record
+    settled = record.state in ("released", "open") and record.under_way_seconds is None
+    return not stored.held and (settled or under_way_for(stored, plan) <= 0)
 
 
 def _in_progress(lease_left: float) -> Problem:

@@ -2,7 +2,7 @@
 
 Nothing secret is in it: ids, the fingerprint of the request, and the answer. Its states:
 
-    in_progress   somebody works on it until `leaseUntil`, or died while working on it
+    in_progress   somebody works on it until `leaseSeconds` after it was written, or has died
     unknown       Partner Center may have done it; it is resumed under the same MS-RequestId
     released      Partner Center certainly did not do it; the next attempt has a new MS-RequestId
     open          the attempt ended and not all of it is done; the key stays bound to its content,
@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from cart_core.call import Answer
 from cart_core.idempotency.operation_id import OperationId
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
 State = Literal["in_progress", "unknown", "released", "open", "completed"]
 
@@ -71,16 +71,18 @@ class StoredAnswer(_Stored):
 class Record(_Stored):
     """The record of one operation. Records do not change: each method gives the next one.
 
-    Times are UTC. `nonce` is new in every write and identifies it. `fingerprint` is
-    `<version>:<SHA-256>` of the request's content. `epoch` counts how often the operation got new
-    MS-RequestIds. `caller_id` and `correlation_id` are those of the call that worked on it last;
-    `caller_id` is None where the platform does not sign callers in. Until `under_way_until` Partner
-    Center may still be working on a request of the open step that it did not answer clearly; None
-    where there is no such request. `lines` are those that the cart of a purchase must have,
-    if it is held to any: its order's, or those that a later change of the cart gave it. Until
-    `held_until` somebody changes that cart, and nobody may buy it.
+    A lease is in seconds from the write, because only the store's clock is the same for all who
+    read it. The time at which the record expires is in UTC. `nonce` is new in every write and
+    identifies it. `fingerprint` is `<version>:<SHA-256>` of the request's content. `epoch` counts
+    how often the operation got new MS-RequestIds. `caller_id` and `correlation_id` are those of the
+    call that worked on it last; `caller_id` is None where the platform does not sign callers in.
+    For `under_way_seconds` after the write, Partner Center may still be working on a request of the
+    open step that it did not answer clearly; None where there is no such request. `lines` are those
+    that the cart of a purchase must have, if it is held to any: its order's, or those that a later
+    change of the cart gave it. For `held_seconds` after the write somebody changes that cart, and
+    nobody may buy it.
 
-    Version 1 had none of the last three.
+    No release that could be deployed wrote a version before 3, so none of those is read.
     """
 
     version: int = RECORD_VERSION
@@ -92,14 +94,14 @@ class Record(_Stored):
     state: State
     epoch: int
     nonce: str
-    lease_until: Moment
+    lease_seconds: float
     expires_at: Moment
     correlation_id: str
     steps: list[Step]
     answer: StoredAnswer | None = None
-    under_way_until: Moment | None = None
+    under_way_seconds: float | None = None
     lines: list[dict[str, Any]] | None = None
-    held_until: Moment | None = None
+    held_seconds: float | None = None
 
     @classmethod
     def claimed(
@@ -110,7 +112,7 @@ class Record(_Stored):
         fingerprint: str,
         epoch: int,
         nonce: str,
-        lease_until: datetime,
+        lease_seconds: float,
         expires_at: datetime,
         caller_id: str | None,
         correlation_id: str,
@@ -126,7 +128,7 @@ class Record(_Stored):
             state="in_progress",
             epoch=epoch,
             nonce=nonce,
-            lease_until=lease_until,
+            lease_seconds=lease_seconds,
             expires_at=expires_at,
             correlation_id=correlation_id,
             steps=[
@@ -136,7 +138,7 @@ class Record(_Stored):
             lines=lines,
         )
 
-    def resuming(self, earlier: "Record", under_way_until: datetime | None) -> "Record":
+    def resuming(self, earlier: "Record", under_way_seconds: float | None) -> "Record":
         """This claim with the content, the steps and the answer of the record that it replaces.
 
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
@@ -146,7 +148,7 @@ class Record(_Stored):
             steps=earlier.steps,
             answer=earlier.answer,
             fingerprint=earlier.fingerprint,
-            under_way_until=under_way_until,
+            under_way_seconds=under_way_seconds,
         )
 
     @property
@@ -167,9 +169,9 @@ class Record(_Stored):
         """The operation is done, and this is the answer for good."""
         return self._with("completed", steps=self._changed_step(done=True), answer=answer)
 
-    def unknown(self, under_way_until: datetime) -> "Record":
+    def unknown(self, under_way_seconds: float) -> "Record":
         """The attempt ended, and nobody knows whether the open step took effect."""
-        return self._with("unknown", under_way_until=under_way_until)
+        return self._with("unknown", under_way_seconds=under_way_seconds)
 
     def released(self) -> "Record":
         """The attempt ended, and nothing of the operation took effect."""
@@ -179,7 +181,7 @@ class Record(_Stored):
         self,
         request_id: str,
         answer: StoredAnswer | None = None,
-        under_way_until: datetime | None = None,
+        under_way_seconds: float | None = None,
     ) -> "Record":
         """The attempt ended; the open step is to be tried again, under a new MS-RequestId.
 
@@ -191,26 +193,34 @@ class Record(_Stored):
             epoch=self.epoch + 1,
             steps=self._changed_step(request_id=request_id),
             answer=answer,
-            under_way_until=under_way_until,
+            under_way_seconds=under_way_seconds,
         )
 
-    def held(self, until: datetime) -> "Record":
-        """The record while somebody changes the cart."""
-        return self.model_copy(update={"held_until": until})
+    def held(self, nonce: str, seconds: float, age: float) -> "Record":
+        """The record, which was written `age` seconds ago, while somebody changes the cart."""
+        under_way = self.under_way_seconds
+        changes = {
+            "nonce": nonce,
+            "held_seconds": seconds,
+            "lease_seconds": self.lease_seconds - age,
+            "under_way_seconds": None if under_way is None else under_way - age,
+        }
+        return self.model_copy(update=changes)
 
-    def changed(self, lines: list[dict[str, Any]] | None) -> "Record":
+    def changed(self, nonce: str, lines: list[dict[str, Any]] | None) -> "Record":
         """The record after a change of the cart; `lines` are its new ones, None if unknown.
 
         A cart that may have been bought already is held to its old lines.
         """
-        in_doubt = self.state not in ("released", "open") or self.under_way_until is not None
+        in_doubt = self.state not in ("released", "open") or self.under_way_seconds is not None
         keep = self.lines is None or lines is None or in_doubt
-        changes = {"lines": self.lines if keep else lines, "held_until": None}
-        return self.model_copy(update=changes)
+        lines = self.lines if keep else lines
+        return self.model_copy(update={"nonce": nonce, "lines": lines, "held_seconds": None})
 
-    def stamped(self, nonce: str, expires_at: datetime) -> "Record":
-        """The record as it is about to be written."""
-        return self.model_copy(update={"nonce": nonce, "expires_at": expires_at})
+    def stamped(self, nonce: str, lease_seconds: float, expires_at: datetime) -> "Record":
+        """The record as it is about to be written, with what is left of the lease."""
+        changes = {"nonce": nonce, "lease_seconds": lease_seconds, "expires_at": expires_at}
+        return self.model_copy(update=changes)
 
     def to_json(self) -> bytes:
         """The record as UTF-8 JSON, indented for people who read it.
@@ -233,11 +243,11 @@ class Record(_Stored):
         steps: list[Step] | None = None,
         answer: StoredAnswer | None = None,
         fingerprint: str | None = None,
-        under_way_until: datetime | None = None,
+        under_way_seconds: float | None = None,
     ) -> "Record":
         """The record in another state.
 
-        Members that are None stay as they are, but for `under_way_until`.
+        Members that are None stay as they are, but for `under_way_seconds`.
         """
         changes = {
             "state": state,
@@ -247,7 +257,7 @@ class Record(_Stored):
             "fingerprint": fingerprint,
         }
         given = {name: change for name, change in changes.items() if change is not None}
-        return self.model_copy(update=given | {"under_way_until": under_way_until})
+        return self.model_copy(update=given | {"under_way_seconds": under_way_seconds})
 
     def _changed_step(
         self,

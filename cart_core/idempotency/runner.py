@@ -65,7 +65,7 @@ async def _succeeded(claim: Claim, answer: Answer) -> Answer:
         return answer.with_warning(_NOT_RECORDED.as_json())
     except LeaseLost as lost:
         with Problem.completing(trace=answer.trace):
-            return claim.answer_of(lost.record)
+            return claim.answer_of(lost.stored)
     return answer
 
 
@@ -81,5 +81,5 @@ async def _failed(claim: Claim, problem: Problem) -> Answer:
     except LeaseLost as lost:
         if not unknown:
             with Problem.completing(trace=problem.trace, cart_id=problem.cart_id):
-                return claim.answer_of(lost.record)
+                return claim.answer_of(lost.stored)
     raise problem

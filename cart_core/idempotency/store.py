@@ -10,10 +10,26 @@ class StoreUnavailable(Exception):
 
 
 class Versioned(NamedTuple):
-    """A record and the opaque version (ETag) that a replacement must name."""
+    """A record and the opaque version (ETag) that a replacement must name.
+
+    `age` is how many seconds ago it was written, by the store's own clock. It is never more than
+    that, and less by two seconds at most. So no clock of an instance of this app has a say in when
+    a lease ends.
+    """
 
     record: Record
     version: str
+    age: float
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until the record's lease ends; negative once it has ended."""
+        return self.record.lease_seconds - self.age
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody changes the cart of this purchase."""
+        return (self.record.held_seconds or 0) > self.age
 
 
 class Store(Protocol):

@@ -364,18 +364,18 @@ def app_with_one_try(directory: Path) -> Path:
     )
 
 
-def app_with_short_pauses(directory: Path, clock_ahead: float = 0.0) -> Path:
+def app_with_short_pauses(directory: Path, records_aged: float = 0.0) -> Path:
     """The real app with hardly a pause between its tries, and before it checks out again.
 
-    Its clock of POSIX times is so many seconds ahead: other processes' leases end early for it.
+    Storage's clock is so many seconds ahead for it: other processes' leases end early.
     """
     return patched_app(
         directory,
         *_setting("partner_center.retry", BACKOFF_FIRST=0.01),
         *_setting("use_cases.buying", PAUSES=(0.01,) * 5),
-        "import time",
-        "true_time = time.time",
-        f"time.time = lambda: true_time() + {clock_ahead}",
+        "from cart_core.adapters import blob_store",
+        "true_age = blob_store._age",
+        f"blob_store._age = lambda *times: true_age(*times) + {records_aged}",
     )
 
 

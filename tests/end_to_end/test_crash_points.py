@@ -48,8 +48,8 @@ LONG = 60.0
 LATE = 3.0
 """Seconds after which a request takes effect whose process was killed meanwhile."""
 AHEAD = 600.0
-"""Seconds by which the clock of the process that takes over is ahead: all leases are over for it,
-without a wait."""
+"""Seconds by which storage's clock is ahead for the process that takes over: all leases are over
+for it, without a wait."""
 
 Route = Literal["cart", "checkout", "order"]
 Moment = Literal["before", "late", "after"]
@@ -255,7 +255,7 @@ def punctual(cloud: RecordingCloud) -> Iterator[Chain]:
 @pytest.fixture(scope="module")
 def later(cloud: RecordingCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A process that takes over at once, as all leases are over for it."""
-    app = app_with_short_pauses(tmp_path_factory.mktemp("later"), clock_ahead=AHEAD)
+    app = app_with_short_pauses(tmp_path_factory.mktemp("later"), records_aged=AHEAD)
     with started(app, cloud, CART_ALLOW_CHECKOUT="true") as chain:
         yield chain
 

@@ -122,13 +122,18 @@ driver's own retry after a lost answer finds its own write, and takes it for ano
 class FakeStore:
     """A MemoryStore that counts its calls and fails as told, one fault for each call.
 
+    It goes by `clock`, or by the running loop's.
+
     `point` is called where a process can die, such as "before create" and "after replace".
     """
 
-    def __init__(self) -> None:
-        self.inner = MemoryStore()
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.inner = MemoryStore(clock)
         self.calls: list[str] = []
         self.written: list[Record] = []
+        self.lease_ends: list[float] = []
+        """When the lease of each record that was written ends, by the store's clock."""
+        self.clock = clock
         self.faults: dict[str, list[StoreFault]] = defaultdict(list)
         self.reason = "The store is away."
         self.point: Callable[[str], None] = lambda _: None
@@ -158,6 +163,7 @@ class FakeStore:
         version = await write()
         if version is not None:
             self.written.append(record)
+            self.lease_ends.append(self.clock() + record.lease_seconds)
         self.point(f"after {call}")
         if fault in ("lost", "killed after"):
             raise StoreUnavailable(self.reason) if fault == "lost" else Killed

@@ -51,8 +51,8 @@ class World:
         self.center = FakePartnerCenter()
         for operation in ("create", "get", "update", "checkout") if answers else ():
             self.center.script[operation] = list(answers)
-        self.store = FakeStore()
         self.clock = WallClock()
+        self.store = FakeStore(self.clock)
         self.tokens = FakeTokens()
         self.drawn: list[tuple[float, float]] = []
         guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))

@@ -28,7 +28,7 @@ def record(nonce: str = "nonce-1", **changes: Any) -> Record:
         "state": "in_progress",
         "epoch": 0,
         "nonce": nonce,
-        "lease_until": NOW + timedelta(seconds=120),
+        "lease_seconds": 120.0,
         "expires_at": NOW + timedelta(days=7),
         "correlation_id": "0b7e5a4c-7d0f-4c9a-9e55-0d4c0a6a1f10",
         "steps": [Step(name="cart", request_id="5c2e9f3a-1b4d-5e6f-8a7b-9c0d1e2f3a4b")],

@@ -8,6 +8,7 @@ import pytest
 from cart_core.idempotency.decision import Replay, Reused, Run, Wait, decide
 from cart_core.idempotency.operation_id import fingerprint
 from cart_core.idempotency.record import RECORD_VERSION, Record, Step, StoredAnswer
+from cart_core.idempotency.store import Versioned
 from tests.kit.builders import CUSTOMER
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -15,7 +16,9 @@ TICK, HOUR = timedelta(microseconds=1), timedelta(hours=1)
 CONTENT, OTHER_CONTENT = {"quantity": 1}, {"quantity": 2}
 ANSWER = StoredAnswer(status=200, headers={}, body={})
 STATES = ["in_progress", "unknown", "released", "open", "completed"]
-LEASE_LASTS, LEASE_OVER = NOW + TICK, NOW
+LEASE = 120.0
+LEASE_LASTS, LEASE_OVER = LEASE - 0.001, LEASE
+"""The age of a record in seconds."""
 
 
 def record(state: str, **changes: Any) -> Record:
@@ -29,7 +32,7 @@ def record(state: str, **changes: Any) -> Record:
         "state": state,
         "epoch": 3,
         "nonce": "nonce",
-        "lease_until": NOW + HOUR,
+        "lease_seconds": LEASE,
         "expires_at": NOW + 2 * HOUR,
         "correlation_id": CUSTOMER,
         "steps": [
@@ -41,41 +44,45 @@ def record(state: str, **changes: Any) -> Record:
     return Record(**members | changes)
 
 
+def stored(record: Record, age: float = LEASE_OVER) -> Versioned:
+    return Versioned(record, "version", age)
+
+
 def test_an_operation_without_a_record_is_run() -> None:
     assert decide(None, NOW, CONTENT) == Run(epoch=0, earlier=None, resumed=False)
 
 
-@pytest.mark.parametrize("lease_until", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
+@pytest.mark.parametrize("age", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
 @pytest.mark.parametrize("state", STATES)
-def test_the_decision(state: str, lease_until: datetime) -> None:
-    stored = record(state, lease_until=lease_until, expires_at=NOW + TICK)
-    at_work = state == "in_progress" and lease_until == LEASE_LASTS
+def test_the_decision(state: str, age: float) -> None:
+    found = record(state, expires_at=NOW + TICK)
+    at_work = state == "in_progress" and age == LEASE_LASTS
     same = {
-        "in_progress": Wait() if at_work else Run(3, stored, resumed=True),
-        "unknown": Run(3, stored, resumed=True),
+        "in_progress": Wait() if at_work else Run(3, found, resumed=True),
+        "unknown": Run(3, found, resumed=True),
         "released": Run(3, None, resumed=False),
-        "open": Run(3, stored, resumed=False),
+        "open": Run(3, found, resumed=False),
         "completed": Replay(ANSWER),
     }
-    before = stored.to_json()
-    assert decide(stored, NOW, CONTENT) == same[state]
+    before = found.to_json()
+    assert decide(stored(found, age), NOW, CONTENT) == same[state]
     other = same[state] if state == "released" else Reused()
-    assert decide(stored, NOW, OTHER_CONTENT) == other
-    assert stored.to_json() == before
+    assert decide(stored(found, age), NOW, OTHER_CONTENT) == other
+    assert found.to_json() == before
 
 
-@pytest.mark.parametrize("lease_until", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
+@pytest.mark.parametrize("age", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
 @pytest.mark.parametrize("state", STATES)
-def test_of_an_expired_record_only_the_epoch_counts(state: str, lease_until: datetime) -> None:
+def test_of_an_expired_record_only_the_epoch_counts(state: str, age: float) -> None:
     for expires_at in (NOW, NOW - 1000 * HOUR):
-        expired = record(state, lease_until=lease_until, expires_at=expires_at)
+        expired = stored(record(state, expires_at=expires_at), age)
         for content in (CONTENT, OTHER_CONTENT):
             assert decide(expired, NOW, content) == Run(epoch=4, earlier=None, resumed=False)
 
 
 def test_a_completed_record_without_its_answer_is_resumed() -> None:
     damaged = record("completed", answer=None)
-    assert decide(damaged, NOW, CONTENT) == Run(3, damaged, resumed=True)
+    assert decide(stored(damaged), NOW, CONTENT) == Run(3, damaged, resumed=True)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +94,4 @@ def test_a_completed_record_without_its_answer_is_resumed() -> None:
 def test_a_record_of_a_newer_release_is_left_to_that_release(
     state: str, newer: dict[str, Any]
 ) -> None:
-    assert decide(record(state, lease_until=LEASE_OVER, **newer), NOW, CONTENT) == Wait()
+    assert decide(stored(record(state, **newer)), NOW, CONTENT) == Wait()

@@ -11,7 +11,7 @@ import pytest
 
 from cart_core.call import Answer
 from cart_core.problem import Problem
-from tests.kit.fakes import Killed, in_virtual_time
+from tests.kit.fakes import Killed, in_virtual_time, monotonic
 from tests.unit.idempotency.world import (
     LEASE,
     PLANS,
@@ -50,8 +50,8 @@ async def _killed(world: World, point: int, death: type[BaseException]) -> bool:
 
 async def _assert_next_call_waits(world: World) -> None:
     """Until the lease is over, if the call that was killed has left one."""
-    record = world.store.written and world.store.record
-    if record and record.state == "in_progress" and record.lease_until.timestamp() > world.clock():
+    at_work = world.states[-1:] == ["in_progress"]
+    if at_work and world.store.lease_ends[-1] > monotonic():
         requests = len(world.requests)
         await world.fails(code="operation_in_progress")
         assert len(world.requests) == requests

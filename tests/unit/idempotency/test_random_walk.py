@@ -164,7 +164,7 @@ class Walk:
         self.plan, self.may_leap = plan, leaps
         self.trouble = self.random.choice([0.0, 0.1, 0.2, 0.4])
         self.judge = Judge(honoured)
-        self.store = MemoryStore()
+        self.store = MemoryStore(self.clock)
         self.store_is_away = False
         self.elapsed = self.shift = 0.0
         self.latest = self.clock()

@@ -67,6 +67,7 @@ class Request:
     first: bool
     results: Mapping[str, Any]
     earlier_answer: StoredAnswer | None
+    under_way_for: float
     record: Record
     """The last record that was written before."""
 
@@ -81,23 +82,28 @@ class World:
 
     def __init__(self, plan: str = "create", *, longest_wait: float = LONGEST_WAIT) -> None:
         self.plan, self.operation = PLANS[plan], OPERATIONS[plan]
-        self.store = FakeStore()
         self.clock = WallClock()
+        self.store = FakeStore()
         self.requests: list[Request] = []
         self.effects: dict[str, dict[str, Any]] = {}
         """The document that each MS-RequestId has made."""
         self.ends: dict[str, list[End]] = defaultdict(list)
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.numbers = itertools.count(1)
+        self.longest_wait = longest_wait
+        self.once = self.instance(self.clock)
+
+    def instance(self, clock: WallClock) -> ExactlyOnce:
+        """An instance of the app that goes by this clock."""
         claims = Claims(
             self.store,
-            clock=self.clock,
+            clock=clock,
             sleep=asyncio.sleep,
             new_nonce=lambda: f"nonce-{next(self.numbers)}",
             lease_margin=MARGIN,
-            longest_wait=longest_wait,
+            longest_wait=self.longest_wait,
         )
-        self.once = ExactlyOnce(claims)
+        return ExactlyOnce(claims)
 
     async def send(self, step: str, claim: Claim) -> dict[str, Any]:
         """The document that a step makes. As a use case must, it says what is in doubt."""
@@ -109,6 +115,7 @@ class World:
                 claim.first,
                 claim.results,
                 claim.earlier_answer,
+                claim.under_way_for(),
                 self.store.record,
             )
         )

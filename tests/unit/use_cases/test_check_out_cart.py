@@ -39,7 +39,7 @@ async def test_its_record_is_kept_under_the_cart_and_under_no_key() -> None:
     assert world.record_names() == [operation.record_name()]
     assert (done.operation, done.customer_id, done.key) == ("checkout_cart", CUSTOMER, CART_ID)
     assert (claim.state, done.state, done.caller_id) == ("in_progress", "completed", None)
-    assert claim.lease_until.timestamp() == begun + LEASE
+    assert world.store.lease_ends[0] == begun + LEASE
     [step] = done.steps
     assert (step.name, step.done) == ("checkout", True)
     assert step.request_id == world.center.asked[0].request_id
