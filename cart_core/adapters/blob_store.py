@@ -126,11 +126,17 @@ class BlobStore:
     async def _write(
         self, name: str, record: Record, *, conflict: str, **conditions: Any
     ) -> str | None:
-        """The new blob's ETag, or None where storage refuses with the error code `conflict`."""
+        """The new blob's ETag, or None where storage refuses with the error code `conflict`.
+
+        Raises StoreUnavailable also where the record cannot be written as JSON.
+        """
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import ContentSettings
 
-        content = record.to_json()
+        try:
+            content = record.to_json()
+        except ValueError as error:
+            raise StoreUnavailable(f"The record cannot be written: it is {error}.") from None
         operation = self._operation("replace" if conditions["overwrite"] else "create")
         async with operation as (container, options):
             try:

@@ -225,15 +225,22 @@ class Record(_Stored):
     def to_json(self) -> bytes:
         """The record as UTF-8 JSON, indented for people who read it.
 
-        Half a surrogate pair, which a cart of Partner Center may contain, stays an escape.
+        Half a surrogate pair, which a cart of Partner Center may contain, stays an escape. Raises
+        ValueError where the answer is nested too deeply to be written.
         """
-        text = json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False)
+        try:
+            text = json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         return text.encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, data: bytes) -> "Record":
         """The record in `data`. Raises ValueError if `data` is not a record."""
-        return cls.model_validate(json.loads(data))
+        try:
+            return cls.model_validate(json.loads(data))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
     def _with(
         self,

@@ -39,13 +39,15 @@ class ExactlyOnce:
         raises, and Problem `store_unavailable`, `operation_in_progress` or
         `idempotency_key_reused` without having called it.
         """
+        # Until the operation's record is read, an earlier call may have had its effect.
+        call.sent.may_have_effect = True
         try:
             claim = await self._claims.claim(call, operation, plan, content, lines)
         except StoreUnavailable as failure:
             raise Problem("store_unavailable", f"{failure} This request sent nothing.") from None
         if isinstance(claim, StoredAnswer):
             return claim.replayed()
-        call.sent.may_have_effect |= claim.resumed
+        call.sent.may_have_effect = claim.resumed
         try:
             answer = await perform(claim)
         except Problem as problem:

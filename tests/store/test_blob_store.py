@@ -20,6 +20,8 @@ from partner_center_emulator.watch.faults import Fault
 
 from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
+from cart_core.call import Answer
+from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.store import StoreUnavailable
 from local import loopback_guard
 from local.function_process import ROOT
@@ -226,13 +228,35 @@ async def test_other_refusals_are_no_verdict(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no JSON", b"{}", b"[1]", b'{"version": 1}', b"\xff", record().to_json()[:99]]
+    "content",
+    [
+        b"",
+        b"no JSON",
+        b"{}",
+        b"[1]",
+        b'{"version": 1}',
+        b"\xff",
+        record().to_json()[:99],
+        b"[" * 100_000,
+    ],
+    ids=["empty", "no-json", "no-members", "list", "one-member", "no-text", "cut", "deep"],
 )
 async def test_a_blob_that_is_no_record(blobs: Blobs, content: bytes) -> None:
     await blobs.storage.put(BLOB, content)
     with pytest.raises(StoreUnavailable, match=f"{BLOB} holds no record"):
         await blobs.store.read(NAME)
     assert await blobs.store.create(NAME, record()) is None
+
+
+async def test_a_record_that_is_too_deep_is_not_sent(blobs: Blobs) -> None:
+    body: dict[str, Any] = {}
+    for _ in range(100_000):
+        body = {"a": body}
+    deep = record().completed(StoredAnswer.of(Answer(201, body, {})))
+    for write in (blobs.store.create(NAME, deep), blobs.store.replace(NAME, deep, '"0x1"')):
+        with pytest.raises(StoreUnavailable, match="cannot be written: it is nested too deeply"):
+            await write
+    assert blobs.calls == []
 
 
 async def test_an_answer_that_is_cut(blobs: Blobs) -> None:

@@ -206,6 +206,19 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert again.expires_at.utcoffset() == timedelta(0)
 
 
+def nested(begin: bytes, end: bytes, levels: int) -> bytes:
+    return begin * levels + b"1" + end * levels
+
+
+def test_an_answer_that_is_too_deep_for_json_is_refused_as_a_value() -> None:
+    body: dict[str, Any] = {}
+    for _ in range(100_000):
+        body = {"a": body}
+    answer = StoredAnswer.of(Answer(201, body, {}))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        claimed().completed(answer).to_json()
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -216,8 +229,14 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
         b'{"version": 1}',
         claimed().to_json().replace(b'"in_progress"', b'"complet"'),
         claimed().to_json().replace(b"00.000001Z", b"00.000001"),
+        b"[" * 100_000,
+        claimed().to_json().replace(b"null", nested(b'{"a":', b"}", 100_000)),
+        claimed().to_json().replace(b'"key-1"', nested(b"[", b"]", 100_000)),
     ],
-    ids=["empty", "no-members", "null", "no-text", "one-member", "no-such-state", "no-time-zone"],
+    ids=[
+        *("empty", "no-members", "null", "no-text", "one-member", "no-such-state", "no-time-zone"),
+        *("deep", "deep-members", "deep-key"),
+    ],
 )
 def test_anything_else_is_not_a_record(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the words are the parser's

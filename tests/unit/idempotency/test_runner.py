@@ -149,6 +149,27 @@ async def test_a_call_that_resumes_may_have_had_its_effect_before_it_sends_anyth
     assert call.sent.may_have_effect == may_have_effect
 
 
+@pytest.mark.parametrize("broken", ["create", "read", "replace"])
+@pytest.mark.parametrize("error", [RecursionError(), MemoryError(), KeyError("a")], ids=repr)
+@in_virtual_time
+async def test_a_call_that_cannot_claim_for_a_bug_does_not_know_what_an_earlier_one_did(
+    broken: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.ends["cart"] = [UNKNOWN]
+    await world.ends_somehow()
+    call = Call(CUSTOMER, CUSTOMER, "en-US", within(DEADLINE))
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.store, broken, fail)
+    with pytest.raises(type(error)):
+        await world.once.run(call, world.operation, world.plan, CONTENT, world.perform)
+    assert call.sent.may_have_effect
+    assert len(world.requests) == 1
+
+
 # --- certainly not done -----------------------------------------------------------------------
 
 
