@@ -138,12 +138,14 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.api.endpoints import Endpoint
     from cart_core.api.requests import RequestReader
     from cart_core.idempotency.claim import Claims
+    from cart_core.idempotency.duplicates import Duplicates
     from cart_core.idempotency.runner import ExactlyOnce
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.retry import Sender
     from cart_core.use_cases.buying import Buying
     from cart_core.use_cases.check_out_cart import CheckOutCart
     from cart_core.use_cases.create_cart import CreateCart
+    from cart_core.use_cases.duplicate_orders import DuplicateOrders
     from cart_core.use_cases.get_cart import GetCart
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.purchase import Tools
@@ -180,7 +182,9 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     get_cart = GetCart(carts, new_guid=around.new_guid)
     update_cart = UpdateCart(claims, buying.plan, carts, new_guid=around.new_guid)
     check_out_cart = CheckOutCart(buying)
-    place_order = PlaceOrder(once, carts, buying)
+    window = timedelta(minutes=settings.duplicate_window_minutes)
+    duplicates = DuplicateOrders(Duplicates(around.store, window=window), settings.duplicate_orders)
+    place_order = PlaceOrder(once, carts, buying, duplicates)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
     return {
         "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),

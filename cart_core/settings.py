@@ -148,6 +148,11 @@ class Settings(BaseModel):
     )
     max_wait_seconds: float = Field(5, alias="CART_MAX_WAIT_SECONDS", ge=0, le=60)
     order_retention_days: int = Field(90, alias="CART_ORDER_RETENTION_DAYS", ge=7, le=3650)
+    duplicate_orders: Literal["warn", "refuse", "ignore"] = Field(
+        "warn", alias="CART_DUPLICATE_ORDERS"
+    )
+    """What becomes of an order like one that was placed minutes before under another key."""
+    duplicate_window_minutes: int = Field(10, alias="CART_DUPLICATE_WINDOW_MINUTES", ge=1, le=1440)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
     callers_known: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
     """Whether the platform signs callers in. App Service authentication sets this itself."""

@@ -22,6 +22,9 @@ _purchases = _meter.create_counter(
 _purchases_replayed = _meter.create_counter(
     "purchases.replayed", description="Checkouts answered again"
 )
+_possible_duplicates = _meter.create_counter(
+    "purchases.possible_duplicates", description="Orders like another one of minutes before"
+)
 _refused = _meter.create_counter("carts.refused", description="Error answers, by code")
 _unknown = _meter.create_counter(
     "carts.outcome_unknown", description="Requests that may have had their effect"
@@ -59,6 +62,11 @@ def count_cart(*, replayed: bool) -> None:
 def count_purchase(status: str, *, replayed: bool) -> None:
     """Counts one answered checkout. `status` is that of the answer's body."""
     (_purchases_replayed if replayed else _purchases).add(1, {"status": status})
+
+
+def count_possible_duplicate() -> None:
+    """Counts an order that is like another one which was placed minutes before."""
+    _possible_duplicates.add(1)
 
 
 def count_problem(problem: Problem) -> None:

@@ -74,12 +74,13 @@ _PURCHASE_CODES: tuple[Code, ...] = (
     "cart_differs",
     "checkout_failed",
 )
+_ORDER_CODES: tuple[Code, ...] = ("possible_duplicate",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     code
     for code in CATALOGUE
-    if code not in {*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_STORE_CODES}
+    if code not in {*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_ORDER_CODES, *_STORE_CODES}
 )
 """Every operation that calls Partner Center may answer with these."""
 

@@ -320,7 +320,7 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
     401: "The function key is missing or wrong. The platform answers this itself, without a body.",
     403: "This function or Partner Center forbids it.",
     404: "Partner Center cannot find the customer, the cart or a product in it.",
-    409: "Partner Center reports a conflict.",
+    409: "Partner Center reports a conflict, or the same was ordered just before.",
     412: "A precondition failed in Partner Center.",
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8, or is encoded.",
@@ -345,6 +345,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "unsupported_media_type": "The Content-Type is not that of JSON, or its charset is not UTF-8.",
     "unsupported_content_encoding": "The body has a Content-Encoding.",
     "checkout_disabled": "The setting CART_ALLOW_CHECKOUT does not allow purchases.",
+    "possible_duplicate": "The same was ordered for this customer minutes before under another "
+    "key, and the setting CART_DUPLICATE_ORDERS refuses such orders.",
     "cart_not_orderable": "Lines of the cart have errors; the member cart shows them.",
     "cart_differs": "The cart does not have the lines that were asked for; errors and cart show "
     "both.",

@@ -199,6 +199,11 @@ class Claim:
         return self._record.open_step.request_id
 
     @property
+    def record(self) -> Record:
+        """The operation's record as this call wrote it last."""
+        return self._record
+
+    @property
     def results(self) -> Mapping[str, dict[str, Any]]:
         """The results of the steps that are done, by the step's name."""
         return self._record.results

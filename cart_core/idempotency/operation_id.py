@@ -26,6 +26,7 @@ PURCHASES: Final = frozenset({"checkout_cart", "place_order"})
 
 CARTS_PREFIX: Final = "carts/"
 PURCHASES_PREFIX: Final = "purchases/"
+RECENT_PREFIX: Final = "recent/"
 
 _REQUEST_IDS: Final = uuid.uuid5(
     uuid.NAMESPACE_URL, f"urn:partner-center-carts:request-id:{NAMING_VERSION}"
@@ -54,6 +55,11 @@ class OperationId:
         """The MS-RequestId of a step: another one for other content and in another epoch."""
         scope = [self.operation, step, self.customer_id, self.key]
         return str(uuid.uuid5(_REQUEST_IDS, json.dumps([*scope, fingerprint, epoch])))
+
+
+def recent_name(customer_id: str, fingerprint: str) -> str:
+    """The name under which it is remembered for a while which order had this content."""
+    return RECENT_PREFIX + _sha256([NAMING_VERSION, customer_id, fingerprint])
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:

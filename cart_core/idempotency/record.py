@@ -161,6 +161,11 @@ class Record(_Stored):
         """The results of the steps that are done, by the step's name."""
         return {step.name: step.result or {} for step in self.steps if step.done}
 
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether the last step has taken effect, in full or in part, or may do so yet."""
+        return self.state in ("in_progress", "unknown", "completed") or self.answer is not None
+
     def step_done(self, result: dict[str, Any]) -> "Record":
         """The open step is done, and the next one begins."""
         return self._with(self.state, steps=self._changed_step(done=True, result=result))

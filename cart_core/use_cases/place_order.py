@@ -17,8 +17,9 @@ from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
-from cart_core.problem import Problem
+from cart_core.problem import FieldError, Problem
 from cart_core.use_cases.buying import Buying
+from cart_core.use_cases.duplicate_orders import DuplicateOrders
 from cart_core.use_cases.purchase import Purchase
 
 
@@ -37,8 +38,11 @@ class PlaceOrderCommand:
 class PlaceOrder:
     """Places orders."""
 
-    def __init__(self, once: ExactlyOnce, carts: Carts, buying: Buying) -> None:
+    def __init__(
+        self, once: ExactlyOnce, carts: Carts, buying: Buying, duplicates: DuplicateOrders
+    ) -> None:
         self._once = once
+        self._duplicates = duplicates
         self._carts = carts
         self._buying = buying
         self._plan = buying.plan_of("cart")
@@ -64,22 +68,30 @@ class PlaceOrder:
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
         asked = command.cart
         created = None if "cart" in claim.results else await self._create(call, asked, claim)
+        recorded = claim.results["cart"]
+        found = [FieldError(**warning) for warning in recorded.get("warnings", ())]
         purchase = Purchase(
-            claim.results["cart"]["cartId"],
+            recorded["cartId"],
             command.customer_user,
             expected_lines(asked.body["lineItems"]),
             created.body if created else None,
-            asked.warnings,
+            (*asked.warnings, *found),
         )
         with Problem.completing(trace=created.trace if created else None):
             return await self._buying.buy(call, purchase)
 
     async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> Answered:
-        """The cart, once it is created and recorded."""
+        """The cart, once it is created and recorded with the warnings about the order.
+
+        A later request that goes on with the cart gives these warnings too.
+        """
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
         # last word on the order, and its key is free.
         in_doubt = claim.resumed and claim.under_way_for() > 0
-        created = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
-        with Problem.completing(trace=created.trace, cart_id=created.body["id"]):
-            await claim.finish_step({"cartId": created.body["id"]})
+        async with self._duplicates.looked_for(claim) as warnings:
+            created = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
+            with Problem.completing(trace=created.trace, cart_id=created.body["id"]):
+                found = [warning.as_json() for warning in await warnings()]
+                made = {"cartId": created.body["id"]} | ({"warnings": found} if found else {})
+                await claim.finish_step(made)
         return created

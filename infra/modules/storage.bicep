@@ -87,8 +87,8 @@ resource records 'Microsoft.Storage/storageAccounts/blobServices/containers@2026
 }
 
 // A prefix starts with the container's name, and a rule cannot exclude blobs: a rule for the whole
-// container would delete records of purchases as early as records of carts. A blob with neither
-// prefix is never deleted.
+// container would delete records of purchases as early as records of carts. A blob with none of these
+// prefixes is never deleted.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = {
   parent: account
   name: 'default'
@@ -134,6 +134,28 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
               baseBlob: {
                 delete: {
                   daysAfterModificationGreaterThan: orderRetentionDays
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-recent-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${records.name}/recent/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: 1
                 }
               }
             }

@@ -22,6 +22,7 @@ from cart_core.idempotency.operation_id import (
     CARTS_PREFIX,
     PURCHASES,
     PURCHASES_PREFIX,
+    RECENT_PREFIX,
     OperationId,
 )
 from cart_core.idempotency.plan import RETENTION
@@ -221,17 +222,16 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
                     "blobTypes": ["blockBlob"],
                     "prefixMatch": [f"${{records.name}}/{prefix}"],
                 },
-                "actions": {
-                    "baseBlob": {"delete": {"daysAfterModificationGreaterThan": Expression(days)}}
-                },
+                "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}},
             },
         }
         for kind, prefix, days in (
-            ("cart", CARTS_PREFIX, "cartRetentionDays"),
-            ("purchase", PURCHASES_PREFIX, "orderRetentionDays"),
+            ("cart", CARTS_PREFIX, Expression("cartRetentionDays")),
+            ("purchase", PURCHASES_PREFIX, Expression("orderRetentionDays")),
+            ("recent", RECENT_PREFIX, 1),
         )
     ]
-    assert CARTS_PREFIX[0] != PURCHASES_PREFIX[0]
+    assert len({prefix[0] for prefix in (CARTS_PREFIX, PURCHASES_PREFIX, RECENT_PREFIX)}) == 3
     for operation in ("create_cart", *PURCHASES):
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
         record = OperationId(operation, VALUES["partnerTenantId"], "key").record_name()

@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec
 
 from cart_core.deadline import Deadline
 from cart_core.idempotency.memory_store import MemoryStore
+from cart_core.idempotency.operation_id import RECENT_PREFIX
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import StoreUnavailable, Versioned
 from cart_core.tokens import AccessToken
@@ -131,6 +132,7 @@ class FakeStore:
         self.inner = MemoryStore(clock)
         self.calls: list[str] = []
         self.written: list[Record] = []
+        """The records of operations that were written, without those of recent orders."""
         self.lease_ends: list[float] = []
         """When the lease of each record that was written ends, by the store's clock."""
         self.clock = clock
@@ -143,11 +145,11 @@ class FakeStore:
         self.faults[call] += faults * times
 
     async def create(self, name: str, record: Record) -> str | None:
-        return await self._write("create", partial(self.inner.create, name, record), record)
+        return await self._write("create", name, partial(self.inner.create, name, record), record)
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
         write = partial(self.inner.replace, name, record, version)
-        return await self._write("replace", write, record)
+        return await self._write("replace", name, write, record)
 
     async def read(self, name: str) -> Versioned | None:
         if self._next_fault("read") == "down":
@@ -155,13 +157,17 @@ class FakeStore:
         return await self.inner.read(name)
 
     async def _write(
-        self, call: str, write: Callable[[], Coroutine[Any, Any, str | None]], record: Record
+        self,
+        call: str,
+        name: str,
+        write: Callable[[], Coroutine[Any, Any, str | None]],
+        record: Record,
     ) -> str | None:
         fault = self._next_fault(call)
         if fault in ("down", "killed before"):
             raise StoreUnavailable(self.reason) if fault == "down" else Killed
         version = await write()
-        if version is not None:
+        if version is not None and not name.startswith(RECENT_PREFIX):
             self.written.append(record)
             self.lease_ends.append(self.clock() + record.lease_seconds)
         self.point(f"after {call}")

@@ -55,7 +55,8 @@ def test_the_least_that_must_be_set_and_the_defaults() -> None:
         **{"max_body_bytes": 256 * 1024, "max_quantity": None, "unknown_members": None},
         **{"allow_checkout": False, "store_url": "memory", "require_idempotency_key": False},
         **{"inflight_wait_seconds": 25, "deadline_seconds": 100, "lease_margin_seconds": 20},
-        "longest_request_seconds": 300,
+        **{"longest_request_seconds": 300, "duplicate_orders": "warn"},
+        "duplicate_window_minutes": 10,
         **{"max_wait_seconds": 5, "order_retention_days": 90, "max_concurrent_calls": 64},
     }
 
@@ -101,6 +102,9 @@ GUID = "ABCDEF00-0000-0000-0000-00000000000A"
         ("CART_MAX_WAIT_SECONDS", "0.5", "max_wait_seconds", 0.5),
         ("CART_ORDER_RETENTION_DAYS", "7", "order_retention_days", 7),
         ("CART_ORDER_RETENTION_DAYS", "3650", "order_retention_days", 3650),
+        ("CART_DUPLICATE_ORDERS", "refuse", "duplicate_orders", "refuse"),
+        ("CART_DUPLICATE_ORDERS", "ignore", "duplicate_orders", "ignore"),
+        ("CART_DUPLICATE_WINDOW_MINUTES", "1440", "duplicate_window_minutes", 1440),
         ("CART_MAX_CONCURRENT_CALLS", "100", "max_concurrent_calls", 100),
         ("WEBSITE_AUTH_ENABLED", "True", "callers_known", True),
     ],
@@ -173,6 +177,8 @@ WRONG: dict[str, list[str]] = {
     "CART_LEASE_MARGIN_SECONDS": [MARKER, "0", "60.1", "nan", "-inf"],
     "CART_LONGEST_REQUEST_SECONDS": [MARKER, "9.9", "3601", "nan"],
     "CART_MAX_WAIT_SECONDS": [MARKER, "-0.1", "nan", "inf"],
+    "CART_DUPLICATE_ORDERS": [MARKER, "Warn", "true"],
+    "CART_DUPLICATE_WINDOW_MINUTES": [MARKER, "0", "-1", "1441", "1.5"],
     "CART_MAX_CONCURRENT_CALLS": [MARKER, "0", "-1", "1.5", "101"],
     "CART_ALLOW_CHECKOUT": [MARKER, "2", "enabled", " true"],
     "CART_ORDER_RETENTION_DAYS": [MARKER, "6", "0", "-1", "3651", "7.5", "P90D"],

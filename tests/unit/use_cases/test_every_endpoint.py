@@ -251,7 +251,7 @@ async def test_an_answer_is_remembered_for_as_long_as_the_setting_says(
     end = world.clock() + timedelta(days=days).total_seconds()
     await call(world, headers=KEYED)
     assert {record.expires_at.timestamp() for record in world.store.written} == {end}
-    assert {name.partition("/")[0] for name in world.record_names()} == {folder}
+    assert world.record_names()[0].partition("/")[0] == folder
     world.clock.shift = timedelta(days=days, seconds=-1).total_seconds()
     assert "Idempotent-Replayed" in (await call(world, headers=KEYED)).headers
 

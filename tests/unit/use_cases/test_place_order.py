@@ -50,14 +50,13 @@ async def test_the_cart_is_recorded_before_it_is_checked_out() -> None:
     world.center.script["checkout"] = [look]
     response = await world.order()
     cart_id = response.body["cartId"]
-    order, recorded, purchase = seen
+    order, recorded, purchase = (seen[0], *seen[-2:])
     assert (order.results, recorded.results) == ({}, {"cart": {"cartId": cart_id}})
     assert (purchase.key, purchase.state) == (cart_id, "in_progress")
-    assert world.store.calls == ["create", "replace", "create", "replace", "replace"]
+    assert world.store.calls == ["create", "create", "replace", "create", "replace", "replace"]
     operations = [("place_order", "order-17"), ("checkout_cart", cart_id)]
-    assert world.record_names() == [
-        OperationId(name, CUSTOMER, key).record_name() for name, key in operations
-    ]
+    names = [OperationId(name, CUSTOMER, key).record_name() for name, key in operations]
+    assert [name for name in world.record_names() if "recent" not in name] == names
 
 
 @in_virtual_time
