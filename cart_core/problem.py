@@ -185,8 +185,8 @@ class Problem(Exception):
 
     `retry_after` is in whole seconds. `outcome` is given only where it differs from the one in
     CATALOGUE. `cart` is the normalised cart that cannot be ordered, `order_errors` say why nothing
-    was ordered. `trace` says how the request that failed can be found at Partner Center, `cart_id`
-    which cart it was about; both are None as long as there is none.
+    was ordered. `trace` says how the request that failed can be found at Partner Center; it is None
+    as long as there is none.
     """
 
     def __init__(
@@ -201,7 +201,6 @@ class Problem(Exception):
         cart: dict[str, Any] | None = None,
         order_errors: Sequence[dict[str, Any]] = (),
         trace: Trace | None = None,
-        cart_id: str | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.code: Code = code
@@ -214,20 +213,18 @@ class Problem(Exception):
         self.cart = cart
         self.order_errors = order_errors
         self.trace = trace
-        self.cart_id = cart_id
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
 
     @staticmethod
     @contextmanager
-    def completing(*, trace: Trace | None = None, cart_id: str | None = None) -> Iterator[None]:
-        """Adds the trace and the cart's id to every Problem of the block that has none yet."""
+    def completing(*, trace: Trace | None) -> Iterator[None]:
+        """Adds the trace to every Problem of the block that has none yet."""
         try:
             yield
         except Problem as problem:
             problem.trace = problem.trace or trace
-            problem.cart_id = problem.cart_id or cart_id
             raise
 
     def as_json(self, *, request_id: str | None, correlation_id: str) -> dict[str, Any]:

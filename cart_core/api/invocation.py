@@ -56,7 +56,7 @@ async def _answer(
         problem = _unexpected(error, invocation)
     if problem:
         telemetry.count_problem(problem)
-        invocation.cart_id = problem.cart_id or invocation.cart_id
+        invocation.cart_id = invocation.sent.cart_id or invocation.cart_id
         response = problem_response(problem, invocation, request.headers.get("accept", ""))
     request_id = response.headers.get("MS-RequestId")
     _log(name, response.status, problem, request_id, invocation)

@@ -82,6 +82,6 @@ async def _failed(claim: Claim, problem: Problem) -> Answer:
         await claim.record_failure(unknown=unknown)
     except LeaseLost as lost:
         if not unknown:
-            with Problem.completing(trace=problem.trace, cart_id=problem.cart_id):
+            with Problem.completing(trace=problem.trace):
                 return claim.answer_of(lost.stored)
     raise problem

@@ -159,7 +159,6 @@ def in_doubt(problem: Problem) -> Problem:
         outcome=Outcome.UNKNOWN,
         order_errors=problem.order_errors,
         trace=problem.trace,
-        cart_id=problem.cart_id,
     )
 
 
@@ -174,7 +173,6 @@ def without_effect(problem: Problem) -> Problem:
         retry_after=problem.retry_after,
         outcome=Outcome.REJECTED,
         trace=problem.trace,
-        cart_id=problem.cart_id,
     )
 
 

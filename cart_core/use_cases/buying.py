@@ -76,7 +76,6 @@ class Buying:
                 lines=purchase.lines,
             )
         except Problem as problem:
-            problem.cart_id = problem.cart_id or cart_id
             if earlier and problem.outcome is not Outcome.UNKNOWN:
                 raise _part_is_ordered(problem) from None
             raise

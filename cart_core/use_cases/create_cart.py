@@ -71,4 +71,5 @@ class CreateCart:
         self, call: Call, cart: CartRequest, request_id: str, *, resumed: bool = False
     ) -> Answer:
         created = await self._carts.create(call, cart, request_id, resumed=resumed)
+        call.sent.cart_id = created.body["id"]
         return Answer.of(201, created, Location=cart_path(call.customer_id, created.body["id"]))

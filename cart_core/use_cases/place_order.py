@@ -77,6 +77,7 @@ class PlaceOrder:
             created.body if created else None,
             (*asked.warnings, *found),
         )
+        call.sent.cart_id = purchase.cart_id
         with Problem.completing(trace=created.trace if created else None):
             return await self._buying.buy(call, purchase)
 
@@ -90,7 +91,8 @@ class PlaceOrder:
         in_doubt = claim.resumed and claim.under_way_for() > 0
         async with self._duplicates.looked_for(claim) as warnings:
             created = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
-            with Problem.completing(trace=created.trace, cart_id=created.body["id"]):
+            call.sent.cart_id = created.body["id"]
+            with Problem.completing(trace=created.trace):
                 found = [warning.as_json() for warning in await warnings()]
                 made = {"cartId": created.body["id"]} | ({"warnings": found} if found else {})
                 await claim.finish_step(made)

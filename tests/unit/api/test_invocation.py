@@ -16,10 +16,11 @@ from tests.kit.requests import NEW, OTHER, request
 from tests.kit.signals import collected
 
 
-def fails(problem: Exception) -> Operation:
-    """An operation that fails like this."""
+def fails(problem: Exception, cart_id: str | None = None) -> Operation:
+    """An operation that fails like this, after it has made a cart."""
 
-    async def operation(_: Request, __: Invocation) -> Response:
+    async def operation(_: Request, invocation: Invocation) -> Response:
+        invocation.sent.cart_id = cart_id
         raise problem
 
     return operation
@@ -62,11 +63,10 @@ async def test_a_problem_becomes_its_answer(caplog: pytest.LogCaptureFixture) ->
         fault=Fault(429, description="Slow down."),
         retry_after=57,
         trace=Trace(OTHER, {"MS-CV": "cv"}),
-        cart_id="cart-1",
     )
     with caplog.at_level(logging.INFO):
         headers = request(ms_correlationid=CUSTOMER)
-        response = await answer("place_order", fails(problem), headers, NEW)
+        response = await answer("place_order", fails(problem, "cart-1"), headers, NEW)
 
     assert response.status == 429
     assert response.headers == {

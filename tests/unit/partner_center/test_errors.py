@@ -266,7 +266,6 @@ def complete(code: Code, outcome: Outcome | None = None) -> Problem:
         outcome=outcome,
         order_errors=[{"code": "1"}],
         trace=Trace("request-1", {"MS-CV": "cv"}),
-        cart_id="cart-1",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, USER, lost, reply
+from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, LOST, USER, lost, reply
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
 UNSOLD = cart(line(catalogItemId=FAULTY))
@@ -101,7 +102,6 @@ async def test_a_cart_that_cannot_be_ordered_is_shown_and_not_checked_out() -> N
     assert problem.cart["links"]["self"].endswith(cart_id)
     assert create.operation == "create"
     assert problem.trace == Trace(create.request_id, {"MS-CV": "cv-201"})
-    assert problem.cart_id == cart_id
     assert (world.record.state, world.record.epoch) == ("open", 1)
     assert world.record.steps[0].result == {"cartId": cart_id}
 
@@ -156,7 +156,7 @@ async def test_a_cart_that_differs_from_the_order_is_not_bought(members: dict[st
     assert (problem.code, problem.kind.status) == ("cart_differs", 422)
     assert (problem.outcome, problem.kind.retryable) == (Outcome.REJECTED, False)
     assert problem.cart
-    assert problem.cart["id"] == problem.cart_id == cart_id
+    assert problem.cart["id"] == cart_id
     assert {error.code for error in problem.errors} <= {"line_missing", "line_unexpected"}
     assert world.center.operations() == ["create"]
 
@@ -206,7 +206,7 @@ async def test_a_failed_checkout_names_its_cart_and_is_tried_again_with_it() -> 
     world.center.script["checkout"] = [FORBIDDEN]
     problem = await problem_of(world.order())
     [cart_id] = world.center.carts
-    assert (problem.code, problem.cart_id) == ("partner_center_forbidden", cart_id)
+    assert problem.code == "partner_center_forbidden"
     [checkout] = world.center.requests_for("checkout")
     assert problem.trace == Trace(checkout.request_id, {"MS-CV": "cv-403"})
     assert world.record.state == "open"
@@ -263,9 +263,59 @@ async def test_a_cart_in_doubt_leaves_no_doubt_in_its_checkout() -> None:
 async def test_a_cart_that_cannot_be_recorded_is_not_bought() -> None:
     world = World()
     world.store.fails("replace", "down", times=1000)
-    problem = await problem_of(world.order())
+    call = Invocation("correlation-1", monotonic())
+    problem = await problem_of(world.order(call=call))
     [create] = world.center.asked
     assert (problem.code, problem.kind.status) == ("store_unavailable", 503)
     assert (problem.outcome, problem.kind.retryable) == (Outcome.UNKNOWN, True)
     assert problem.trace == Trace(create.request_id, {"MS-CV": "cv-201"})
-    assert [problem.cart_id] == list(world.center.carts)
+    assert [call.sent.cart_id] == list(world.center.carts)
+
+
+# --- The line in the log ----------------------------------------------------------------------
+
+
+def lose_the_lease(world: World) -> Callable[[Reply], Reply]:
+    """Another call claims the operation while Partner Center answers."""
+
+    def answer(true: Reply) -> Reply:
+        name = world.record_names()[0]
+        stored = world.store.inner._records[name]
+        taken = stored.record.model_copy(update={"nonce": "another call's"})
+        world.store.inner._records[name] = stored._replace(record=taken, version="another")
+        return true
+
+    return answer
+
+
+@pytest.mark.parametrize("endpoint", ["create_cart", "place_order"])
+@pytest.mark.parametrize(
+    ("step", "end", "code"),
+    [
+        ("create", "lease lost", "operation_in_progress"),
+        ("checkout", "lease lost", "operation_in_progress"),
+        ("checkout", RuntimeError("a bug"), "internal_error"),
+        ("get", RuntimeError("a bug"), "internal_error"),
+        ("checkout", FORBIDDEN, "partner_center_forbidden"),
+        ("checkout", LOST, "partner_center_no_answer"),
+        (None, UNSOLD, "cart_not_orderable"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+@in_virtual_time
+async def test_whatever_happens_after_a_cart_was_made_the_line_names_the_cart(
+    endpoint: str, step: str | None, end: Any, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if endpoint == "create_cart" and step != "create":
+        return
+    world = World()
+    document = end if end is UNSOLD else None
+    if step:
+        world.center.script[step] = [lose_the_lease(world) if end == "lease lost" else end] * 5
+    if step == "get":  # The cart is read after a checkout whose answer was lost.
+        world.center.script["checkout"] = [lost]
+    with caplog.at_level(logging.INFO):
+        await world.answer(endpoint, document, KEYED)
+    [line] = [each for each in caplog.messages if each.startswith("operation=")]
+    assert f" code={code} " in line
+    assert line.endswith(f" cartId={next(iter(world.center.carts))}")
