@@ -353,7 +353,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "checkout_failed": "Partner Center made no order; the member orderErrors has its reasons.",
     "internal_error": "The function has a defect. The outcome is not_sent where nothing was sent.",
     "configuration_invalid": "Settings are missing or wrong; the member detail names them.",
-    "store_unavailable": "The idempotency store cannot be reached, so nothing further was sent.",
+    "store_unavailable": "The idempotency store cannot be reached, so nothing further was sent: "
+    "nothing at all, or of an order nothing but its cart.",
     "operation_in_progress": "Another request with the same key or for the same cart is in "
     "progress.",
     "deadline_exceeded": "No time was left to send the request.",

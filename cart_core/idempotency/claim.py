@@ -238,7 +238,9 @@ class Claim:
             await self._write(self._record.step_done(result), self._call.deadline)
         except StoreUnavailable as failure:
             raise Problem(
-                "store_unavailable", f"{failure} Without it the order does not go on."
+                "store_unavailable",
+                f"{failure} The order's cart was made, and nothing bought: that needs a record of"
+                " it.",
             ) from None
         except LeaseLost as lost:
             raise in_progress(lost.stored.lease_left) from None

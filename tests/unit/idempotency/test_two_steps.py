@@ -26,7 +26,10 @@ async def test_the_second_step_is_not_begun_if_the_first_cannot_be_recorded(
         problem = await world.fails(code="store_unavailable")
     assert (problem.kind.status, problem.outcome) == (503, Outcome.UNKNOWN)
     assert problem.kind.retryable
-    assert problem.detail == "The store answered 500. Without it the order does not go on."
+    assert problem.detail == (
+        "The store answered 500. The order's cart was made, and nothing bought: that needs a record"
+        " of it."
+    )
     assert DEADLINE - 5 < monotonic() <= DEADLINE
     assert "not recorded" in caplog.text
     assert world.sent("checkout") == []
