@@ -11,6 +11,8 @@ httpx and aiohttp are imported at first use, so that importing this module is ch
 """
 
 import asyncio
+import gzip
+import io
 import json
 import zlib
 from collections.abc import Mapping
@@ -29,12 +31,21 @@ if TYPE_CHECKING:
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 """The size limit of an answer's body, before and after decompression."""
 
+MAX_HEADER_BYTES = 64 * 1024
+"""The size limit of one header of an answer; proxies and front ends add long ones."""
+
+MAX_HEADERS = 500
+"""How many headers an answer may have."""
+
 _CONNECT_SECONDS = 10.0
 # The wait for a connection may take this share of the try's time. It must end before the try does,
 # so that the end of a try always means: there was a connection, and the request may have been sent.
 _CONNECT_SHARE = 0.8
 # Azure's outbound NAT drops a connection after four idle minutes; this is well below.
 _KEEP_ALIVE_SECONDS = 30.0
+
+_GZIP = b"\x1f\x8b"  # how a gzip member begins (RFC 1952)
+_CHUNK = 64 * 1024
 
 _CONNECTION_LOST = NoReply(
     sent=True, timed_out=False, reason="the connection failed after it was made"
@@ -48,8 +59,9 @@ class PartnerCenterHttp:
 
     `base_url` has no trailing slash. Whoever opened `transport` closes it. Each call is one try,
     which takes at most the attempt's `timeout`; waiting for a connection takes at most four fifths
-    of it. Every complete HTTP answer becomes a Reply, whatever its status, and everything else a
-    NoReply. Raises TypeError or ValueError where the cart cannot be written as JSON.
+    of it. An answer becomes a Reply, and everything else a NoReply. A 2xx has to be complete,
+    because its body is what was asked for. Any other status speaks for itself: its body is what
+    could be read of it. Raises TypeError or ValueError where the cart cannot be written as JSON.
     """
 
     def __init__(
@@ -129,15 +141,21 @@ class PartnerCenterHttp:
                 }
             },
         )
+        response: httpx.Response | None = None
+        received = bytearray()
+        failure: NoReply | None = None
         try:
             async with asyncio.timeout(attempt.timeout):
                 response = await self._transport.handle_async_request(request)
                 try:
-                    return await _read_reply(response)
+                    await _read_into(received, response)
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            return no_reply(error)
+            failure = no_reply(error)
+            if response is None:
+                return failure
+        return _reply(response.status_code, dict(response.headers.items()), received, failure)
 
 
 def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncBaseTransport":
@@ -169,6 +187,9 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=ResponseWithoutReason,
         skip_auto_headers=["Content-Type"],  # a checkout has no body, and so no type of one
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
     )
     # Where a connection that is used again is cut, aiohttp would send a GET or PUT once more and
     # report the second try alone: as "not sent", though the first may have arrived. aiohttp has no
@@ -233,33 +254,51 @@ def _parsed_url(text: str) -> "httpx.URL":
     return httpx.URL(text)
 
 
-async def _read_reply(response: "httpx.Response") -> Reply | NoReply:
-    if response.status_code < 200:
-        return _UNREADABLE
-    content = bytearray()
-    # This reads the undecoded stream, because httpx would accept a gzip body that is cut.
+async def _read_into(content: bytearray, response: "httpx.Response") -> None:
+    """Read the body as it was sent, up to a few kilobytes beyond MAX_REPLY_BYTES.
+
+    httpx would decode it, and would accept a gzip body that is cut.
+    """
     async for chunk in cast("httpx.AsyncByteStream", response.stream):
         content += chunk
         if len(content) > MAX_REPLY_BYTES:
-            return _TOO_LARGE
-    headers = dict(response.headers.items())
-    body: bytes | None = bytes(content)
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if body and encoding != "identity":
-        body = _decompressed(body) if encoding == "gzip" else None
-    if body is None:
+            return
+
+
+def _reply(
+    status: int, headers: Mapping[str, str], content: bytearray, failure: NoReply | None
+) -> Reply | NoReply:
+    """The answer with what is there of its body. `failure` cut it short."""
+    if status < 200:
+        return failure or _UNREADABLE
+    body, complete = _decompressed(bytes(content))
+    needs_body = status < 300
+    if needs_body and failure:
+        return failure
+    if needs_body and max(len(content), len(body)) > MAX_REPLY_BYTES:
+        return _TOO_LARGE
+    if needs_body and not complete:
         return _UNREADABLE
-    return Reply(status=response.status_code, headers=headers, body=body)
+    return Reply(status=status, headers=headers, body=body)
 
 
-def _decompressed(data: bytes) -> bytes | None:
-    """The content of one complete gzip member of at most MAX_REPLY_BYTES; None for other data."""
-    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+def _decompressed(content: bytes) -> tuple[bytes, bool]:
+    """A body as it was before it was compressed, and whether nothing is missing at its end.
+
+    A body that begins like gzip is gzip, and no other is, because proxies remove, keep and add the
+    header Content-Encoding without regard to the body. A body of several gzip members is
+    their contents one after the other. No more is read than shows that it is too large.
+    """
+    if not content.startswith(_GZIP):
+        return content, True
+    body = bytearray()
+    stream = gzip.GzipFile(fileobj=io.BytesIO(content))
     try:
-        content = member.decompress(data, MAX_REPLY_BYTES)
-    except zlib.error:
-        return None
-    return content if member.eof and not member.unused_data else None
+        while len(body) <= MAX_REPLY_BYTES and (part := stream.read1(_CHUNK)):
+            body += part
+    except (OSError, EOFError, zlib.error):
+        return bytes(body), False
+    return bytes(body), True
 
 
 def _json_bytes(document: Mapping[str, object]) -> bytes:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from cart_core.partner_center.foreign_json import read_foreign_json
+from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
 from cart_core.problem import Fault
 
 MAX_DESCRIPTION = 1024
@@ -20,10 +20,9 @@ def read_fault(status: int, body: bytes) -> Fault:
 
     Shapes: Partner Center's `{code, description, data, source}` (code a text or a number), the
     gateway's `{statusCode, message}`, `{error: {code, message, …}}` of its sibling API, Entra's
-    `{error, error_description}`, ASP.NET's `{Message, ModelState}`, plain text, HTML, nothing. Each
-    may start with a UTF-8 BOM.
+    `{error, error_description}`, ASP.NET's `{Message, ModelState}`, plain text, HTML, nothing.
     """
-    text = body[:MAX_BODY].decode("utf-8-sig", "replace").strip()
+    text = foreign_text(body[:MAX_BODY]).strip()
     try:
         document = read_foreign_json(text)
         if isinstance(document, dict):

@@ -18,7 +18,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer. Header names are in lower case; the body may begin with a BOM."""
+    """An HTTP answer. Header names are in lower case, and the body is decompressed.
+
+    The body of a 2xx is complete. That of any other status is what could be read of it.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -27,7 +30,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """There was no complete answer.
+    """There was no answer, or a 2xx that is not complete.
 
     `sent` is False only if the request certainly never reached Partner Center; in any doubt it is
     True. `reason` is a short phrase that is safe to show to a caller.

@@ -19,7 +19,7 @@ from cart_core.call import Answered, Call, Trace
 from cart_core.deadline import Deadline
 from cart_core.partner_center.errors import classify, in_doubt, may_retry, not_the_document
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
-from cart_core.partner_center.foreign_json import read_foreign_json
+from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
 from cart_core.partner_center.throttle import Throttle
 from cart_core.problem import Outcome, Problem
 from cart_core.tokens import AccessToken
@@ -206,7 +206,7 @@ async def _send(
 def _document(request: PartnerCenterRequest, reply: Reply, now: float) -> dict[str, Any]:
     """The normalised document of a 2xx answer. `now` is in POSIX seconds. Raises Problem."""
     try:
-        return request.read(read_foreign_json(reply.body.decode("utf-8-sig")))
+        return request.read(read_foreign_json(foreign_text(reply.body)))
     except ValueError:
         raise not_the_document(reply, now, purchase=request.purchase) from None
 

@@ -29,7 +29,12 @@ import pytest
 import trustme
 
 from cart_core.adapters import partner_center_http as partner_center
-from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
+from cart_core.adapters.partner_center_http import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    PartnerCenterHttp,
+    open_transport,
+)
 from cart_core.call import Call
 from cart_core.deadline import Deadline
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
@@ -458,7 +463,8 @@ INCOMPLETE: dict[str, tuple[Script, NoReply | None]] = {
     "garbled status line": (answers(b"garbage\r\n\r\n"), UNREADABLE),
     "two-digit status": (answers(b"HTTP/1.1 20 Created\r\n\r\n"), UNREADABLE),
     "HTTP/2 frame": (answers(b"\x00\x00\x12\x04\x00\x00\x00"), UNREADABLE),
-    "huge header": (answers(CREATED_HEAD + b"X: " + b"a" * 20_000 + b"\r\n\r\n"), UNREADABLE),
+    "huge header": (answers(reply(CART, "X: " + "a" * (MAX_HEADER_BYTES + 1))), UNREADABLE),
+    "too many headers": (answers(reply(CART, *["X: a"] * MAX_HEADERS)), UNREADABLE),
     "length is a word": (answers(CREATED_HEAD + b"Content-Length: x\r\n\r\n"), UNREADABLE),
     "two different lengths": (answers(reply(CART, "Content-Length: 3")), UNREADABLE),
     "length and chunks": (answers(reply(CART, "Transfer-Encoding: chunked")), UNREADABLE),
@@ -495,6 +501,10 @@ COMPLETE: dict[str, tuple[bytes, int, bytes]] = {
     "BOM kept": (reply(b"\xef\xbb\xbf" + CART), 201, b"\xef\xbb\xbf" + CART),
     "gzip": (reply(GZIPPED, GZIP), 201, CART * 50),
     "5xx": (reply(b"<html>", status="502 Bad Gateway"), 502, b"<html>"),
+    "long header": (reply(CART, "X: " + "a" * MAX_HEADER_BYTES), 201, CART),
+    "long header of a 401": (reply(b"", "X: " + "a" * 20_000, status="401 No"), 401, b""),
+    "many headers": (reply(CART, *["X: a"] * (MAX_HEADERS - 1)), 201, CART),
+    "many long headers": (reply(CART, *["X: " + "a" * 9000] * 100), 201, CART),
     "reason in Latin-1": (reply(CART, status="400 Ung\xfcltig"), 400, CART),
     # Nobody looks at the address of a redirect.
     "bad port": (reply(b"", "Location: http://a:b", status="307 Moved"), 307, b""),
@@ -510,6 +520,27 @@ async def test_complete_answer(serving: Serving, data: bytes, status: int, body:
         result = await post(to)
         assert isinstance(result, Reply)
         assert (result.status, result.body, server.requests) == (status, body, 1)
+
+
+REFUSED_HEAD = b"HTTP/1.1 429 Slow down\r\nRetry-After: 57\r\nTransfer-Encoding: chunked\r\n\r\n"
+SPOILT: dict[str, tuple[Script, bytes]] = {
+    "cut": (answers(REFUSED_HEAD + b"a\r\n{"), b"{"),
+    "cut gzip": (answers(REFUSED_HEAD + b"4\r\n" + gzip.compress(CART)[:4]), b""),
+}
+
+
+@pytest.mark.parametrize(("script", "body"), SPOILT.values(), ids=SPOILT)
+async def test_a_refusal_is_read_whatever_becomes_of_its_body(
+    serving: Serving, script: Script, body: bytes
+) -> None:
+    """Its status and headers say what it is; the connection is not used again."""
+    async with serving(script, max_connections=1) as (server, to):
+        for number in (1, 2):
+            result = await post(to)
+            assert isinstance(result, Reply)
+            assert (result.status, result.headers["retry-after"]) == (429, "57")
+            assert body.startswith(result.body)
+            assert (server.connections, server.requests) == (number, number)
 
 
 SENT_ALWAYS = {

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from types import ModuleType
 
@@ -140,34 +140,52 @@ async def test_an_answer_is_returned_as_it_came() -> None:
 
 GZIPPED = gzip.compress(b"{}")
 FULL = bytes(MAX_REPLY_BYTES)
-UNREADABLE = "the answer is cut short or garbled"
+BOMB = gzip.compress(FULL + b"x")
+GARBLED = "the answer is cut short or garbled"
+TOO_LARGE = "the answer is too large"
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding", "result"),
+    ("body", "encoding", "created", "refused"),
     [
-        pytest.param(FULL, "identity", FULL, id="the largest"),
-        pytest.param(FULL + b"x", "identity", "the answer is too large", id="too large"),
-        pytest.param(GZIPPED, "GZIP", b"{}", id="gzip, though not asked for"),
-        pytest.param(b"", "gzip", b"", id="empty"),
-        pytest.param(GZIPPED[:-9], "gzip", UNREADABLE, id="cut gzip"),
-        pytest.param(b"{}", "gzip", UNREADABLE, id="gzip that is none"),
-        pytest.param(GZIPPED + b"x", "gzip", UNREADABLE, id="more than gzip"),
-        pytest.param(gzip.compress(FULL + b"x"), "gzip", UNREADABLE, id="gzip bomb"),
-        pytest.param(b"{}", "br", UNREADABLE, id="unknown encoding"),
+        # What a 201 and a 400 with this body become: its bytes, or why there is no answer.
+        pytest.param(FULL, "identity", FULL, FULL, id="the largest"),
+        pytest.param(FULL + b"x", "identity", TOO_LARGE, FULL + b"x", id="too large"),
+        pytest.param(GZIPPED, "GZIP", b"{}", b"{}", id="gzip, though not asked for"),
+        pytest.param(GZIPPED, "x-gzip", b"{}", b"{}", id="gzip under its old name"),
+        pytest.param(GZIPPED, "identity", b"{}", b"{}", id="gzip without a label"),
+        pytest.param(GZIPPED, "br", b"{}", b"{}", id="gzip under a wrong label"),
+        pytest.param(GZIPPED * 2, "gzip", b"{}{}", b"{}{}", id="two gzip members"),
+        pytest.param(GZIPPED + bytes(9), "gzip", b"{}", b"{}", id="padded gzip"),
+        pytest.param(b"", "gzip", b"", b"", id="empty"),
+        pytest.param(b"{}", "gzip", b"{}", b"{}", id="JSON labelled gzip"),
+        pytest.param(b"{}", "br, deflate", b"{}", b"{}", id="JSON under two wrong labels"),
+        pytest.param(GZIPPED[:-9], "gzip", GARBLED, b"{", id="cut gzip"),
+        pytest.param(GZIPPED[:3], "gzip", GARBLED, b"", id="gzip cut in its head"),
+        pytest.param(GZIPPED + b"x", "gzip", GARBLED, b"{}", id="more than gzip"),
+        pytest.param(GZIPPED[:-8] + bytes(8), "gzip", GARBLED, b"{}", id="wrong checksum"),
+        pytest.param(BOMB, "gzip", TOO_LARGE, FULL, id="gzip bomb"),
     ],
 )
-async def test_a_body_is_decoded_within_bounds(
-    body: bytes, encoding: str, result: bytes | str
+async def test_a_body_is_decompressed_within_bounds_whatever_its_label_says(
+    body: bytes, encoding: str, created: bytes | str, refused: bytes
 ) -> None:
-    stream, headers = httpx.ByteStream(body), {"Content-Encoding": encoding}
+    headers = {"Content-Encoding": encoding}
 
-    answer = await outcome(lambda _: httpx.Response(201, headers=headers, stream=stream))
+    async def answer(status: int) -> Reply | NoReply:
+        stream = httpx.ByteStream(body)
+        return await outcome(lambda _: httpx.Response(status, headers=headers, stream=stream))
 
-    if isinstance(answer, Reply):
-        assert answer.body == result
+    read = await answer(201)
+    if isinstance(created, bytes):
+        assert isinstance(read, Reply)
+        assert read.body == created
     else:
-        assert answer == NoReply(sent=True, timed_out=False, reason=str(result))
+        assert read == NoReply(sent=True, timed_out=False, reason=created)
+    read = await answer(400)
+    assert isinstance(read, Reply)
+    assert read.body[: len(refused)] == refused
+    assert len(read.body) <= MAX_REPLY_BYTES + 64 * 1024
 
 
 async def test_the_end_of_the_try_is_unknown() -> None:
@@ -180,6 +198,39 @@ async def test_the_end_of_the_try_is_unknown() -> None:
         result = await create(within=0.01)(to)
 
     assert result == NoReply(sent=True, timed_out=True, reason="no complete answer in time")
+
+
+class Spoilt(httpx.AsyncByteStream):
+    """A body whose beginning arrives, and then what `end` does."""
+
+    def __init__(self, end: Callable[[], Awaitable[object]]) -> None:
+        self._end = end
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b'{"code":'
+        await self._end()
+
+
+async def fails() -> None:
+    raise httpx.ReadError("") from aiohttp.ClientPayloadError()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(asyncio.Event().wait, "no complete answer in time"), (fails, GARBLED)],
+    ids=["silence", "garbled"],
+)
+async def test_only_a_2xx_needs_the_end_of_its_body(
+    end: Callable[[], Awaitable[object]], reason: str
+) -> None:
+    async def read(status: int) -> Reply | NoReply:
+        headers = {"Retry-After": "57"}
+        response = httpx.Response(status, headers=headers, stream=Spoilt(end))
+        return await outcome(lambda _: response, create(within=0.01))
+
+    assert await read(201) == NoReply(sent=True, timed_out=end is not fails, reason=reason)
+    for status in (307, 400, 401, 429, 503):
+        assert await read(status) == Reply(status, {"retry-after": "57"}, b'{"code":')
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ SHAPES = OTHER_SHAPES | {
 def test_every_shape_is_read_with_and_without_a_byte_order_mark(body: bytes, fault: Fault) -> None:
     assert read_fault(400, body) == fault
     assert read_fault(400, b"\xef\xbb\xbf" + body) == fault
+    assert read_fault(400, body.decode().encode("utf-16")) == fault
 
 
 def test_what_is_read_is_bounded() -> None:

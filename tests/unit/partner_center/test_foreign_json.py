@@ -1,10 +1,47 @@
 """What a server sent is read as far as our own answers can repeat it."""
 
+import codecs
 from typing import Any
 
 import pytest
 
-from cart_core.partner_center.foreign_json import read_foreign_json
+from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("{ü}".encode(), id="UTF-8"),
+        pytest.param("{ü}".encode("utf-8-sig"), id="byte order mark"),
+        pytest.param(codecs.BOM_UTF8 + "{ü}".encode("utf-8-sig"), id="two byte order marks"),
+        pytest.param("{ü}".encode("utf-16"), id="UTF-16"),
+        pytest.param(codecs.BOM_UTF16_BE + "{ü}".encode("utf-16-be"), id="UTF-16, big end first"),
+        pytest.param("{ü}".encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param("{ü}".encode("utf-32"), id="UTF-32"),
+    ],
+)
+def test_every_unicode_encoding_is_read(body: bytes) -> None:
+    assert foreign_text(body) == "{ü}"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", ""),
+        (codecs.BOM_UTF8, ""),
+        ("Ung\u00fcltig".encode("latin-1"), "Ung\ufffdltig"),
+        (b"a \xed\xa0\x80", "a \ufffd\ufffd\ufffd"),  # half a surrogate pair
+        ("{ü}".encode()[:2], "{\ufffd"),
+        (b"one\r\n\ttwo", "one\r\n\ttwo"),
+        (b"\x1b\x21\x00\xf8 brotli", ""),
+        (b"\x1f\x8b\x08\x00", ""),
+        (b"x\x9c\xab\xae\x05\x00", ""),
+    ],
+)
+def test_bytes_that_are_no_text_have_none_and_the_others_lose_only_what_is_wrong(
+    body: bytes, text: str
+) -> None:
+    assert foreign_text(body) == text
 
 
 @pytest.mark.parametrize(
@@ -14,6 +51,7 @@ from cart_core.partner_center.foreign_json import read_foreign_json
         ('{"a": NaN}', {"a": None}),
         ('{"a": [Infinity, -Infinity]}', {"a": [None, None]}),
         ('{"a": 1e999}', {"a": None}),
+        ('{"a": "one\ttwo\r\n"}', {"a": "one\ttwo\r\n"}),
         ('{"a": 1, "A": 2}', {"a": 1, "A": 2}),
     ],
 )
