@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,14 +18,15 @@ def foreign_text(body: bytes) -> str:
 
 
 def read_foreign_json(text: str) -> Any:
-    """The value of a JSON text that a server sent.
+    r"""The value of a JSON text that a server sent.
 
     NaN, Infinity and decimals beyond a double become None, because our own answer could not repeat
-    them. Tabs and line breaks within a text are read. Raises ValueError for anything that cannot be
-    read.
+    them. Half a surrogate pair in the name of a member becomes its escape, such as `\ud800`. Tabs
+    and line breaks within a text are read. Raises ValueError for anything that cannot be read.
     """
+    decoder = _DECODER_WITH_NAMES if re.search(r"\\u[dD][89a-fA-F]", text) else _DECODER
     try:
-        return _DECODER.decode(text)
+        return decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -34,4 +36,16 @@ def _finite(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite, strict=False)
+def _with_valid_names(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        name.encode("utf-8", "backslashreplace").decode("utf-8"): value for name, value in members
+    }
+
+
+def _decoder(hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_constant=lambda _: None, parse_float=_finite, strict=False, object_pairs_hook=hook
+    )
+
+
+_DECODER, _DECODER_WITH_NAMES = _decoder(), _decoder(_with_valid_names)

@@ -1,10 +1,13 @@
 """What a server sent is read as far as our own answers can repeat it."""
 
 import codecs
+import json
 from typing import Any
 
 import pytest
 
+from cart_core.cart.answer import normalise_cart
+from cart_core.cart.checkout_answer import normalise_checkout
 from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
 
 
@@ -44,6 +47,10 @@ def test_bytes_that_are_no_text_have_none_and_the_others_lose_only_what_is_wrong
     assert foreign_text(body) == text
 
 
+HALVES = {"\\ud800": 1, "a\\udfffb": {"\\udc00\\ud800": 2}}
+"""Names with halves of surrogate pairs, as they are read."""
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -52,6 +59,9 @@ def test_bytes_that_are_no_text_have_none_and_the_others_lose_only_what_is_wrong
         ('{"a": [Infinity, -Infinity]}', {"a": [None, None]}),
         ('{"a": 1e999}', {"a": None}),
         ('{"a": "one\ttwo\r\n"}', {"a": "one\ttwo\r\n"}),
+        (r'{"\ud800": 1, "a\uDFFFb": {"\udc00\ud800": 2}}', HALVES),
+        (r'{"\ud83d\uDED2": "\ud83d\uDED2"}', {"\U0001f6d2": "\U0001f6d2"}),
+        (r'{"\\ud800": "\ud800"}', {"\\ud800": "\ud800"}),
         ('{"a": 1, "A": 2}', {"a": 1, "A": 2}),
     ],
 )
@@ -73,3 +83,22 @@ def test_foreign_json_becomes_numbers_that_json_has(text: str, value: Any) -> No
 def test_foreign_text_that_cannot_be_read_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         read_foreign_json(text)
+
+
+@pytest.mark.parametrize("name", [r"\ud800", r"\uDFFF", r"a\udc00\ud800", r"id\ud83d"])
+def test_a_name_with_half_a_surrogate_pair_is_any_unknown_member(name: str) -> None:
+    """It is in every object of both documents, and neither loses anything by it."""
+    more = f'"{name}": {{"{name}": 1}}'
+    line = f'{{"id": 0, "provisioningContext": {{"{name}": "x"}}, "error": {{{more}}}, {more}}}'
+    cart = normalise_cart(
+        read_foreign_json(f'{{"id": "c", "lineItems": [{line}], {more}}}'), "customer"
+    )
+    checkout = normalise_checkout(
+        read_foreign_json(f'{{"orders": [{{"id": "o", {more}, "lineItems": [{line}]}}], {more}}}'),
+        "customer",
+        "c",
+    )
+
+    for document in (cart, checkout):
+        assert json.dumps(document, ensure_ascii=False).encode().count(b"ud") >= 4
+        assert document["warnings"] == []
