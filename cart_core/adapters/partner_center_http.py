@@ -16,7 +16,7 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
@@ -46,6 +46,7 @@ _KEEP_ALIVE_SECONDS = 30.0
 
 _GZIP = b"\x1f\x8b"  # how a gzip member begins (RFC 1952)
 _CHUNK = 64 * 1024
+_FRESH = "fresh_connection"
 
 _CONNECTION_LOST = NoReply(
     sent=True, timed_out=False, reason="the connection failed after it was made"
@@ -131,6 +132,7 @@ class PartnerCenterHttp:
             headers=headers,
             content=content,
             extensions={
+                _FRESH: attempt.fresh_connection,
                 "timeout": {
                     "connect": min(_CONNECT_SECONDS, connect_timeout),
                     # aiohttp applies this limit to the whole wait for a connection: for a free one,
@@ -138,7 +140,7 @@ class PartnerCenterHttp:
                     "pool": connect_timeout,
                     "read": None,
                     "write": None,
-                }
+                },
             },
         )
         response: httpx.Response | None = None
@@ -162,9 +164,10 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
     """The connections for all calls to `base_url`, for use on the running event loop.
 
     This reads HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR once. The transport keeps no
-    cookies, follows no redirects and sends nothing twice. It is used without an httpx.AsyncClient,
-    which would add just these (redirects, cookies, authentication flows) and would cost as much
-    time as sending does. Raises RuntimeError where no event loop is running.
+    cookies, follows no redirects and sends nothing twice. It uses connections again, but not for a
+    request with the extension `fresh_connection`. It is used without an httpx.AsyncClient, which
+    would add just these (redirects, cookies, authentication flows) and would cost as much time as
+    sending does. Raises RuntimeError where no event loop is running.
     """
     import aiohttp
     import httpx
@@ -178,24 +181,45 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
             self.reason = None
             return self
 
+    class Transport(httpx.AsyncBaseTransport):
+        def __init__(self, pooled: AiohttpTransport, fresh: AiohttpTransport) -> None:
+            self._pooled = pooled
+            self._fresh = fresh
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            transport = self._fresh if request.extensions.get(_FRESH) else self._pooled
+            return await transport.handle_async_request(request)
+
+        async def aclose(self) -> None:
+            await self._pooled.aclose()
+            await self._fresh.aclose()
+
     tls = httpx.create_ssl_context()
     proxy = proxy_for(base_url)
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=max_connections, keepalive_timeout=_KEEP_ALIVE_SECONDS, ssl=tls
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        response_class=ResponseWithoutReason,
-        skip_auto_headers=["Content-Type"],  # a checkout has no body, and so no type of one
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
+
+    def through(connector: aiohttp.TCPConnector) -> AiohttpTransport:
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=ResponseWithoutReason,
+            skip_auto_headers=["Content-Type"],  # a checkout has no body, and so no type of one
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+        )
+        # Where a connection that is used again is cut, aiohttp would send a GET or PUT once more
+        # and report the second try alone: as "not sent", though the first may have arrived. aiohttp
+        # has no public name for this switch.
+        session._retry_connection = False
+        return AiohttpTransport(
+            client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None
+        )
+
+    connector = partial(aiohttp.TCPConnector, limit=max_connections, ssl=tls)
+    return Transport(
+        pooled=through(connector(keepalive_timeout=_KEEP_ALIVE_SECONDS)),
+        fresh=through(connector(force_close=True)),
     )
-    # Where a connection that is used again is cut, aiohttp would send a GET or PUT once more and
-    # report the second try alone: as "not sent", though the first may have arrived. aiohttp has no
-    # public name for this switch.
-    session._retry_connection = False
-    return AiohttpTransport(client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None)
 
 
 @cache

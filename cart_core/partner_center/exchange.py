@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 class Attempt:
     """One try of a request: its access token, its MS-RequestId, and the seconds it may take.
 
-    `timeout` is more than 0.
+    `timeout` is more than 0. `fresh_connection`: it must not use a connection that was used before.
     """
 
     token: str = field(repr=False)
     request_id: str
     timeout: float
+    fresh_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,12 @@ async def _send(
     sent.request_id = request.request_id
     began = clock()
     with telemetry.span(f"partner_center.{request.operation}", attempt=request.tries):
-        result = await request.send(Attempt(token.value, request.request_id, seconds))
+        result = await request.send(
+            # Where one connection was lost, others of the pool may be dead as well.
+            Attempt(token.value, request.request_id, seconds, fresh_connection=sent.connection_lost)
+        )
+    if isinstance(result, NoReply):
+        sent.connection_lost |= result.sent
     status = result.status if isinstance(result, Reply) else None
     telemetry.count_try(request.tries, clock() - began, status)
     request.trace = Trace(request.request_id, _tracing_headers(result))

@@ -182,8 +182,8 @@ CALL = Call(
 )
 
 
-def attempt(within: float = 300.0) -> Attempt:
-    return Attempt(TOKEN, "11111111-0000-0000-0000-000000000000", within)
+def attempt(within: float = 300.0, *, fresh: bool = False) -> Attempt:
+    return Attempt(TOKEN, "11111111-0000-0000-0000-000000000000", within, fresh)
 
 
 async def post(
@@ -635,6 +635,32 @@ async def test_idle_connection_closed_unnoticed(
         drop(peers[0])
         assert_unknown(await post(to))
         assert (server.connections, server.requests) == (1, 1)
+
+
+async def test_a_fresh_connection_is_neither_from_the_pool_nor_kept_in_it(
+    serving: Serving,
+) -> None:
+    """Every kept connection dies as the next request arrives."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(OK)
+        await peer.read_request()
+        peer.reset()
+
+    async def check_out() -> Reply | NoReply:
+        return await to.checkout_cart(CALL, CART_ID, None, attempt(fresh=True))
+
+    async with serving(script, max_connections=1) as (server, to):
+        assert_answered(await post(to))
+        assert_answered(await check_out())
+        assert_answered(await check_out())
+        assert_unknown(await post(to))
+        assert_answered(await check_out())
+        assert_answered(await post(to))
+        assert (server.connections, server.requests) == (5, 6)
+        closing = [b"connection: close" in head.lower() for head in server.heads]
+        assert closing == [False, True, True, False, True, False]
 
 
 @pytest.mark.parametrize("end", [Peer.hang_up, Peer.reset], ids=["close", "reset"])

@@ -110,6 +110,14 @@ async def test_connecting_ends_before_the_try(within: float, connect: float, poo
     assert request.extensions["timeout"] == waits
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_an_attempt_says_whether_it_needs_a_connection_of_its_own(fresh: bool) -> None:
+    attempt = replace(ATTEMPT, fresh_connection=fresh)
+    request = await sent_by(lambda to: to.checkout_cart(CALL, CART_ID, None, attempt))
+
+    assert request.extensions["fresh_connection"] is fresh
+
+
 @pytest.mark.parametrize("value", [float("nan"), object(), "\ud800"])
 async def test_a_cart_that_is_no_json_is_not_sent(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):

@@ -59,6 +59,8 @@ class Sending:
         self.tokens = FakeTokens()
         self.tries: list[tuple[float, str, float]] = []
         """When each try began, with which token, and how many seconds it was given."""
+        self.fresh: list[bool] = []
+        """Whether each try was to use a fresh connection."""
         self.jitter_limits: list[float] = []
         self.pauses: list[float] = []
         self.under_way = self.most_under_way = 0
@@ -84,6 +86,7 @@ class Sending:
     async def _send(self, attempt: Attempt) -> Reply | NoReply:
         assert attempt.request_id == "request-1"
         self.tries.append((monotonic(), attempt.token, attempt.timeout))
+        self.fresh.append(attempt.fresh_connection)
         self.under_way += 1
         self.most_under_way = max(self.under_way, self.most_under_way)
         try:
@@ -101,11 +104,12 @@ class Sending:
         *,
         deadline: float = 100,
         resumed: bool = False,
+        call: Call | None = None,
         read: Callable[[Any], dict[str, Any]] = lambda document: document,
         **options: Any,
     ) -> Answered:
         """The answer to one request, which must not be a Problem."""
-        self.call = Call("correlation-1", customer, "en-US", within(deadline))
+        self.call = call or Call("correlation-1", customer, "en-US", within(deadline))
         request = PartnerCenterRequest(
             "create_cart", self.call, "request-1", self._send, read, **options
         )
@@ -403,6 +407,33 @@ async def test_a_slow_token_is_not_waited_for_beyond_the_deadline(seconds: float
     problem = await sending.failed(deadline=30)
     assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
     assert (sending.tries, monotonic()) == ([], 30)
+
+
+# --- A lost connection ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("results", "fresh"),
+    [
+        ([LOST], [False, True]),
+        ([TIMED_OUT, reply(503)], [False, True, True]),
+        ([reply(503), LOST, NOT_SENT], [False, False, True, True]),
+        ([NOT_SENT, UNREADABLE, reply(401)], [False] * 4),
+    ],
+)
+@pytest.mark.parametrize("has_effect", [True, False])
+@in_virtual_time
+async def test_after_a_lost_connection_a_call_uses_no_connection_twice(
+    results: list[Result], fresh: list[bool], has_effect: bool
+) -> None:
+    sending = Sending(*results)
+    await sending.answered(has_effect=has_effect)
+    assert sending.fresh == fresh
+    assert sending.call
+    await sending.answered(call=sending.call)
+    assert sending.fresh[len(fresh) :] == fresh[-1:]
+    await sending.answered()
+    assert sending.fresh[-1] is False
 
 
 # --- Once a try may have had an effect, the outcome stays unknown ------------------------------
