@@ -357,7 +357,7 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "nothing at all, or of an order nothing but its cart.",
     "operation_in_progress": "Another request with the same key or for the same cart is in "
     "progress.",
-    "deadline_exceeded": "No time was left to send the request.",
+    "deadline_exceeded": "Too little time was left to send the request and get its answer.",
     "managed_identity_unavailable": "The endpoint of the managed identity gives no token.",
     "vault_unavailable": "Key Vault cannot be reached, or throttles.",
     "vault_denied": "The function's identity may not read the secret.",

@@ -27,6 +27,9 @@ from cart_core.tokens import AccessToken
 TRY_TIMEOUT: Final = 60.0
 """Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
 
+LEAST_TRY_SECONDS: Final = 1.0
+"""Seconds. A request that has less time left is not sent, because its answer would be missed."""
+
 MAX_TRIES: Final = 5
 BACKOFF_FIRST: Final = 0.5
 """Seconds; before try n+1 passes a random time of up to 2^(n-1) times this (full jitter)."""
@@ -92,6 +95,8 @@ class Sender:
         self._sleep = sleep
         self._uniform = uniform
         self._longest_wait = longest_wait
+        self._fastest: dict[str, float] = {}
+        """Seconds that the fastest success of each operation took."""
         self._places = asyncio.Semaphore(max_concurrent)
         self._throttle = Throttle()
 
@@ -122,12 +127,20 @@ class Sender:
         if not request.may_retry(problem) or asked > self._longest_wait or number >= MAX_TRIES:
             return None
         pause = asked + self._uniform(0, BACKOFF_FIRST * 2 ** (number - 1))
-        return pause if pause < request.call.deadline.remaining() else None
+        return pause if pause <= self._spare_seconds(request) else None
+
+    def _spare_seconds(self, request: PartnerCenterRequest) -> float:
+        """How long the request may still wait; after that there is too little time to send it.
+
+        Less time than the fastest success took until now would end in an unknown outcome.
+        """
+        least = max(LEAST_TRY_SECONDS, self._fastest.get(request.operation, 0.0))
+        return request.call.deadline.remaining() - least
 
     async def _try(self, request: PartnerCenterRequest) -> dict[str, Any]:
         """One try, when there is a place for it. Raises Problem for everything but a document."""
         customer_id, deadline = request.call.customer_id, request.call.deadline
-        async with self._place(customer_id, deadline):
+        async with self._place(request):
             result = await self._send_with_token(request)
         now = self._clock()
         verdict = classify(result, now, purchase=request.purchase)
@@ -139,10 +152,11 @@ class Sender:
         raise verdict
 
     @asynccontextmanager
-    async def _place(self, customer_id: str, deadline: Deadline) -> AsyncIterator[None]:
+    async def _place(self, request: PartnerCenterRequest) -> AsyncIterator[None]:
         """One of the places for requests under way, at a moment when the throttle is open."""
+        customer_id, deadline = request.call.customer_id, request.call.deadline
         while True:
-            await self._pass_throttle(customer_id, deadline)
+            await self._pass_throttle(request)
             if self._places.locked():
                 async with _until(deadline):
                     await self._places.acquire()
@@ -156,9 +170,9 @@ class Sender:
         finally:
             self._places.release()
 
-    async def _pass_throttle(self, customer_id: str, deadline: Deadline) -> None:
-        wait = self._throttle.wait(customer_id, deadline.clock())
-        if wait > min(self._longest_wait, deadline.remaining()):
+    async def _pass_throttle(self, request: PartnerCenterRequest) -> None:
+        wait = self._throttle.wait(request.call.customer_id, request.call.deadline.clock())
+        if wait > 0 and wait > min(self._longest_wait, self._spare_seconds(request)):
             raise Problem(
                 "partner_center_throttled",
                 "Partner Center asked for a pause that is not over yet; nothing was sent.",
@@ -173,39 +187,46 @@ class Sender:
         deadline = request.call.deadline
         async with _until(deadline):
             token = await self._tokens.get()
-        result = await _send(request, token, _try_seconds(deadline))
+        result = await self._send(request, token)
         if not isinstance(result, Reply) or result.status != 401:
             return result
         try:
             async with _until(deadline):
                 token = await self._tokens.renew(token)
-            seconds = _try_seconds(deadline)
+            return await self._send(request, token)
         except Problem:
             return result
-        return await _send(request, token, seconds)
 
+    async def _send(self, request: PartnerCenterRequest, token: AccessToken) -> Reply | NoReply:
+        """Send the request once, and note that in its call, its trace and the telemetry.
 
-async def _send(
-    request: PartnerCenterRequest, token: AccessToken, seconds: float
-) -> Reply | NoReply:
-    """Send the request once, and note that in its call, its trace and the telemetry."""
-    sent, clock = request.call.sent, request.call.deadline.clock
-    sent.tries += 1
-    request.tries += 1
-    sent.may_have_effect |= request.has_effect
-    sent.request_id = request.request_id
-    began = clock()
-    with telemetry.span(f"partner_center.{request.operation}", attempt=request.tries):
-        result = await request.send(
-            # Where one connection was lost, others of the pool may be dead as well.
-            Attempt(token.value, request.request_id, seconds, fresh_connection=sent.connection_lost)
-        )
-    if isinstance(result, NoReply):
-        sent.connection_lost |= result.sent
-    status = result.status if isinstance(result, Reply) else None
-    telemetry.count_try(request.tries, clock() - began, status)
-    request.trace = Trace(request.request_id, _tracing_headers(result))
-    return result
+        Raises Problem `deadline_exceeded` where too little time is left.
+        """
+        if self._spare_seconds(request) < 0:
+            raise _exceeded()
+        deadline, sent = request.call.deadline, request.call.sent
+        seconds = min(TRY_TIMEOUT, deadline.remaining())
+        sent.tries += 1
+        request.tries += 1
+        sent.may_have_effect |= request.has_effect
+        sent.request_id = request.request_id
+        began = deadline.clock()
+        with telemetry.span(f"partner_center.{request.operation}", attempt=request.tries):
+            result = await request.send(
+                # Where one connection was lost, others of the pool may be dead as well.
+                Attempt(
+                    token.value, request.request_id, seconds, fresh_connection=sent.connection_lost
+                )
+            )
+        if isinstance(result, NoReply):
+            sent.connection_lost |= result.sent
+        status = result.status if isinstance(result, Reply) else None
+        took = deadline.clock() - began
+        telemetry.count_try(request.tries, took, status)
+        if status and 200 <= status < 300:
+            self._fastest[request.operation] = min(took, self._fastest.get(request.operation, took))
+        request.trace = Trace(request.request_id, _tracing_headers(result))
+        return result
 
 
 def _document(request: PartnerCenterRequest, reply: Reply, now: float) -> dict[str, Any]:
@@ -234,13 +255,5 @@ async def _until(deadline: Deadline) -> AsyncIterator[None]:
         raise _exceeded() from None
 
 
-def _try_seconds(deadline: Deadline) -> float:
-    """How long a try may take that begins now. Raises Problem `deadline_exceeded`."""
-    left = deadline.remaining()
-    if not left:
-        raise _exceeded()
-    return min(TRY_TIMEOUT, left)
-
-
 def _exceeded() -> Problem:
-    return Problem("deadline_exceeded", "There was no time left to send the request.")
+    return Problem("deadline_exceeded", "There was too little time left to send the request.")

@@ -16,6 +16,7 @@ from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.pauses import LONGEST_PAUSE
 from cart_core.partner_center.retry import (
     BACKOFF_FIRST,
+    LEAST_TRY_SECONDS,
     MAX_TRIES,
     TRY_TIMEOUT,
     PartnerCenterRequest,
@@ -106,12 +107,13 @@ class Sending:
         resumed: bool = False,
         call: Call | None = None,
         read: Callable[[Any], dict[str, Any]] = lambda document: document,
+        operation: str = "create_cart",
         **options: Any,
     ) -> Answered:
         """The answer to one request, which must not be a Problem."""
         self.call = call or Call("correlation-1", customer, "en-US", within(deadline))
         request = PartnerCenterRequest(
-            "create_cart", self.call, "request-1", self._send, read, **options
+            operation, self.call, "request-1", self._send, read, **options
         )
         return await self.sender.send(request, resumed=resumed)
 
@@ -306,8 +308,8 @@ async def test_a_throttled_customer_waits_for_a_short_rest_and_a_random_time(jit
 async def test_the_random_time_after_a_throttle_may_use_up_the_deadline() -> None:
     sending = Sending(PAUSE, jitter=1.0)
     await sending.failed()
-    await asyncio.sleep(53)
-    problem = await sending.failed(deadline=4 + BACKOFF_FIRST)
+    await asyncio.sleep(52)
+    problem = await sending.failed(deadline=6.2)
     assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
     assert sending.times == [0]
 
@@ -375,7 +377,7 @@ async def test_a_try_may_take_a_minute_or_what_is_left(
     assert [given for _, _, given in sending.tries] == seconds
 
 
-@pytest.mark.parametrize("deadline", [0.0, 0.5, 7.0, 62.0])
+@pytest.mark.parametrize("deadline", [0.0, 0.5, 1.0, 7.0, 62.0])
 @pytest.mark.parametrize("took", [0.0, 30.0])
 @pytest.mark.parametrize("result", [TIMED_OUT, reply(429, retry_after=2)], ids=["time-out", "429"])
 @in_virtual_time
@@ -384,9 +386,84 @@ async def test_nothing_is_sent_after_the_deadline(
 ) -> None:
     sending = Sending(*[result] * 20, jitter=1.0, seconds=took)
     await sending.failed(deadline=deadline)
-    assert all(when < deadline for when in sending.times)
+    assert all(when <= deadline - LEAST_TRY_SECONDS for when in sending.times)
     assert all(when + seconds <= deadline for when, _, seconds in sending.tries)
-    assert bool(sending.tries) == (deadline > 0)
+    assert bool(sending.tries) == (deadline >= 1)
+
+
+@pytest.mark.parametrize(
+    ("took", "left", "sent"),
+    [
+        # How long successes took until now, how much time is left, and whether it is enough.
+        ([], 1.0, True),
+        ([], 0.99, False),
+        ([0.2], 0.99, False),
+        ([6.0], 5.9, False),
+        ([6.0], 6.0, True),
+        ([9.0, 4.0, 8.0], 3.9, False),
+        ([9.0, 4.0, 8.0], 4.0, True),
+    ],
+)
+@in_virtual_time
+async def test_what_the_fastest_success_would_not_have_answered_is_not_sent(
+    took: list[float], left: float, sent: bool
+) -> None:
+    sending = Sending()
+    for sending.seconds in took:
+        await sending.answered()
+    sending.seconds, sending.tries = 0, []
+    if sent:
+        await sending.answered(deadline=left)
+    else:
+        problem = await sending.failed(deadline=left)
+        assert ending(problem) == ("deadline_exceeded", Outcome.NOT_SENT)
+    assert bool(sending.tries) is sent
+
+
+@pytest.mark.parametrize(
+    ("result", "operation"),
+    [(reply(400), "create_cart"), (LOST, "create_cart"), (CREATED, "get_cart")],
+    ids=["a refusal", "no answer", "another operation"],
+)
+@in_virtual_time
+async def test_only_successes_of_the_same_operation_say_how_fast_it_can_be(
+    result: Result, operation: str
+) -> None:
+    sending = Sending(result, CREATED, seconds=3)
+    await (sending.answered if result is CREATED else sending.failed)(
+        operation=operation, may_retry=lambda _: False
+    )
+    await sending.answered(deadline=1)
+    problem = await sending.failed(deadline=2.9)
+    assert (problem.code, len(sending.tries)) == ("deadline_exceeded", 2)
+
+
+@in_virtual_time
+async def test_a_retry_without_time_for_its_answer_is_not_made() -> None:
+    sending = Sending(CREATED, *[LOST] * 9, seconds=4)
+    await sending.answered()
+    problem = await sending.failed(deadline=7)
+    assert ending(problem) == ("partner_center_no_answer", Outcome.UNKNOWN)
+    assert sending.times == [0, 4]
+
+
+@in_virtual_time
+async def test_of_too_many_requests_some_are_not_sent_and_none_is_unknown() -> None:
+    """The last ones would get their place too late for an answer."""
+
+    async def send(customer: str) -> str:
+        try:
+            await sending.answered(customer, deadline=10)
+        except Problem as problem:
+            return problem.outcome
+        return "answered"
+
+    sending = Sending(max_concurrent=64, seconds=3)
+    outcomes = await asyncio.gather(*(send(f"customer-{number}") for number in range(250)))
+    assert {each: outcomes.count(each) for each in set(outcomes)} == {
+        "answered": 3 * 64,
+        "not_sent": 250 - 3 * 64,
+    }
 
 
 @in_virtual_time

@@ -363,7 +363,7 @@ async def test_a_pause_that_would_outlast_the_deadline_is_not_made(failure: str)
 
     world = await begun("first")
     scripted(world, "lost bought", "active")
-    call = Invocation("correlation-1", monotonic() - 98.99)
+    call = Invocation("correlation-1", monotonic() - 98)
     assert (await world.check_out(call=call)).body["status"] == "completed"
 
 
