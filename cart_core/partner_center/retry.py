@@ -20,6 +20,7 @@ from cart_core.deadline import Deadline
 from cart_core.partner_center.errors import classify, in_doubt, may_retry, not_the_document
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
+from cart_core.partner_center.places import Places
 from cart_core.partner_center.throttle import Throttle
 from cart_core.problem import Outcome, Problem
 from cart_core.tokens import AccessToken
@@ -77,7 +78,7 @@ class Sender:
 
     `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here;
     after a longer one the caller has to come back. At most `max_concurrent` requests are under way
-    at a time.
+    at a time, and not all of them for one customer; see Places.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Sender:
         self._longest_wait = longest_wait
         self._fastest: dict[str, float] = {}
         """Seconds that the fastest success of each operation took."""
-        self._places = asyncio.Semaphore(max_concurrent)
+        self._places = Places(max_concurrent)
         self._throttle = Throttle()
 
     async def send(self, request: PartnerCenterRequest, *, resumed: bool = False) -> Answered:
@@ -157,18 +158,16 @@ class Sender:
         customer_id, deadline = request.call.customer_id, request.call.deadline
         while True:
             await self._pass_throttle(request)
-            if self._places.locked():
+            if not self._places.take(customer_id):
                 async with _until(deadline):
-                    await self._places.acquire()
-            else:
-                await self._places.acquire()  # A place is free: no time-out is needed.
+                    await self._places.wait(customer_id)
             if not self._throttle.wait(customer_id, deadline.clock()):
                 break
-            self._places.release()  # The throttle closed while we waited for a place.
+            self._places.release(customer_id)  # The throttle closed while we waited for a place.
         try:
             yield
         finally:
-            self._places.release()
+            self._places.release(customer_id)
 
     async def _pass_throttle(self, request: PartnerCenterRequest) -> None:
         wait = self._throttle.wait(request.call.customer_id, request.call.deadline.clock())

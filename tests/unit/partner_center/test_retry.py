@@ -672,4 +672,17 @@ async def test_a_request_gives_its_place_back_however_it_ends(
     async with asyncio.timeout(1):
         await sending.answered()
     assert sending.most_under_way <= 1
-    assert sending.sender._places._value == 1
+    places = sending.sender._places
+    assert (places._free, places._held, places._waiting) == (1, {}, {})
+
+
+@in_virtual_time
+async def test_a_customer_whose_requests_hang_keeps_no_other_waiting() -> None:
+    sending = Sending(max_concurrent=64, seconds=50)
+    hanging = [asyncio.create_task(sending.answered(ONE)) for _ in range(70)]
+    await asyncio.sleep(1)
+    sending.seconds = 0
+    await sending.answered(TWO)
+    assert (len(sending.tries), monotonic()) == (49, 1)
+    await asyncio.gather(*hanging)
+    assert sending.times[49:] == [50] * 22
