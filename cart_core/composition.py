@@ -100,7 +100,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
     from cart_core.settings import InvalidSettings, Settings
-    from cart_core.tokens import TokenCache
+    from cart_core.tokens import REPLACE_AFTER, TokenCache
     from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
 
     try:
@@ -120,7 +120,7 @@ def build(environment: Mapping[str, str]) -> App:
     new_entra = partial(EntraTokens, settings, vault, refresh_token_vault, identity)
     surroundings = Surroundings(
         store=_store(settings, identity),
-        tokens=TokenCache(new_entra().fetch),
+        tokens=TokenCache(new_entra().fetch, replace_after=REPLACE_AFTER),
         partner_center=PartnerCenterHttp(
             open_transport(settings.base_url),
             base_url=settings.base_url,
@@ -205,4 +205,4 @@ def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
     from cart_core.adapters.blob_store import RESOURCE, BlobStore
     from cart_core.tokens import TokenCache
 
-    return BlobStore(settings.store_url, TokenCache(lambda: identity.fetch(RESOURCE)))
+    return BlobStore(settings.store_url, TokenCache(lambda _: identity.fetch(RESOURCE)))

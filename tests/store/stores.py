@@ -40,4 +40,4 @@ def record(nonce: str = "nonce-1", **changes: Any) -> Record:
 def open_store(environment: Mapping[str, str]) -> BlobStore:
     """The store, with tokens as the composition root gets them."""
     identity = ManagedIdentity(environment["AZURE_CLIENT_ID"])
-    return BlobStore(environment["CART_STORE_URL"], TokenCache(lambda: identity.fetch(RESOURCE)))
+    return BlobStore(environment["CART_STORE_URL"], TokenCache(lambda _: identity.fetch(RESOURCE)))

@@ -2,41 +2,67 @@
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Callable
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from cart_core.problem import CATALOGUE
-from cart_core.tokens import BRIEF, PAUSE, AccessToken, FailureCode, TokenCache, TokenFailure
+from cart_core.tokens import (
+    BRIEF,
+    LONGEST_LIFE,
+    ONCE_MORE_AFTER,
+    PAUSE,
+    AccessToken,
+    FailureCode,
+    Renewal,
+    RequestedPause,
+    TokenCache,
+    TokenFailure,
+)
 
 LIFE = 3600.0
 DEFINITE = TokenFailure("token_rejected", "wrong secret")
 PASSING = TokenFailure("token_unavailable", "Entra is down")
+THROTTLED = TokenFailure("vault_unavailable", "too many requests", retry_after=60)
 
 
 class Entra:
     """Gives out token-1, token-2 and so on to a `cache`, at the time `now`.
 
-    `failing` makes it fail, `gate` makes it wait. It counts its `calls`.
+    `failing` makes it fail as long as `failures` lasts, `gate` makes it wait. It counts its `calls`
+    and notes what each was demanded. A second try comes at once, after a pause that is noted.
     """
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
         self.calls = 0
+        self.demands: list[Renewal | None] = []
         self.failing: BaseException | None = None
+        self.failures = math.inf
+        self.life = LIFE
+        self.pauses: list[float] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.cache = TokenCache(self.fetch, clock=lambda: self.now)
+        self.cache = self.new_cache()
 
-    def fetch(self) -> AccessToken:
+    def new_cache(self, **options: Any) -> TokenCache:
+        return TokenCache(self.fetch, clock=lambda: self.now, sleep=self._pause, **options)
+
+    def fetch(self, renewal: Renewal | None) -> AccessToken:
         self.calls += 1
+        self.demands.append(renewal)
         call = self.calls
         assert self.gate.wait(60)
-        if self.failing:
+        if self.failing and self.failures:
+            self.failures -= 1
             raise self.failing
-        return AccessToken(f"token-{call}", self.now + LIFE)
+        return AccessToken(f"token-{call}", self.now + self.life)
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 @pytest.fixture
@@ -133,41 +159,71 @@ async def test_a_token_in_its_last_minutes_is_returned_while_a_newer_one_is_fetc
     assert entra.calls == 2
 
 
-@pytest.mark.parametrize("failing", [PASSING, DEFINITE], ids=lambda failure: failure.code)
-async def test_a_failed_early_fetch_keeps_the_valid_token_and_waits_30_seconds(
-    entra: Entra, failing: TokenFailure, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("failing", "pause", "tries"),
+    [(PASSING, 30, 2), (DEFINITE, 30, 1), (THROTTLED, 60, 1)],
+    ids=["passing", "definite", "throttled"],
+)
+async def test_a_failed_early_fetch_keeps_the_valid_token_and_waits(
+    entra: Entra,
+    failing: TokenFailure,
+    pause: float,
+    tries: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await entra.cache.get()
     entra.now += LIFE - 299
     entra.failing = failing
-    for seconds, calls in ((0, 2), (29.9, 2), (0.1, 3), (29.9, 3), (0.2, 4)):
+    for seconds, fetches in ((0, 1), (pause - 0.1, 1), (0.1, 2), (pause - 0.1, 2), (0.2, 3)):
         entra.now += seconds
         assert (await entra.cache.get()).value == "token-1"
         await settled()
-        assert entra.calls == calls
+        assert entra.calls == 1 + fetches * tries
     levels = [record.levelno for record in caplog.records if record.name == "cart_core.tokens"]
     assert levels == [logging.WARNING] * 3
     entra.failing = None
-    entra.now += 30
+    entra.now += pause
     await entra.cache.get()
     await settled()
-    assert (await entra.cache.get()).value == "token-5"
+    assert (await entra.cache.get()).value == f"token-{2 + 3 * tries}"
+
+
+@pytest.mark.parametrize("asked", [None, 3, 60, 3600])
+@pytest.mark.parametrize("code", get_args(FailureCode))
+async def test_a_failure_stands_for_the_pause_it_asks_for_else_a_second_or_thirty(
+    entra: Entra, code: FailureCode, asked: int | None
+) -> None:
+    seconds = float(asked or (1 if CATALOGUE[code].retryable else 30))
+    entra.failing = TokenFailure(code, "a reason", retry_after=asked)
+    first = await failure_of(entra.cache.get())
+    assert (first.code, first.retry_after) == (code, asked)
+    calls, entra.failing = entra.calls, None
+    entra.now += seconds - 0.5
+    remembered = await failure_of(entra.cache.get())
+    assert (remembered.code, remembered.detail) == (code, "a reason")
+    assert remembered.retry_after == (asked and 1)
+    assert entra.calls == calls
+    entra.now += 0.5
+    assert (await entra.cache.get()).value == f"token-{calls + 1}"
 
 
 @pytest.mark.parametrize("code", get_args(FailureCode))
-async def test_a_failure_stands_for_a_second_or_where_it_is_definite_for_thirty(
-    entra: Entra, code: FailureCode
+async def test_a_passing_failure_is_tried_once_more_before_anybody_hears_of_it(
+    entra: Entra, code: FailureCode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seconds = 1.0 if CATALOGUE[code].retryable else 30.0
-    entra.failing = TokenFailure(code, "a reason")
-    assert (await failure_of(entra.cache.get())).code == code
-    entra.failing = None
-    entra.now += seconds - 0.001
-    remembered = await failure_of(entra.cache.get())
-    assert (remembered.code, remembered.detail) == (code, "a reason")
-    assert entra.calls == 1
-    entra.now += 0.001
-    assert (await entra.cache.get()).value == "token-2"
+    entra.failing, entra.failures = TokenFailure(code, "a reason"), 1
+    if CATALOGUE[code].retryable:
+        assert (await entra.cache.get()).value == "token-2"
+        assert (entra.pauses, caplog.messages) == ([ONCE_MORE_AFTER], [])
+    else:
+        assert (await failure_of(entra.cache.get())).code == code
+        assert (entra.calls, entra.pauses, len(caplog.messages)) == (1, [], 1)
+
+
+async def test_a_service_that_asks_for_a_pause_is_not_tried_once_more(entra: Entra) -> None:
+    entra.failing, entra.failures = THROTTLED, 1
+    assert (await failure_of(entra.cache.get())).retry_after == 60
+    assert (entra.calls, entra.pauses) == (1, [])
 
 
 async def test_many_requests_in_an_outage_are_one_fetch_a_second(entra: Entra) -> None:
@@ -177,9 +233,9 @@ async def test_many_requests_in_an_outage_are_one_fetch_a_second(entra: Entra) -
         assert {str(failure) for failure in failures} == {str(PASSING)}
         assert len({id(failure) for failure in failures}) == 20
         entra.now += 0.125
-    assert entra.calls == 10
+    assert entra.calls == 20  # ten fetches, each tried once more
     entra.failing = None
-    assert (await entra.cache.get()).value == "token-11"
+    assert (await entra.cache.get()).value == "token-21"
 
 
 async def test_a_second_counts_from_the_end_of_the_fetch_that_failed(entra: Entra) -> None:
@@ -192,7 +248,7 @@ async def test_a_second_counts_from_the_end_of_the_fetch_that_failed(entra: Entr
     await first
     entra.now += BRIEF / 2
     await failure_of(entra.cache.get())
-    assert entra.calls == 1
+    assert entra.calls == 2
 
 
 async def test_after_a_success_an_earlier_failure_is_not_repeated(entra: Entra) -> None:
@@ -202,7 +258,7 @@ async def test_after_a_success_an_earlier_failure_is_not_repeated(entra: Entra) 
     entra.now += PAUSE
     renewed = await entra.cache.renew(await entra.cache.get())
     assert renewed.value == "token-3"
-    assert "newly issued" in (await failure_of(entra.cache.renew(renewed))).detail
+    assert await entra.cache.renew(renewed) is renewed
 
 
 @pytest.mark.parametrize("failing", [PASSING, DEFINITE], ids=lambda failure: failure.code)
@@ -211,13 +267,13 @@ async def test_a_clock_set_back_does_not_prolong_a_failure(
 ) -> None:
     entra.failing = failing
     await failure_of(entra.cache.get())
-    entra.failing = None
+    calls, entra.failing = entra.calls, None
     entra.now -= 3600
-    assert (await entra.cache.get()).value == "token-2"
+    assert (await entra.cache.get()).value == f"token-{calls + 1}"
 
 
 async def test_failures_bring_nothing_along(entra: Entra) -> None:
-    def failing_with_context() -> AccessToken:
+    def failing_with_context(_: Renewal | None) -> AccessToken:
         try:
             raise ValueError("planted")
         except ValueError:
@@ -251,50 +307,139 @@ async def test_renew_joins_an_early_fetch(entra: Entra) -> None:
     assert entra.calls == 2
 
 
-async def test_a_fetch_is_forced_once_in_30_seconds(entra: Entra) -> None:
+async def test_a_token_that_was_renewed_in_the_last_30_seconds_is_returned_again(
+    entra: Entra,
+) -> None:
+    """Where Partner Center refuses it as well, another one would be refused too."""
     renewed = await entra.cache.renew(await entra.cache.get())
-    entra.now += 29.9
-    failure = await failure_of(entra.cache.renew(renewed))
-    assert failure.code == "token_rejected"
-    assert "newly issued" in failure.detail
-    assert entra.calls == 2
+    for seconds in (0, 29.9):
+        entra.now += seconds
+        assert await entra.cache.renew(renewed) is renewed
+    assert entra.demands == [None, Renewal()]
     entra.now += 0.1
     assert (await entra.cache.renew(renewed)).value == "token-3"
 
 
-async def test_a_failed_forced_fetch_is_remembered_for_30_seconds(entra: Entra) -> None:
-    rejected = await entra.cache.get()
-    entra.failing = PASSING
-    for seconds in (0, 29.9):
-        entra.now += seconds
-        failure = await failure_of(entra.cache.renew(rejected))
-        assert (failure.code, failure.detail) == (PASSING.code, PASSING.detail)
-    assert entra.calls == 2
-    entra.now += 0.1
-    entra.failing = None
-    assert (await entra.cache.renew(rejected)).value == "token-3"
-
-
-@pytest.mark.parametrize(("failing", "calls"), [(DEFINITE, 2), (PASSING, 3)])
-async def test_renew_after_a_failed_early_fetch(
-    entra: Entra, failing: TokenFailure, calls: int
+@pytest.mark.parametrize("early", [True, False], ids=["an early fetch failed", "it fails itself"])
+@pytest.mark.parametrize(
+    ("failing", "pause"),
+    [(DEFINITE, 30), (PASSING, 1), (THROTTLED, 60)],
+    ids=["definite", "passing", "throttled"],
+)
+async def test_a_renewal_that_fails_tells_why_and_waits_no_longer_than_any_fetch(
+    entra: Entra, failing: TokenFailure, pause: float, early: bool
 ) -> None:
-    """A definite failure is repeated; one that will pass does not use up the forced fetch."""
-    token = await entra.cache.get()
-    entra.now += LIFE - 100
+    rejected = await entra.cache.get()
     entra.failing = failing
-    await entra.cache.get()
-    await settled()
-    entra.failing = None
-    if failing is DEFINITE:
-        assert (await failure_of(entra.cache.renew(token))).detail == DEFINITE.detail
+    if early:
+        entra.now += LIFE - 200
+        await entra.cache.get()
+        await settled()
     else:
-        assert (await entra.cache.renew(token)).value == "token-3"
+        await failure_of(entra.cache.renew(rejected))
+    calls = entra.calls
+    entra.now += pause - 0.5
+    failure = await failure_of(entra.cache.renew(rejected))
+    assert (failure.code, failure.detail) == (failing.code, failing.detail)
+    assert failure.retry_after == (1 if failing is THROTTLED else None)
     assert entra.calls == calls
+    entra.now += 0.5
+    entra.failing = None
+    assert (await entra.cache.renew(rejected)).value == f"token-{calls + 1}"
+
+
+# --- Claims challenges
+
+
+async def test_claims_are_demanded_once_and_the_token_that_meets_them_is_kept(
+    entra: Entra,
+) -> None:
+    challenged = await entra.cache.renew(await entra.cache.get())
+    met = await entra.cache.renew(challenged, "claims")  # though a token was renewed just now
+    assert entra.demands == [None, Renewal(), Renewal("claims")]
+    for claims in ("claims", None):
+        assert await entra.cache.renew(challenged, claims) is met
+        assert await entra.cache.renew(met, claims) is met
+    assert await entra.cache.get() is met
+    assert (await entra.cache.renew(met, "others")).value == "token-4"
+
+
+async def test_a_fetch_without_the_claims_is_not_taken_for_one_with_them(entra: Entra) -> None:
+    challenged = await entra.cache.get()
+    entra.now += LIFE - 10
+    entra.gate.clear()
+    await entra.cache.get()
+    renewals = [asyncio.create_task(entra.cache.renew(challenged, "claims")) for _ in range(5)]
+    await until(lambda: entra.calls == 2)
+    entra.gate.set()
+    assert {token.value for token in await asyncio.gather(*renewals)} == {"token-3"}
+    assert entra.demands == [None, None, Renewal("claims")]
+
+
+# --- How long a token is used
+
+
+async def test_a_token_of_a_certain_age_is_replaced_in_the_background(entra: Entra) -> None:
+    cache = entra.new_cache(replace_after=900.0)
+    for seconds, value, calls in ((0, 1, 1), (899.9, 1, 1), (0.1, 1, 2), (0, 2, 2), (900, 2, 3)):
+        entra.now += seconds
+        assert (await cache.get()).value == f"token-{value}"
+        await settled()
+        assert entra.calls == calls
+
+
+@pytest.mark.parametrize("life", [0.0, -1.0, -math.inf, math.nan])
+async def test_a_token_without_a_life_is_a_failure_like_any_other(
+    entra: Entra, life: float
+) -> None:
+    entra.life = life
+    for _ in range(10):
+        failure = await failure_of(entra.cache.get())
+    assert (failure.code, entra.calls) == ("token_unavailable", 2)
+    assert "clock" in failure.detail
+    entra.life = LIFE
+    entra.now += BRIEF
+    assert (await entra.cache.get()).value == "token-3"
+
+
+@pytest.mark.parametrize("life", [math.inf, 1e300, LONGEST_LIFE + 1])
+async def test_no_token_is_used_for_longer_than_a_day(entra: Entra, life: float) -> None:
+    entra.life = life
+    assert (await entra.cache.get()).expires_at == entra.now + LONGEST_LIFE
+
+
+# --- Pauses
+
+
+@pytest.mark.parametrize("asked", [1, 60, 3600])
+def test_a_service_is_not_asked_before_the_pause_is_over(entra: Entra, asked: int) -> None:
+    pause, calls = RequestedPause(lambda: entra.now), 0
+
+    def call(failure: TokenFailure | None) -> None:
+        nonlocal calls
+        with pause.observed():
+            calls += 1
+            if failure:
+                raise failure
+
+    with pytest.raises(TokenFailure):
+        call(PASSING)  # It asks for no pause.
+    with pytest.raises(TokenFailure):
+        call(TokenFailure("vault_unavailable", "full", retry_after=asked))
+    entra.now += asked - 0.5
+    with pytest.raises(TokenFailure, match="full") as caught:
+        call(None)
+    assert (calls, caught.value.retry_after) == (2, 1)
+    entra.now += 0.5
+    call(None)
+    assert calls == 3
+
+
+# --- What goes wrong
 
 
 async def test_a_fetch_that_hangs_is_given_up(entra: Entra) -> None:
-    cache = TokenCache(entra.fetch, clock=lambda: entra.now, deadline=0.01)
+    cache = entra.new_cache(deadline=0.01)
     entra.gate.clear()
     failure = await failure_of(cache.get())
     assert failure.code == "token_unavailable"
@@ -334,8 +479,9 @@ def test_a_fetch_on_one_loop_is_not_awaited_on_another(entra: Entra) -> None:
 @pytest.mark.parametrize("value", ["", "a b", "a\r\nX-Admin: 1", "caf\u00e9", "a\x00"])
 async def test_a_token_that_no_header_can_carry_is_not_kept(value: str) -> None:
     now = 1_000_000.0
-    tokens = [AccessToken(value, now + LIFE), AccessToken("good", now + LIFE)]
-    cache = TokenCache(lambda: tokens.pop(0), clock=lambda: now)
+    bad, good = (AccessToken(text, now + LIFE) for text in (value, "good"))
+    tokens = [bad, bad, good]
+    cache = TokenCache(lambda _: tokens.pop(0), clock=lambda: now, sleep=lambda _: asyncio.sleep(0))
     failure = await failure_of(cache.get())
     assert (failure.code, failure.outcome) == ("token_unavailable", "not_sent")
     assert not value or value not in failure.detail

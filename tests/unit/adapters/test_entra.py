@@ -13,11 +13,11 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import hashes
 
-from cart_core.adapters.entra import EntraTokens
+from cart_core.adapters.entra import SECRETS_AGE, EntraTokens
 from cart_core.adapters.key_vault import KeyVault
 from cart_core.adapters.managed_identity import ManagedIdentity
 from cart_core.settings import Settings
-from cart_core.tokens import TokenFailure
+from cart_core.tokens import Renewal
 from tests.unit.adapters.certificates import UNUSABLE, USABLE, certificate, key, pem, pfx
 from tests.unit.adapters.services import NO_ANSWER, Reply, Service, failure_of
 
@@ -284,15 +284,16 @@ def test_a_changed_secret_is_read_again_and_tried_at_once(cloud: Cloud, entra: E
     assert cloud.places == ["token", "identity", "vault", "token"]
 
 
+@pytest.mark.parametrize("renewal", [None, Renewal()])
 def test_an_unchanged_secret_is_read_again_once_in_30_seconds_and_not_tried_again(
-    cloud: Cloud, entra: EntraTokens
+    cloud: Cloud, entra: EntraTokens, renewal: Renewal | None
 ) -> None:
     entra.fetch()
     cloud.refuse = lambda form: WRONG_SECRET
     for seconds, reads in ((0, 1), (29.9, 0), (0.1, 1)):
         cloud.now += seconds
         cloud.places.clear()
-        assert failure_of(entra.fetch).code == "token_rejected"
+        assert failure_of(lambda: entra.fetch(renewal)).code == "token_rejected"
         assert (cloud.places.count("vault"), cloud.places.count("token")) == (reads, 1)
 
 
@@ -312,6 +313,79 @@ def test_a_refused_federated_credential_has_no_secret_to_read_again(cloud: Cloud
 
     assert failure_of(entra.fetch).code == "token_rejected"
     assert "vault" not in cloud.places
+
+
+@pytest.mark.parametrize("name", [SECRET, REFRESH_TOKEN])
+@pytest.mark.parametrize(
+    ("seconds", "renewal", "used"),
+    [
+        (0, None, False),
+        (599.9, None, False),
+        (0, Renewal(), True),  # Partner Center has answered 401: the sign-in was without MFA
+        (600, None, True),  # and 403: another agent, whose role is the right one, has signed in
+    ],
+    ids=["at once", "before its age", "renewed", "of its age"],
+)
+def test_a_secret_that_a_person_has_stored_is_used_while_entra_still_takes_the_old_one(
+    cloud: Cloud, name: str, seconds: float, renewal: Renewal | None, used: bool
+) -> None:
+    entra = cloud.tokens(auth="app_user")
+    entra.fetch()
+    cloud.secrets[name] = "planted-anew"
+    cloud.now += seconds
+
+    entra.fetch(renewal)
+
+    sent = cloud.forms[-1]
+    assert ("planted-anew" in (sent["client_secret"], sent["refresh_token"])) == used
+
+
+@pytest.mark.parametrize("renewal", [None, Renewal()])
+@pytest.mark.parametrize("place", ["vault", "identity"])
+def test_where_the_vault_fails_the_secrets_in_memory_are_used(
+    cloud: Cloud, place: str, renewal: Renewal | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    entra = cloud.tokens(auth="app_user")
+    entra.fetch()
+    cloud.now += SECRETS_AGE
+    cloud.broken[place] = (503, {}, {})
+
+    entra.fetch(renewal)
+
+    assert cloud.forms[-1]["refresh_token"] == "planted-rotated-1"
+    (line,) = [text for text in caplog.messages if text.startswith("The secrets in memory")]
+    assert "_unavailable: " in line
+    cloud.refuse = lambda form: refusal(50173, "invalid_grant")
+    cloud.now += SECRETS_AGE
+    assert failure_of(entra.fetch).code.endswith("_unavailable")  # A newer secret may be there.
+
+
+# --- Claims challenges
+
+CLAIMS = '{"access_token": {"nbf": {"essential": true, "value": "1604106651"}}}'
+
+
+@pytest.mark.parametrize("auth", ["app_only", "app_user"])
+@pytest.mark.parametrize(
+    ("challenge", "sent"),
+    [
+        (base64.b64encode(CLAIMS.encode()).decode(), CLAIMS),
+        (base64.b64encode(CLAIMS.encode()).decode().rstrip("="), CLAIMS),
+        ("eyJhIjogIsO_w7_DvyJ9", '{"a": "\u00ff\u00ff\u00ff"}'),
+        (CLAIMS, CLAIMS),
+        ("", None),
+        ("planted", None),
+        ("[1]", None),
+        ("[" * 100_000, None),
+    ],
+    ids=["Base64", "no padding", "Base64 for URLs", "JSON", "empty", "no JSON", "list", "nested"],
+)
+def test_claims_of_a_challenge_are_sent(
+    cloud: Cloud, auth: str, challenge: str, sent: str | None
+) -> None:
+    cloud.tokens(auth=auth).fetch(Renewal(challenge))
+
+    assert cloud.forms[-1].get("claims") == sent
 
 
 # --- Failures, each under the name of the service where it occurs
@@ -347,18 +421,29 @@ def test_a_failure_of_the_vault_is_reported_as_such(cloud: Cloud, entra: EntraTo
         ("secret", refusal(1002012, "invalid_scope"), ["1002012", "registration"]),
         ("secret", refusal(None, "invalid_client", 401), ["(invalid_client)", SECRET]),
         ("secret", refusal(50076, "interaction_required"), ["50076"]),
+        ("secret", refusal(50173, "invalid_grant"), ["50173"]),
+        ("secret", refusal(7000215, "server_error"), ["7000215", "not its id"]),
         ("secret", (400, {"error": "<b>planted</b>"}, {}), ["(unknown)"]),
         ("secret", (400, {"error": {"code": "planted"}}, {}), ["(unknown)"]),
         ("secret", (400, {"error_codes": ["planted"]}, {}), ["(unknown)"]),
-        ("secret", (403, {"error_description": "AADSTS53003: planted"}, {}), ["AADSTS53003"]),
+        (
+            "secret",
+            (403, {"error_description": "AADSTS53003: planted"}, {}),
+            ["Conditional Access"],
+        ),
         ("certificate", refusal(700027, "invalid_client", 401), [CERTIFICATE]),
         ("federated", refusal(700027, "invalid_client", 401), ["subject"]),
         ("user", refusal(7000215, "invalid_client", 401), ["7000215", SECRET]),
         ("user", refusal(700016, "unauthorized_client"), ["700016"]),
-        ("user", refusal(50076, "invalid_grant"), ["50076", REFRESH_TOKEN]),
-        ("user", refusal(50076, "interaction_required"), ["50076", REFRESH_TOKEN]),
-        ("user", refusal(None, "consent_required"), ["(consent_required)", REFRESH_TOKEN]),
-        ("user", refusal(None, "login_required"), ["(login_required)", REFRESH_TOKEN]),
+        ("user", refusal(53003, "invalid_grant"), ["53003", "Conditional Access"]),
+        ("user", refusal(53003, "interaction_required"), ["53003", "Conditional Access"]),
+        ("user", refusal(500011, "invalid_grant"), ["500011", "PARTNER_CENTER_CLOUD"]),
+        ("user", refusal(700007, "invalid_grant"), [REFRESH_TOKEN, "PARTNER_CENTER_CLIENT_ID"]),
+        ("user", refusal(70000, "invalid_grant"), [f"{REFRESH_TOKEN} holds no refresh token"]),
+        ("user", refusal(90013, "invalid_request"), [f"{REFRESH_TOKEN} holds no refresh token"]),
+        ("user", refusal(9002313, "invalid_grant"), [f"{REFRESH_TOKEN} holds no refresh token"]),
+        ("user", refusal(50057, "invalid_grant"), ["disabled", "another agent"]),
+        ("user", refusal(999999, "invalid_grant"), ["(AADSTS999999)"]),
     ],
 )
 def test_entra_refuses(cloud: Cloud, caller: str, reply: Reply, parts: list[str]) -> None:
@@ -367,12 +452,76 @@ def test_entra_refuses(cloud: Cloud, caller: str, reply: Reply, parts: list[str]
 
     failure = failure_of(entra.fetch)
 
-    sign_in = REFRESH_TOKEN in parts
-    assert failure.code == ("consent_required" if sign_in else "token_rejected")
+    assert (failure.code, failure.retry_after) == ("token_rejected", None)
     assert [part for part in parts if part not in failure.detail] == []
-    assert (REFRESH_TOKEN in failure.detail) == sign_in
+    assert "{" not in failure.detail
     cloud.refuse = lambda form: None
     entra.fetch()
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "cause"),
+    [
+        (50076, "invalid_grant", "a policy of the tenant demands MFA"),
+        (50076, "interaction_required", "policy"),
+        (50076, "server_error", "policy"),  # The number decides.
+        (50078, "invalid_grant", "policy"),
+        (50173, "invalid_grant", "revoked"),
+        (50173, "invalid_request", "revoked"),
+        (65001, "invalid_grant", "consented"),
+        (70008, "invalid_grant", "expired"),
+        (700082, "invalid_grant", "too long"),
+        (None, "invalid_grant", ""),
+        (None, "consent_required", ""),
+        (None, "login_required", ""),
+        (999999, "interaction_required", ""),
+    ],
+)
+def test_a_sign_in_that_has_ended_asks_for_consent(
+    cloud: Cloud, number: int | None, error: str, cause: str
+) -> None:
+    cloud.refuse = lambda form: refusal(number, error)
+
+    failure = failure_of(cloud.tokens(auth="app_user").fetch)
+
+    assert failure.code == "consent_required"
+    assert cause in failure.detail
+    assert REFRESH_TOKEN in failure.detail
+    assert str(number or error) in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("auth", "status", "asked", "told"),
+    [
+        ("app_user", 400, None, 120),
+        ("app_user", 400, "5", 120),
+        ("app_only", 401, "300", 300),
+        ("app_only", 429, None, 120),
+    ],
+)
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(n, "invalid_grant") for n in (50196, 90006, 90012, 90024, 90033, 90055)]
+    + [(50196, "invalid_client"), (90033, "interaction_required"), (90033, "server_error")]
+    + [(None, "temporarily_unavailable")],
+)
+def test_what_passes_by_itself_is_waited_for(
+    cloud: Cloud,
+    auth: str,
+    status: int,
+    asked: str | None,
+    told: int,
+    number: int | None,
+    error: str,
+) -> None:
+    reply, document, _ = refusal(number, error, status)
+    cloud.refuse = lambda form: (reply, document, {"Retry-After": asked} if asked else {})
+
+    failure = failure_of(cloud.tokens(auth=auth).fetch)
+
+    assert (failure.code, failure.retry_after) == ("token_unavailable", told)
+    assert str(number or error) in failure.detail
+    assert cloud.places.count("token") == 1
 
 
 def test_entra_does_not_know_the_tenant(cloud: Cloud, entra: EntraTokens) -> None:
@@ -391,7 +540,6 @@ def test_entra_does_not_know_the_tenant(cloud: Cloud, entra: EntraTokens) -> Non
         pytest.param((503, b"<html>planted</html>", {"Retry-After": "3600"}), id="503"),
         pytest.param((429, {"error": "planted"}, {"Retry-After": "3600"}), id="429"),
         pytest.param((408, {"error": "planted"}, {}), id="408"),
-        pytest.param(refusal(90033, "temporarily_unavailable"), id="temporarily_unavailable"),
         pytest.param((404, b"<html>planted</html>", {}), id="HTML"),
         pytest.param((307, b"", {"Location": "https://evil.example/"}), id="redirect"),
         pytest.param((200, b'{"access_token": "planted', {}), id="cut"),
@@ -417,26 +565,53 @@ def test_entra_is_unavailable_and_may_be_asked_again_at_once(
     entra.fetch()
 
 
-def test_one_fetch_at_a_time(
-    cloud: Cloud, entra: EntraTokens, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        (503, {"Retry-After": "60"}, 60),
+        (429, {"Retry-After": "60"}, 60),
+        (429, {"Retry-After": "81,120"}, 120),
+        (503, {"Retry-After": "9999999"}, 3600),
+        (500, {"Retry-After": "soon"}, 60),
+        (429, {}, 5),
+        (503, {}, None),
+    ],
+)
+@pytest.mark.parametrize("place", ["metadata", "token"])
+def test_the_pause_that_entra_asks_for_is_told(
+    cloud: Cloud, place: str, status: int, headers: dict[str, str], told: int | None
 ) -> None:
+    cloud.broken[place] = (status, {}, headers)
+
+    assert failure_of(cloud.tokens().fetch).retry_after == told
+
+
+@pytest.mark.parametrize("hangs", ["vault", "metadata", "token"])
+def test_a_request_that_hangs_holds_up_no_other_and_what_it_learns_late_is_forgotten(
+    cloud: Cloud, hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entra = cloud.tokens(auth="app_user")
     entered, leave = threading.Event(), threading.Event()
     answer = cloud.answer
 
     def slow(request: requests.PreparedRequest) -> Reply | Exception:
-        entered.set()
-        assert leave.wait(60)
-        return answer(request)
+        reply = answer(request)
+        if cloud.places[-1] == hangs and not entered.is_set():
+            entered.set()
+            assert leave.wait(60)
+        return reply
 
     monkeypatch.setattr(cloud, "answer", slow)
-    first = threading.Thread(target=entra.fetch)
-    first.start()
+    hung = threading.Thread(target=entra.fetch)
+    hung.start()
     assert entered.wait(60)
-    with pytest.raises(TokenFailure, match="earlier request"):
-        entra.fetch()
-    leave.set()
-    first.join(60)
     entra.fetch()
+    kept = entra.rotated_refresh_token
+    leave.set()
+    hung.join(60)
+    assert entra.rotated_refresh_token == kept
+    entra.fetch()
+    assert cloud.forms[-1]["refresh_token"] == kept
 
 
 # --- Secrets
