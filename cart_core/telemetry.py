@@ -33,6 +33,9 @@ _retries = _meter.create_counter("partner_center.retries", description="Tries af
 _throttled = _meter.create_counter(
     "partner_center.throttled", unit="s", description="Seconds of pause that Partner Center asked"
 )
+_missing_mfa = _meter.create_counter(
+    "partner_center.not_mfa_compliant", description="Answers that call the token not MFA compliant"
+)
 _latency = _meter.create_histogram(
     "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
 )
@@ -86,3 +89,8 @@ def count_try(attempt: int, seconds: float, status: int | None) -> None:
 def count_throttle(seconds: float) -> None:
     """Counts the seconds of a pause that Partner Center asked for."""
     _throttled.add(seconds)
+
+
+def count_missing_mfa() -> None:
+    """Counts one answer of Partner Center that calls the token not MFA compliant."""
+    _missing_mfa.add(1)

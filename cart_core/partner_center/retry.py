@@ -7,6 +7,7 @@ later refusal says nothing about the earlier try.
 
 import asyncio
 import itertools
+import logging
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,13 +18,17 @@ from typing import Any, Final, Protocol
 from cart_core import telemetry
 from cart_core.call import Answered, Call, Trace
 from cart_core.deadline import Deadline
+from cart_core.partner_center.error_bodies import read_fault
 from cart_core.partner_center.errors import classify, in_doubt, may_retry, not_the_document
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
 from cart_core.partner_center.places import Places
 from cart_core.partner_center.throttle import Throttle
+from cart_core.partner_center.unauthorized import TokenEvidence, claims_challenge, explained
 from cart_core.problem import Outcome, Problem
 from cart_core.tokens import AccessToken
+
+_LOG = logging.getLogger(__name__)
 
 TRY_TIMEOUT: Final = 60.0
 """Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
@@ -44,8 +49,11 @@ class Tokens(Protocol):
     async def get(self) -> AccessToken:
         """A valid token. Raises TokenFailure."""
 
-    async def renew(self, rejected: AccessToken) -> AccessToken:
-        """A newer token than one that Partner Center refused. Raises TokenFailure."""
+    async def renew(self, rejected: AccessToken, claims: str | None = None) -> AccessToken:
+        """The token to use after Partner Center refused one; it may be the same.
+
+        `claims` are what the refusal demands of it. Raises TokenFailure.
+        """
 
 
 @dataclass(slots=True)
@@ -99,6 +107,9 @@ class Sender:
         self._fastest: dict[str, float] = {}
         """Seconds that the fastest success of each operation took."""
         self._places = Places(max_concurrent)
+        self._evidence = TokenEvidence()
+        self._warned_of: str | None = None
+        """The last token that Partner Center called not MFA compliant."""
         self._throttle = Throttle()
 
     async def send(self, request: PartnerCenterRequest, *, resumed: bool = False) -> Answered:
@@ -147,6 +158,9 @@ class Sender:
         verdict = classify(result, now, purchase=request.purchase)
         if isinstance(verdict, Reply):
             return _document(request, verdict, now)
+        if verdict.code == "partner_center_unauthorized":
+            token_works = self._evidence.refused(deadline.clock())
+            verdict = explained(verdict, token_works=token_works)
         if verdict.code == "partner_center_throttled":
             self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
             telemetry.count_throttle(verdict.retry_after or 0)
@@ -182,7 +196,10 @@ class Sender:
             await self._sleep(wait + self._uniform(0, BACKOFF_FIRST))
 
     async def _send_with_token(self, request: PartnerCenterRequest) -> Reply | NoReply:
-        """One try; if Partner Center refuses the token, once more with a renewed one."""
+        """One try; if Partner Center refuses the token, once more with a renewed one.
+
+        That may be the same token, because a 401 may pass by itself. Raises Problem.
+        """
         deadline = request.call.deadline
         async with _until(deadline):
             token = await self._tokens.get()
@@ -191,10 +208,10 @@ class Sender:
             return result
         try:
             async with _until(deadline):
-                token = await self._tokens.renew(token)
+                token = await self._tokens.renew(token, claims_challenge(result.headers))
             return await self._send(request, token)
-        except Problem:
-            return result
+        except Problem as failure:
+            raise _not_renewed(failure, result) from None
 
     async def _send(self, request: PartnerCenterRequest, token: AccessToken) -> Reply | NoReply:
         """Send the request once, and note that in its call, its trace and the telemetry.
@@ -217,15 +234,43 @@ class Sender:
                     token.value, request.request_id, seconds, fresh_connection=sent.connection_lost
                 )
             )
+        now = deadline.clock()
+        took = now - began
+        status = result.status if isinstance(result, Reply) else None
+        telemetry.count_try(request.tries, took, status)
         if isinstance(result, NoReply):
             sent.connection_lost |= result.sent
-        status = result.status if isinstance(result, Reply) else None
-        took = deadline.clock() - began
-        telemetry.count_try(request.tries, took, status)
-        if status and 200 <= status < 300:
-            self._fastest[request.operation] = min(took, self._fastest.get(request.operation, took))
+        else:
+            self._evidence.answered(result.status, now)
+            self._warn_of_missing_mfa(token, result)
+            if 200 <= result.status < 300:
+                fastest = self._fastest.get(request.operation, took)
+                self._fastest[request.operation] = min(took, fastest)
         request.trace = Trace(request.request_id, _tracing_headers(result))
         return result
+
+    def _warn_of_missing_mfa(self, token: AccessToken, reply: Reply) -> None:
+        """One warning for each token that Partner Center calls not MFA compliant."""
+        if reply.headers.get("ismfacompliant", "").strip().lower() != "false":
+            return
+        telemetry.count_missing_mfa()
+        if token.value != self._warned_of:
+            self._warned_of = token.value
+            _LOG.warning("Partner Center calls the token not MFA compliant, and may refuse it soon")
+
+
+def _not_renewed(failure: Problem, refusal: Reply) -> Problem:
+    """The problem of a token that Partner Center answered with 401, and that was not renewed.
+
+    The request had no effect: the 401 is Partner Center's answer to it.
+    """
+    return Problem(
+        failure.code,
+        f"Partner Center answered 401, and the token could not be renewed: {failure.detail}",
+        fault=read_fault(refusal.status, refusal.body),
+        retry_after=failure.retry_after,
+        outcome=Outcome.REJECTED,
+    )
 
 
 def _document(request: PartnerCenterRequest, reply: Reply, now: float) -> dict[str, Any]:

@@ -153,7 +153,9 @@ def test_a_secret_rotated_in_the_vault_needs_no_restart_and_a_wrong_one_is_asked
 
     # The token is still good as far as its dates go, so that Partner Center's 401 is what counts.
     chain.cloud.tokens.revoke_all()
-    for _ in range(5):
+    for _ in range(3):  # It worked a moment ago, so that each request may be the reason.
+        problem(chain.post(), 403, "partner_center_forbidden", "rejected", False)
+    for _ in range(2):
         problem(chain.post(), 502, "partner_center_unauthorized", "rejected", False)
     assert set(chain.calls()) == {"partner_center"}  # a token was asked for a moment ago
 
@@ -193,6 +195,23 @@ def test_a_failure_that_passes_is_heard_of_by_nobody(start: Start, service: Any)
     assert chain.post().status_code == 201
     assert len(chain.sent()) == 1
     assert "No new token" not in chain.output()
+
+
+def test_a_request_that_partner_center_refuses_with_401_is_no_matter_of_the_token(
+    start: Start,
+) -> None:
+    chain = start()
+    assert chain.post().status_code == 201
+    for _ in range(5):
+        chain.cloud.faults.inject(
+            Fault("partner_center", times=2, status=401, body="Unauthorized participant.")
+        )
+        error = problem(chain.post(), 403, "partner_center_forbidden", "rejected", False)
+        assert error["partnerCenter"]["description"] == "Unauthorized participant."
+        assert chain.post().status_code == 201
+    chain.cloud.faults.inject(Fault("partner_center", times=1, status=401, body="Once."))
+    assert chain.post().status_code == 201  # though the token was renewed a moment ago
+    assert len(_exchanges(chain)) == 2
 
 
 def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_path: Path) -> None:

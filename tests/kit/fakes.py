@@ -194,8 +194,12 @@ class FakeTokens:
         self.token = AccessToken("token-1", EPOCH_SECONDS + 3600)
         self.failures: list[Exception | None] = []
         self.renewal_failure: Exception | None = None
+        self.renews = True
+        """Whether a renewal gives another token."""
         self.seconds = 0.0
         self.renewed: list[str] = []
+        self.claims: list[str | None] = []
+        """The claims that each renewal was to meet."""
 
     async def get(self) -> AccessToken:
         if self.seconds:
@@ -205,11 +209,13 @@ class FakeTokens:
             raise failure
         return self.token
 
-    async def renew(self, rejected: AccessToken) -> AccessToken:
+    async def renew(self, rejected: AccessToken, claims: str | None = None) -> AccessToken:
         self.renewed.append(rejected.value)
+        self.claims.append(claims)
         if self.seconds:
             await asyncio.sleep(self.seconds)
         if self.renewal_failure:
             raise self.renewal_failure
-        self.token = AccessToken(f"token-{next(self.numbers)}", EPOCH_SECONDS + 3600)
+        if self.renews:
+            self.token = AccessToken(f"token-{next(self.numbers)}", EPOCH_SECONDS + 3600)
         return self.token

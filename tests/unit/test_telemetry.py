@@ -10,7 +10,7 @@ from opentelemetry.trace import StatusCode
 
 from cart_core import telemetry
 from cart_core.api.messages import Response
-from cart_core.partner_center.exchange import NoReply
+from cart_core.partner_center.exchange import NoReply, Reply
 from cart_core.problem import CATALOGUE, Problem
 from cart_core.tokens import BRIEF, AccessToken, Renewal, TokenCache, TokenFailure
 from tests.kit.builders import CART_ID, CUSTOMER, MARKER, cart, line
@@ -117,6 +117,7 @@ def test_without_an_sdk_it_does_nothing() -> None:
     telemetry.count_problem(Problem("internal_error", "x"))
     telemetry.count_try(2, 1.0, None)
     telemetry.count_throttle(3)
+    telemetry.count_missing_mfa()
 
 
 # --- Metrics ----------------------------------------------------------------------------------
@@ -173,6 +174,17 @@ async def test_throttled_seconds() -> None:
 
     assert signals.metrics()["partner_center.throttled"] == {(): 59}
     assert signals.metrics()["carts.refused"] == {(("code", "partner_center_throttled"),): 1}
+
+
+@in_virtual_time
+async def test_answers_that_call_the_token_not_mfa_compliant() -> None:
+    warned = Reply(201, {"ismfacompliant": "false"}, CREATED.body)
+    with collected() as signals:
+        world = World(warned, CREATED, warned)
+        for _ in range(3):
+            await world.answer("create_cart")
+
+    assert signals.metrics()["partner_center.not_mfa_compliant"] == {(): 2}
 
 
 # --- What must not be there -------------------------------------------------------------------

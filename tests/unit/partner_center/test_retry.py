@@ -558,6 +558,9 @@ async def test_the_doubt_of_one_request_is_not_anothers() -> None:
 # --- A refused token --------------------------------------------------------------------------
 
 
+UNAUTHORIZED = reply(401, "400")
+
+
 @in_virtual_time
 async def test_a_refused_token_is_renewed_once_without_a_pause() -> None:
     sending = Sending(reply(401))
@@ -570,22 +573,100 @@ async def test_a_refused_token_is_renewed_once_without_a_pause() -> None:
     assert len(sending.tries) == 2
 
 
+@in_virtual_time
+async def test_a_401_that_passes_by_itself_needs_no_other_token() -> None:
+    """TokenCache gives the same token again where it was renewed a moment ago."""
+    sending = Sending(reply(401), CREATED, reply(401))
+    sending.tokens.renews = False
+    await sending.answered()
+    await sending.answered()
+    assert [token for _, token, _ in sending.tries] == ["token-1"] * 4
+
+
 @pytest.mark.parametrize(
-    ("try_seconds", "token_seconds", "failure"),
-    [(0, 0, TokenFailure("token_unavailable", "words")), (10, 200, None), (30, 0, None)],
-    ids=["it fails", "it takes too long", "the deadline has come"],
+    ("try_seconds", "token_seconds", "failure", "code"),
+    [
+        (0, 0, TokenFailure("token_rejected", "words"), "token_rejected"),
+        (0, 0, TokenFailure("consent_required", "words"), "consent_required"),
+        (10, 200, None, "deadline_exceeded"),
+        (30, 0, None, "deadline_exceeded"),
+        (29.5, 0, None, "deadline_exceeded"),
+    ],
 )
 @in_virtual_time
-async def test_a_token_that_cannot_be_renewed_leaves_the_401(
-    try_seconds: float, token_seconds: float, failure: TokenFailure | None
+async def test_why_a_token_was_not_renewed_is_told_and_the_401_had_no_effect(
+    try_seconds: float, token_seconds: float, failure: TokenFailure | None, code: str
 ) -> None:
-    sending = Sending(reply(401), seconds=try_seconds)
+    sending = Sending(UNAUTHORIZED, seconds=try_seconds)
     sending.tokens.renewal_failure = failure
     sent = asyncio.create_task(sending.failed(deadline=30))
     await asyncio.sleep(0)
     sending.tokens.seconds = token_seconds
-    assert (await sent).code == "partner_center_unauthorized"
+    problem = await sent
+    assert ending(problem) == (code, Outcome.REJECTED)
+    assert problem.fault
+    assert (problem.fault.status, problem.fault.code) == (401, "400")
+    assert problem.trace == Trace("request-1", {"MS-CV": "cv-401"})
     assert len(sending.tries) == 1
+
+
+@pytest.mark.parametrize(
+    ("pause", "tries"), [(60, 1), (2, 2)], ids=["a pause for the caller", "a pause for us"]
+)
+@in_virtual_time
+async def test_a_renewal_that_fails_for_now_has_its_pause(pause: int, tries: int) -> None:
+    sending = Sending(*[reply(401)] * 9)
+    sending.tokens.renewal_failure = Problem("token_unavailable", "words", retry_after=pause)
+    problem = await sending.failed(deadline=4)
+    assert ending(problem) == ("token_unavailable", Outcome.REJECTED)
+    assert (problem.retry_after, problem.kind.retryable) == (pause, True)
+    assert sending.times == [0, 2][:tries]
+
+
+@in_virtual_time
+async def test_the_doubt_of_an_earlier_try_outlasts_a_renewal_that_fails() -> None:
+    sending = Sending(LOST, reply(401))
+    sending.tokens.renewal_failure = TokenFailure("token_rejected", "words")
+    assert ending(await sending.failed()) == ("token_rejected", Outcome.UNKNOWN)
+
+
+@in_virtual_time
+async def test_the_claims_that_a_401_demands_go_to_the_renewal() -> None:
+    challenge = {"www-authenticate": 'Bearer error="insufficient_claims", claims="e30="'}
+    sending = Sending(Reply(401, challenge, b""), CREATED, reply(401))
+    await sending.answered()
+    await sending.answered()
+    assert sending.tokens.claims == ["e30=", None]
+
+
+@in_virtual_time
+async def test_a_401_to_one_request_of_many_is_the_refusal_of_that_request() -> None:
+    sending = Sending(CREATED, *[UNAUTHORIZED] * 4, CREATED, *[UNAUTHORIZED] * 2)
+    await sending.answered()
+    for customer in (ONE, TWO):
+        problem = await sending.failed(customer)
+        assert ending(problem) == ("partner_center_forbidden", Outcome.REJECTED)
+        assert problem.fault
+        assert (problem.kind.status, problem.fault.status) == (403, 401)
+        assert problem.trace == Trace("request-1", {"MS-CV": "cv-401"})
+    await sending.answered()
+    assert (await sending.failed()).code == "partner_center_forbidden"
+
+
+@in_virtual_time
+async def test_a_token_that_is_not_mfa_compliant_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    warned = Reply(201, {"ismfacompliant": " False"}, b"{}")
+    fine = Reply(201, {"ismfacompliant": "true"}, b"{}")
+    sending = Sending(fine, warned, CREATED, warned, reply(401), warned)
+    for _ in range(4):
+        await sending.answered()
+    assert len(caplog.records) == 1
+    await sending.answered()  # With another token.
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "MFA" in caplog.text
+    assert "token-" not in caplog.text
 
 
 # --- Places for requests under way ------------------------------------------------------------

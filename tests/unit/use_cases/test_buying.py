@@ -72,7 +72,8 @@ REPLIES: dict[str, Answer] = {
     "the-other": reply(201, checkout_document("order-2")),
     "nothing-else": reply(201, {"orderErrors": [{"code": 1}]}),
     "not-ready": refused(409, "800082"),
-    "unauthorized": refused(401),
+    "unauthorized": refused(401, "900421"),
+    "denied": refused(401),  # although the token was accepted for the cart
     "under-200": refused(200, "400072"),
     "under-500": refused(500, "800084"),
     "stale": refused(404, "400019"),
@@ -149,6 +150,7 @@ first   | lost forbidden         | several several   | 1 get 1 get   | no_answer
 first   | lost forbidden         | expired expired   | 1 get 1 get   | no_answer unknown
 first   | lost forbidden         | ordered           | 1 get 1       | ordered
 first   | lost unauthorized*2    | ordered           | 1 get 1 1     | unauthorized unknown
+first   | lost denied*2          | ordered           | 1 get 1 1     | ordered
 first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | ordered
 first   | lost gone              | active gone       | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | active active     | 1 get 1 get   | no_answer unknown
