@@ -30,7 +30,7 @@ from pathlib import Path
 
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import HOST, Azurite
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from bench.load import ROOT, Figures, Round
 from bench.measured import Subject, import_seconds, machine
@@ -188,8 +188,8 @@ class Bench:
         return figures
 
     def _delay(self, seconds: float) -> None:
-        self._cloud.faults.clear()
-        self._cloud.faults.inject(Fault("partner_center", times=None, delay=seconds))
+        self._cloud.disturbances.clear()
+        self._cloud.disturbances.inject(Disturbance("partner_center", times=None, delay=seconds))
 
 
 def _upstream(delay: float) -> str:

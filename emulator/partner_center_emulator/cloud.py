@@ -28,7 +28,7 @@ from partner_center_emulator.services.managed_identity import (
     ManagedIdentity,
 )
 from partner_center_emulator.services.tokens import Tokens
-from partner_center_emulator.watch.faults import Faults, watched
+from partner_center_emulator.watch.disturbances import Disturbances, watched
 from partner_center_emulator.watch.journal import Journal, Service
 
 TENANT_ID = "7f3c1a52-94d1-4b7e-8c06-2d5e9a1b0f11"
@@ -63,14 +63,14 @@ class LocalCloud:
     `async with LocalCloud() as cloud` runs it on the current event loop, and `with
     LocalCloud.in_thread() as cloud` on an event loop of its own. The parts are public attributes,
     to be looked at and changed at any time. A running `azurite` adds Blob Storage, with a container
-    of the cloud's own. `seed` makes the faults that have a probability repeatable.
+    of the cloud's own. `seed` makes the disturbances that have a probability repeatable.
     """
 
     def __init__(
         self, *, deduplicate: bool = True, seed: int = 0, azurite: Azurite | None = None
     ) -> None:
         self.journal = Journal()
-        self.faults = Faults(seed)
+        self.disturbances = Disturbances(seed)
         self.tokens = Tokens()
         self.proxy = ConnectProxy()
         self.identity = IdentityEndpoint(self.tokens, TENANT_ID, IDENTITY)
@@ -120,13 +120,13 @@ class LocalCloud:
         return self.client_secret
 
     def reset(self) -> None:
-        """Forgets carts, orders, requests, connections and faults.
+        """Forgets carts, orders, requests, connections and disturbances.
 
         Settings, tokens, and the content of Entra, Key Vault and Blob Storage stay as they are.
         """
         self.partner_center.clear()
         self.journal.clear()
-        self.faults.clear()
+        self.disturbances.clear()
         self.proxy.connections.clear()
 
     async def __aenter__(self) -> Self:
@@ -207,8 +207,10 @@ class LocalCloud:
         self.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, refresh_token)
 
     def _application(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
-        """One service, with every request journalled and open to faults."""
-        application = web.Application(middlewares=[watched(service, self.journal, self.faults)])
+        """One service, with every request journalled and open to disturbances."""
+        application = web.Application(
+            middlewares=[watched(service, self.journal, self.disturbances)]
+        )
         application.add_routes(routes)
         return application
 

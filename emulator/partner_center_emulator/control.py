@@ -16,7 +16,7 @@ from partner_center_emulator.partner_center.carts import PartnerCenter
 from partner_center_emulator.partner_center.refusals import RefusalError
 from partner_center_emulator.services.entra import Entra
 from partner_center_emulator.services.tokens import Tokens
-from partner_center_emulator.watch.faults import Fault, Faults
+from partner_center_emulator.watch.disturbances import Disturbance, Disturbances
 from partner_center_emulator.watch.journal import SERVICES, Journal
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -26,7 +26,7 @@ class Controlled(Protocol):
     """The parts of a cloud that the control endpoint uses."""
 
     journal: Journal
-    faults: Faults
+    disturbances: Disturbances
     tokens: Tokens
     proxy: ConnectProxy
     entra: Entra
@@ -39,7 +39,7 @@ class Controlled(Protocol):
         """Replaces the app registration's secret."""
 
     def reset(self) -> None:
-        """Forgets carts, orders, requests and faults."""
+        """Forgets carts, orders, requests and disturbances."""
 
 
 class Body(BaseModel):
@@ -108,9 +108,11 @@ class Control:
             web.get("/orders", _query(cloud.partner_center.orders_as_json)),
             web.post("/expire", _command(CartBody, self._expire)),
             web.post("/check-out", _command(CartBody, self._check_out)),
-            web.get("/faults", _query(lambda: [asdict(f) for f in cloud.faults.active])),
-            web.post("/faults", _command(Fault | list[Fault], self._inject)),
-            web.delete("/faults", _command(Body, lambda _: cloud.faults.clear())),
+            web.get(
+                "/disturbances", _query(lambda: [asdict(f) for f in cloud.disturbances.active])
+            ),
+            web.post("/disturbances", _command(Disturbance | list[Disturbance], self._inject)),
+            web.delete("/disturbances", _command(Body, lambda _: cloud.disturbances.clear())),
             web.post("/settings", _command(SettingsBody, self._set)),
             web.post("/rotate-secret", _command(RotateSecretBody, self._rotate_secret)),
             web.post("/revoke-tokens", _command(Body, lambda _: cloud.tokens.revoke_all())),
@@ -131,8 +133,10 @@ class Control:
     def _check_out(self, body: CartBody) -> None:
         self._cloud.partner_center.check_out(body.cart_id)
 
-    def _inject(self, faults: Fault | list[Fault]) -> None:
-        self._cloud.faults.inject(*(faults if isinstance(faults, list) else [faults]))
+    def _inject(self, disturbances: Disturbance | list[Disturbance]) -> None:
+        self._cloud.disturbances.inject(
+            *(disturbances if isinstance(disturbances, list) else [disturbances])
+        )
 
     def _set(self, settings: SettingsBody) -> None:
         for part, names in (
@@ -143,7 +147,7 @@ class Control:
                 if (value := getattr(settings, name)) is not None:
                     setattr(part, name, value)
         if settings.seed is not None:
-            self._cloud.faults.random.seed(settings.seed)
+            self._cloud.disturbances.random.seed(settings.seed)
 
     def _rotate_secret(self, body: RotateSecretBody) -> None:
         self._cloud.rotate_client_secret(in_vault=body.in_vault)

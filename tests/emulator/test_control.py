@@ -13,7 +13,7 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.control import Control, SettingsBody
 from partner_center_emulator.network.connection_details import ConnectionDetails
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.emulator.caller import CUSTOMER, Caller, licence, line
 from tests.emulator.readme import names
@@ -36,7 +36,7 @@ async def test_the_readme_has_every_route_and_no_other(cloud: LocalCloud) -> Non
 def test_the_readme_has_every_name_and_no_other() -> None:
     assert names("Connection details") == [each.name for each in fields(ConnectionDetails)]
     assert sorted(names("Settings")) == sorted(SettingsBody.model_fields)
-    assert names("Faults") == [each.name for each in fields(Fault)]
+    assert names("Disturbances") == [each.name for each in fields(Disturbance)]
     assert names("The catalogue") == list(catalogue.ITEMS)
 
 
@@ -46,11 +46,11 @@ def test_the_readme_has_every_name_and_no_other() -> None:
         ("expire", {"cart_id": "unknown"}),
         ("expire", {}),
         ("check-out", {"cart_id": "unknown"}),
-        ("faults", {"service": "moon"}),
-        ("faults", {"service": "entra", "path": "("}),
-        ("faults", {"service": "entra", "probability": 2}),
-        ("faults", {"service": "entra", "unknown": 1}),
-        ("faults", [{"service": "entra"}, {"service": "moon"}]),
+        ("disturbances", {"service": "moon"}),
+        ("disturbances", {"service": "entra", "path": "("}),
+        ("disturbances", {"service": "entra", "probability": 2}),
+        ("disturbances", {"service": "entra", "unknown": 1}),
+        ("disturbances", [{"service": "entra"}, {"service": "moon"}]),
         ("settings", {"put_status": 200, "unknown": 1}),
         ("settings", {"put_status": 200, "busy_code": "1"}),
         ("rotate-secret", {"in_vault": 1}),
@@ -61,12 +61,12 @@ def test_the_readme_has_every_name_and_no_other() -> None:
 async def test_what_does_not_fit_is_answered_400_and_changes_nothing(
     cloud: LocalCloud, control: httpx.AsyncClient, path: str, body: Any
 ) -> None:
-    cloud.faults.inject(Fault("identity"))
+    cloud.disturbances.inject(Disturbance("identity"))
     secret = cloud.client_secret
     answer = await control.post(path, json=body)
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
     assert re.search(r"\w", answer.json()["error"])
-    assert [fault.service for fault in cloud.faults.active] == ["identity"]
+    assert [disturbance.service for disturbance in cloud.disturbances.active] == ["identity"]
     assert (cloud.partner_center.put_status, cloud.client_secret) == (201, secret)
 
 
@@ -103,9 +103,9 @@ async def test_the_journal_and_the_connections(caller: Caller, control: httpx.As
     assert (stored["customerId"], stored["cart"]) == (CUSTOMER, cart)
     assert len(stored["requestIds"]) == 1
 
-    caller.cloud.faults.inject(Fault("identity"))
+    caller.cloud.disturbances.inject(Disturbance("identity"))
     assert (await control.post("reset")).json() is None
-    for path in ("requests", "connections", "carts", "orders", "faults"):
+    for path in ("requests", "connections", "carts", "orders", "disturbances"):
         assert (await control.get(path)).json() == []
 
 
@@ -133,17 +133,17 @@ async def test_carts_are_expired_and_ordered_without_the_api(
     ]
 
 
-async def test_faults_are_injected_and_removed(
+async def test_disturbances_are_injected_and_removed(
     cloud: LocalCloud, control: httpx.AsyncClient
 ) -> None:
-    fault = {"service": "partner_center", "status": 500, "delay": 1, "times": None}
-    assert (await control.post("faults", json=fault)).json() is None
-    await control.post("faults", json=[{"service": "entra"}, {"service": "identity"}])
-    first, *others = (await control.get("faults")).json()
-    assert first == asdict(Fault("partner_center", status=500, delay=1, times=None))
+    disturbance = {"service": "partner_center", "status": 500, "delay": 1, "times": None}
+    assert (await control.post("disturbances", json=disturbance)).json() is None
+    await control.post("disturbances", json=[{"service": "entra"}, {"service": "identity"}])
+    first, *others = (await control.get("disturbances")).json()
+    assert first == asdict(Disturbance("partner_center", status=500, delay=1, times=None))
     assert [each["service"] for each in others] == ["entra", "identity"]
-    assert (await control.delete("faults")).json() is None
-    assert cloud.faults.active == []
+    assert (await control.delete("disturbances")).json() is None
+    assert cloud.disturbances.active == []
 
 
 async def test_settings_are_changed(cloud: LocalCloud, control: httpx.AsyncClient) -> None:
@@ -156,9 +156,9 @@ async def test_settings_are_changed(cloud: LocalCloud, control: httpx.AsyncClien
     assert answer.json() is None
     assert {name: getattr(cloud.partner_center, name) for name in partner_center} == partner_center
     assert {name: getattr(cloud.entra, name) for name in entra} == entra
-    chance = cloud.faults.random.random()
+    chance = cloud.disturbances.random.random()
     await control.post("settings", json={"seed": 3, "mfa": None})
-    assert cloud.faults.random.random() == chance
+    assert cloud.disturbances.random.random() == chance
     assert cloud.entra.mfa is False
 
 

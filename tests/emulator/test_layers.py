@@ -37,7 +37,7 @@ TABLE = {
     NETWORK: Room(
         {"certificates", "connection_details", "proxy", "tcp"}, set(), {"cryptography", "trustme"}
     ),
-    WATCH: Room({"faults", "journal"}, {NETWORK}, {"aiohttp", "pydantic"}),
+    WATCH: Room({"disturbances", "journal"}, {NETWORK}, {"aiohttp", "pydantic"}),
     SERVICES: Room(
         {"azurite", "blob_storage", "entra", "key_vault", "managed_identity", "tokens"},
         {NETWORK},

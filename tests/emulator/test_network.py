@@ -9,7 +9,7 @@ import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import SERVER_NAMES
 from partner_center_emulator.network.proxy import Connection
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.emulator.caller import CARTS
 
@@ -71,7 +71,7 @@ def test_the_cloud_runs_in_a_thread_until_the_block_ends(
     with LocalCloud.in_thread(deduplicate=False) as cloud:
         assert httpx.get(f"{cloud.control_url}/counts", trust_env=False, timeout=60).json() == {}
         assert cloud.partner_center.deduplicate is False
-        cloud.faults.inject(Fault("identity", action="silence"))
+        cloud.disturbances.inject(Disturbance("identity", action="silence"))
         url = cloud.connection_details().identity_endpoint
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(url, trust_env=False, timeout=httpx.Timeout(60, read=0.1))

@@ -270,7 +270,7 @@ class Chain:
         return [(order.cart_id, order.order_group) for order in orders]
 
     def reset(self) -> None:
-        """Empty the cloud's carts, journal and faults; remember which secrets went around."""
+        """Empty the cloud's carts, journal and disturbances; remember which secrets went around."""
         self._note()
         self.cloud.reset()
 

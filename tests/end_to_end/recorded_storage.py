@@ -1,4 +1,4 @@
-"""Storage that reports what it accepted, and faults that begin at a later request."""
+"""Storage that reports what it accepted, and disturbances that begin at a later request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from partner_center_emulator.cloud import TENANT_ID
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.services.blob_storage import BlobStorage
 from partner_center_emulator.services.tokens import Tokens
-from partner_center_emulator.watch.faults import Fault, Handler
+from partner_center_emulator.watch.disturbances import Disturbance, Handler
 from partner_center_emulator.watch.journal import Service
 
 
 class RecordedStorage(BlobStorage):
     """Reports each blob that Azurite accepted, by name and content.
 
-    The journal has the status that a caller was sent, which says nothing where a fault lost or
-    replaced the answer.
+    The journal has the status that a caller was sent, which says nothing where a disturbance lost
+    or replaced the answer.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class RecordedStorage(BlobStorage):
 
 
 @dataclass
-class LaterFault(Fault):
-    """A fault that lets the first requests pass that it is meant for."""
+class LaterDisturbance(Disturbance):
+    """A disturbance that lets the first requests pass that it is meant for."""
 
     passes: int = 0
 
     def matches(self, service: Service, request: web.Request) -> bool:
-        """See Fault. To be called once for each request."""
+        """See Disturbance. To be called once for each request."""
         if not super().matches(service, request):
             return False
         self.passes -= 1

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from partner_center_emulator.cloud import CERTIFICATE_NAME, REFRESH_TOKEN_NAME, VAULT
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.end_to_end.chain import (
     FUNCTION_KEY,
@@ -31,30 +31,30 @@ def test_nothing_secret_comes_out(start: Callable[..., Chain], tmp_path: Path) -
         CART_MAX_WAIT_SECONDS="0",
     )
     vault = chain.cloud.key_vault
-    for fault in (
-        Fault("identity", times=None, status=500),
-        Fault("key_vault", times=None, status=503),
-        Fault("entra", times=None, action="truncate", commit=True),
+    for disturbance in (
+        Disturbance("identity", times=None, status=500),
+        Disturbance("key_vault", times=None, status=503),
+        Disturbance("entra", times=None, action="truncate", commit=True),
     ):
-        chain.cloud.faults.inject(fault)
+        chain.cloud.disturbances.inject(disturbance)
         assert chain.post().status_code == 503
-        chain.cloud.faults.clear()
+        chain.cloud.disturbances.clear()
     assert chain.post(cart(quantity=3)).status_code == 201
     connections = chain.cloud.proxy.connections
     assert {connection.host for connection in connections} == chain.expected_hosts
     assert all(connection.routed and connection.port == 443 for connection in connections)
     chain.cloud.tokens.revoke_all()
     assert chain.post().status_code == 201
-    for fault in (
-        Fault("partner_center", times=None, status=401, body="Bearer?"),
-        Fault("partner_center", times=None, status=500, body="<html>"),
-        Fault("partner_center", times=None, action="truncate"),
-        Fault("partner_center", times=None, action="garble"),
-        Fault("partner_center", times=None, status=201, body="{}"),
-        Fault("partner_center", times=None, status=429, body=""),
+    for disturbance in (
+        Disturbance("partner_center", times=None, status=401, body="Bearer?"),
+        Disturbance("partner_center", times=None, status=500, body="<html>"),
+        Disturbance("partner_center", times=None, action="truncate"),
+        Disturbance("partner_center", times=None, action="garble"),
+        Disturbance("partner_center", times=None, status=201, body="{}"),
+        Disturbance("partner_center", times=None, status=429, body=""),
     ):
-        chain.cloud.faults.clear()
-        chain.cloud.faults.inject(fault)
+        chain.cloud.disturbances.clear()
+        chain.cloud.disturbances.inject(disturbance)
         assert chain.post().status_code in (403, 429, 502)
     chain.post(cart(quantity="2"))
     chain.send("POST", "/api/customers/x/carts", {"x-functions-key": "wrong"}, MARKER)

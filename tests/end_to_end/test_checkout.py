@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Action, Fault
+from partner_center_emulator.watch.disturbances import Action, Disturbance
 
 from tests.end_to_end.chain import (
     CUSTOMER,
@@ -23,7 +23,7 @@ from tests.end_to_end.chain import (
 )
 
 CHECKOUT = "/checkout$"
-"""Faults with this path hit checkouts alone."""
+"""Disturbances with this path hit checkouts alone."""
 GOOD = licence(orderGroup="good")
 HOPELESS = licence(catalogue.NO_CREDIT, orderGroup="hopeless")
 UNSTEADY = licence(catalogue.UNSTEADY, orderGroup="unsteady")
@@ -85,9 +85,11 @@ def test_a_lost_answer_is_found_again(
     cart_id = buying.create()["id"]
     partner_center = buying.cloud.partner_center
     partner_center.repeat_checkout, partner_center.deduplicate = repeat_checkout, False
-    fault = Fault("partner_center", path=CHECKOUT, action=action, status=status, commit=commit)
-    fault.body = "{}"
-    buying.cloud.faults.inject(fault)
+    disturbance = Disturbance(
+        "partner_center", path=CHECKOUT, action=action, status=status, commit=commit
+    )
+    disturbance.body = "{}"
+    buying.cloud.disturbances.inject(disturbance)
 
     answer = buying.check_out(cart_id)
 
@@ -99,11 +101,11 @@ def test_a_lost_answer_is_found_again(
 
 def test_a_checkout_that_is_lost_for_good_is_found_by_the_next_request(buying: Chain) -> None:
     cart_id = buying.create()["id"]
-    buying.cloud.faults.inject(
-        Fault("partner_center", times=None, path=CHECKOUT, action="drop", commit=True)
+    buying.cloud.disturbances.inject(
+        Disturbance("partner_center", times=None, path=CHECKOUT, action="drop", commit=True)
     )
     error = problem(buying.check_out(cart_id), 502, "partner_center_no_answer", "unknown", True)
-    buying.cloud.faults.clear()
+    buying.cloud.disturbances.clear()
     buying.cloud.journal.clear()
 
     answer = buying.check_out(cart_id)

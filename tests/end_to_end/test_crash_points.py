@@ -19,7 +19,7 @@ import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 from partner_center_emulator.watch.journal import Arrival
 
 from cart_core.idempotency.operation_id import OperationId
@@ -41,7 +41,7 @@ from tests.end_to_end.chain import (
     started,
     until,
 )
-from tests.end_to_end.recorded_storage import LaterFault, RecordedStorage
+from tests.end_to_end.recorded_storage import LaterDisturbance, RecordedStorage
 
 LONG = 60.0
 """Seconds for which a request is held. Its process is killed long before."""
@@ -191,10 +191,14 @@ class Case:
         }
         if held.startswith("write"):
             path, passes = self.record_name, int(held[-1]) - 1
-            fault = LaterFault("storage", method="PUT", path=path, passes=passes, **how[moment])
+            disturbance = LaterDisturbance(
+                "storage", method="PUT", path=path, passes=passes, **how[moment]
+            )
         else:
-            fault = LaterFault("partner_center", path=f"{self.customer}/.*{held}$", **how[moment])
-        self.cloud.faults.inject(fault)
+            disturbance = LaterDisturbance(
+                "partner_center", path=f"{self.customer}/.*{held}$", **how[moment]
+            )
+        self.cloud.disturbances.inject(disturbance)
 
     def is_held(self, held: str, moment: Moment) -> bool:
         """Whether that request has arrived, and has had its effect where it is held after it."""
@@ -302,7 +306,7 @@ def aftermaths(
                 call.result()
         assert USER not in doomed.output()
         deaths = {point: State.of(case) for point, case in cases.items()}
-        cloud.faults.clear()
+        cloud.disturbances.clear()
 
         def redeliver(point: Point) -> Aftermath:
             case, function = cases[point], punctual.function
@@ -397,11 +401,11 @@ def test_a_store_that_is_lost(cloud: RecordingCloud, later: Chain, tmp_path: Pat
     ):
         until(lambda: hurried.post().status_code == 201)  # it has its tokens now
         for writes, case in enumerate(cases):
-            fault = LaterFault("storage", None, path=case.record_name, passes=writes)
-            fault.action = "drop"
-            cloud.faults.inject(fault)
+            disturbance = LaterDisturbance("storage", None, path=case.record_name, passes=writes)
+            disturbance.action = "drop"
+            cloud.disturbances.inject(disturbance)
         unclaimed, unrecorded = pool.map(lambda case: case.send(hurried.function), cases)
-    cloud.faults.clear()
+    cloud.disturbances.clear()
 
     # The outcome is unknown for what earlier requests may have done.
     problem(unclaimed, 503, "store_unavailable", "unknown", True)
@@ -417,7 +421,7 @@ def test_a_store_that_is_lost(cloud: RecordingCloud, later: Chain, tmp_path: Pat
 def test_a_caller_that_goes_away(cloud: RecordingCloud, punctual: Chain) -> None:
     cloud.reset()
     case = Case(cloud, "order")
-    cloud.faults.inject(Fault("partner_center", path="/checkout$", delay_after=0.5))
+    cloud.disturbances.inject(Disturbance("partner_center", path="/checkout$", delay_after=0.5))
     body = json.dumps(cart())
     request = [
         f"POST /api/customers/{case.customer}/orders HTTP/1.1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from description.document import describe
 from tests.end_to_end.chain import (
@@ -105,8 +105,10 @@ EVERY = [(operation, status) for operation, ways in WAYS.items() for status in w
 def throttled() -> Iterator[Chain]:
     """A chain where Partner Center asks for a pause."""
     with started(CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
-        fault = Fault("partner_center", times=None, status=429, headers={"Retry-After": "57"})
-        chain.cloud.faults.inject(fault)
+        disturbance = Disturbance(
+            "partner_center", times=None, status=429, headers={"Retry-After": "57"}
+        )
+        chain.cloud.disturbances.inject(disturbance)
         yield chain
 
 
@@ -144,7 +146,7 @@ def test_every_documented_status_can_be_had(
         exists = way.chain == "impatient" and "{cartId}" in path
         cart_id = chain.post(document).json()["id"] if exists else UNKNOWN_CART
     if way.fault:
-        chain.cloud.faults.inject(Fault("partner_center", times=None, status=way.fault))
+        chain.cloud.disturbances.inject(Disturbance("partner_center", times=None, status=way.fault))
 
     if "used" in way.headers.values():
         assert chain.post(headers=way.headers).status_code == 201

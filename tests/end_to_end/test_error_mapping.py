@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.end_to_end.chain import TEXT_OF_FAILURE, Chain, app_with_few_tries, problem
 
@@ -48,8 +48,8 @@ def test_an_answer_becomes_an_error(
     words: dict[str, Any],
 ) -> None:
     headers = {"Location": "https://api.partnercenter.microsoft.com/v1/elsewhere"}
-    impatient.cloud.faults.inject(
-        Fault("partner_center", times=None, status=given, body=body, headers=headers)
+    impatient.cloud.disturbances.inject(
+        Disturbance("partner_center", times=None, status=given, body=body, headers=headers)
     )
 
     answer = impatient.post()

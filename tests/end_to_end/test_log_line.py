@@ -4,7 +4,7 @@ import re
 import uuid
 from typing import Any
 
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.end_to_end.chain import (
     CUSTOMER,
@@ -68,10 +68,10 @@ def test_every_request_leaves_one_line(buying: Chain) -> None:
     refusal = ask("POST", "carts", cart(quantity=2))
     code = "code=idempotency_key_reused outcome=not_sent"
     assert refusal == f"operation=create_cart {code} tries=0"
-    buying.cloud.faults.inject(Fault("partner_center", times=None, status=503))
+    buying.cloud.disturbances.inject(Disturbance("partner_center", times=None, status=503))
     code = "code=partner_center_failed outcome=unknown"
     assert ask("PUT", path, cart()) == f"operation=update_cart {code} tries=5"
-    buying.cloud.faults.clear()
+    buying.cloud.disturbances.clear()
     unsold = cart(line(catalogItemId=UNKNOWN_ITEM, friendlyName="a-name"))
     code = "code=cart_not_orderable outcome=rejected"
     assert ask("POST", "orders", unsold, "another") == f"operation=place_order {code} tries=1"

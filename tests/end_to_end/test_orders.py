@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Action, Fault
+from partner_center_emulator.watch.disturbances import Action, Disturbance
 
 from tests.end_to_end.chain import (
     CUSTOMER,
@@ -23,7 +23,7 @@ from tests.end_to_end.chain import (
 )
 
 CREATE, CHECKOUT = "/carts$", "/checkout$"
-"""Faults with these paths hit nothing else."""
+"""Disturbances with these paths hit nothing else."""
 SOLD_OUT = cart(licence(orderGroup="good"), licence(catalogue.SOLD_OUT))
 
 
@@ -102,9 +102,11 @@ def test_an_answer_that_is_lost(
 ) -> None:
     buying.cloud.partner_center.deduplicate = False
     buying.cloud.partner_center.repeat_checkout = False
-    fault = Fault("partner_center", path=path, action=action, status=status, commit=True)
-    fault.body = {"code": "800065", "description": "The cart is already submitted."}
-    buying.cloud.faults.inject(fault)
+    disturbance = Disturbance(
+        "partner_center", path=path, action=action, status=status, commit=True
+    )
+    disturbance.body = {"code": "800065", "description": "The cart is already submitted."}
+    buying.cloud.disturbances.inject(disturbance)
 
     answer = buying.order(key)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from partner_center_emulator.cloud import REFRESH_TOKEN_NAME, VAULT
 from partner_center_emulator.services.key_vault import SecretVersion
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from local.function_process import FunctionProcess
 from tests.end_to_end.chain import KEY_HEADER, NO_CALLS, Chain, environment, started, until
@@ -123,17 +123,21 @@ def test_without_a_refresh_token_the_timer_does_nothing(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "written", "code"),
+    ("disturbance", "written", "code"),
     [
-        (Fault("key_vault", method="PUT", action="drop", commit=True), True, "vault_unavailable"),
-        (Fault("key_vault", method="PATCH", status=403), True, "vault_denied"),
+        (
+            Disturbance("key_vault", method="PUT", action="drop", commit=True),
+            True,
+            "vault_unavailable",
+        ),
+        (Disturbance("key_vault", method="PATCH", status=403), True, "vault_denied"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_what_fails_once_succeeds_the_next_time(
-    rotation: Rotation, fault: Fault, written: bool, code: str
+    rotation: Rotation, disturbance: Disturbance, written: bool, code: str
 ) -> None:
-    rotation.chain.cloud.faults.inject(fault)
+    rotation.chain.cloud.disturbances.inject(disturbance)
 
     assert rotation.fire() == 500
 
@@ -152,8 +156,8 @@ def test_what_fails_once_succeeds_the_next_time(
 @pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])
 def test_a_process_that_dies_loses_no_token(rotation: Rotation, written: bool) -> None:
     chain = rotation.chain
-    chain.cloud.faults.inject(
-        Fault("key_vault", method="PUT", delay_after=60, action="silence", commit=written)
+    chain.cloud.disturbances.inject(
+        Disturbance("key_vault", method="PUT", delay_after=60, action="silence", commit=written)
     )
     with (
         ThreadPoolExecutor(1) as pool,

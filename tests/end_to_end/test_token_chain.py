@@ -18,7 +18,7 @@ from partner_center_emulator.cloud import (
 )
 from partner_center_emulator.network.certificates import application_certificate
 from partner_center_emulator.services.key_vault import SecretVersion
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 from partner_center_emulator.watch.journal import Arrival
 
 from tests.end_to_end.chain import (
@@ -113,7 +113,7 @@ def test_fifty_at_once_share_one_token_fetch(start: Start) -> None:
     chain = start(PARTNER_CENTER_CREDENTIAL="certificate")
     pem = SecretVersion(application_certificate().pem, "application/x-pem-file")
     chain.cloud.key_vault.set_secret(VAULT, CERTIFICATE_NAME, pem)
-    chain.cloud.faults.inject(Fault("entra", path="/token$", times=None, delay=0.2))
+    chain.cloud.disturbances.inject(Disturbance("entra", path="/token$", times=None, delay=0.2))
 
     async def flood() -> list[httpx.Response]:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
@@ -216,14 +216,14 @@ def test_a_request_that_partner_center_refuses_with_401_is_no_matter_of_the_toke
 
 def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_path: Path) -> None:
     chain = start(app_with_few_tries(tmp_path))
-    outages: list[tuple[Fault, str]] = [
-        (Fault("identity", times=None, status=500), "managed_identity_unavailable"),
-        (Fault("key_vault", times=None, status=503), "vault_unavailable"),
-        (Fault("entra", times=None, action="truncate"), "token_unavailable"),
+    outages: list[tuple[Disturbance, str]] = [
+        (Disturbance("identity", times=None, status=500), "managed_identity_unavailable"),
+        (Disturbance("key_vault", times=None, status=503), "vault_unavailable"),
+        (Disturbance("entra", times=None, action="truncate"), "token_unavailable"),
     ]
-    for fault, code in outages:
+    for disturbance, code in outages:
         chain.reset()
-        chain.cloud.faults.inject(fault)
+        chain.cloud.disturbances.inject(disturbance)
         error = problem(chain.post(), 503, code, "not_sent", True)
         assert error["partnerCenter"] is None
         assert chain.sent() == []
@@ -234,7 +234,7 @@ def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_pat
 
 def _denied(chain: Chain) -> None:
     body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
-    chain.cloud.faults.inject(Fault("key_vault", times=None, status=403, body=body))
+    chain.cloud.disturbances.inject(Disturbance("key_vault", times=None, status=403, body=body))
 
 
 def _no_secret(chain: Chain) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.end_to_end.chain import Chain, app_with_one_try, line, started
 
@@ -28,31 +28,31 @@ def software(**members: Any) -> dict[str, Any]:
     return line(catalogItemId=catalogue.SOFTWARE, **members)
 
 
-def refused_busy(times: int | None) -> Fault:
+def refused_busy(times: int | None) -> Disturbance:
     """The cart is being processed by another request."""
     body = {"code": "800064", "description": "The cart is being processed by another request."}
-    return Fault("partner_center", times, path="/checkout$", status=409, body=body)
+    return Disturbance("partner_center", times, path="/checkout$", status=409, body=body)
 
 
-def throttled(path: str, times: int | None = 1) -> Fault:
+def throttled(path: str, times: int | None = 1) -> Disturbance:
     """Partner Center asks for a second's pause."""
-    return Fault("partner_center", times, path=path, status=429, headers={"Retry-After": "1"})
+    return Disturbance("partner_center", times, path=path, status=429, headers={"Retry-After": "1"})
 
 
-TROUBLES: dict[str, Callable[[], Fault]] = {
+TROUBLES: dict[str, Callable[[], Disturbance]] = {
     "throttled at the cart": lambda: throttled("/carts$"),
     "throttled at the checkout": lambda: throttled("/checkout$"),
-    "unavailable": lambda: Fault("partner_center", 2, status=503),
-    "cart's answer lost": lambda: Fault(
+    "unavailable": lambda: Disturbance("partner_center", 2, status=503),
+    "cart's answer lost": lambda: Disturbance(
         "partner_center", path="/carts$", commit=True, action="drop"
     ),
-    "checkout's answer lost": lambda: Fault(
+    "checkout's answer lost": lambda: Disturbance(
         "partner_center", path="/checkout$", commit=True, action="drop"
     ),
-    "failed after it bought": lambda: Fault(
+    "failed after it bought": lambda: Disturbance(
         "partner_center", path="/checkout$", commit=True, status=500
     ),
-    "cut short": lambda: Fault("partner_center", path="/checkout$", action="truncate"),
+    "cut short": lambda: Disturbance("partner_center", path="/checkout$", action="truncate"),
     "busy": lambda: refused_busy(2),
 }
 """What a caller should cope with, by name."""
@@ -71,9 +71,9 @@ class Shop:
         documents = [stored.document for stored in self.cloud.partner_center.orders.values()]
         return [[line["offerId"] for line in each["lineItems"]] for each in documents]
 
-    def trouble(self, *faults: Fault) -> None:
+    def trouble(self, *disturbances: Disturbance) -> None:
         """What Partner Center does from now on."""
-        self.cloud.faults.inject(*faults)
+        self.cloud.disturbances.inject(*disturbances)
 
     def pause(self, seconds: float) -> None:
         """Called in the place of a wait for so many seconds.

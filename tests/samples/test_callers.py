@@ -137,6 +137,6 @@ def test_patience_ends_and_the_order_can_be_sent_again(shop: Shop, call: Call) -
     assert len(caller.waits) >= 5
     assert shop.bought == []
 
-    shop.cloud.faults.clear()
+    shop.cloud.disturbances.clear()
     assert caller.place(goods)[0] == "completed"
     assert len(shop.bought) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from cart_core.settings import Settings
 from tests.end_to_end.chain import FUNCTION_KEY, closed_port, licence, until
@@ -80,7 +80,7 @@ def test_a_partial_and_a_reused_order_fail_the_run(deploy: Deploy) -> None:
 
 def test_two_deliveries_at_once(shop: Shop, deploy: Deploy) -> None:
     """The second one finds the first under way (503), and gets the same answer after it."""
-    shop.trouble(Fault("partner_center", path="/checkout$", delay=1))
+    shop.trouble(Disturbance("partner_center", path="/checkout$", delay=1))
     goods = order()
     first, second = deploy().app, deploy().app
     with ThreadPoolExecutor() as pool:
@@ -95,22 +95,22 @@ def test_two_deliveries_at_once(shop: Shop, deploy: Deploy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "code", "bought"),
+    ("disturbance", "status", "code", "bought"),
     [
         (throttled("/carts$", None), 429, "partner_center_throttled", 0),
         (refused_busy(None), 503, "partner_center_busy", 0),
         (
-            Fault("partner_center", None, path="/checkout$", commit=True, status=500),
+            Disturbance("partner_center", None, path="/checkout$", commit=True, status=500),
             *(502, "partner_center_failed", 1),
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_trouble_that_outlasts_the_retries(
-    shop: Shop, deploy: Deploy, fault: Fault, status: int, code: str, bought: int
+    shop: Shop, deploy: Deploy, disturbance: Disturbance, status: int, code: str, bought: int
 ) -> None:
     """The run fails, with a pending order; resubmitted, it finds or finishes the one order."""
-    shop.trouble(fault)
+    shop.trouble(disturbance)
     goods = order()
     app = deploy().app
 
@@ -123,7 +123,7 @@ def test_trouble_that_outlasts_the_retries(
     assert len(run.waits) == RETRIES
     assert len(shop.bought) == bought
 
-    shop.cloud.faults.clear()
+    shop.cloud.disturbances.clear()
     assert answered(app.post(goods)) == (201, "completed", None)
     assert len(shop.bought) == 1
 
@@ -173,7 +173,7 @@ def test_where_nothing_may_be_bought(open_shop: Callable[..., Shop], deploy: Dep
 
 def test_where_the_function_cannot_work(open_shop: Callable[..., Shop], deploy: Deploy) -> None:
     own = open_shop()
-    own.trouble(Fault("key_vault", None, status=503))
+    own.trouble(Disturbance("key_vault", None, status=503))
     goods = order()
     app = deploy(url=own.url).app
 
@@ -182,7 +182,7 @@ def test_where_the_function_cannot_work(open_shop: Callable[..., Shop], deploy: 
     assert run.answer
     assert run.answer.headers["Retry-After"] == "60"
 
-    own.cloud.faults.clear()
+    own.cloud.disturbances.clear()
     assert answered(app.post(goods)) == (201, "completed", None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from partner_center_emulator.partner_center.catalogue import RESERVATION, UNSTEADY
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from cart_core.idempotency.operation_id import OperationId
 
@@ -192,63 +192,63 @@ def _delivery(order: Order, dice: random.Random, kind: Kind = "true") -> Deliver
     return Delivery(order, kind, dice.random() < 0.3, dice.choice(_KEY_HEADERS))
 
 
-def trouble() -> list[Fault]:
+def trouble() -> list[Disturbance]:
     """Everything that goes wrong, each with its probability for one request."""
     return [*_partner_center(), *_storage()]
 
 
-def outage(dice: random.Random) -> Fault:
-    """The store fails altogether, in one of its ways, until the fault is removed."""
+def outage(dice: random.Random) -> Disturbance:
+    """The store fails altogether, in one of its ways, until the disturbance is removed."""
     what: dict[str, Any] = dice.choice(
         [{"status": 503}, {"status": 500, "commit": True}, {"action": "drop"}, {"delay_after": 6}]
     )
-    return Fault("storage", times=None, **what)
+    return Disturbance("storage", times=None, **what)
 
 
 _CHECKOUT: Final = "/checkout$"
 
 
-def _partner_center() -> Iterator[Fault]:
-    def fault(probability: float, **what: Any) -> Fault:
-        return Fault("partner_center", times=None, probability=probability, **what)
+def _partner_center() -> Iterator[Disturbance]:
+    def disturbance(probability: float, **what: Any) -> Disturbance:
+        return Disturbance("partner_center", times=None, probability=probability, **what)
 
-    yield fault(0.5, delay=0.1)
-    yield fault(0.5, delay_after=0.2)
-    yield fault(0.01, delay=TOO_LATE)
-    yield fault(0.01, delay_after=TOO_LATE)
-    yield fault(0.03, status=429, headers={"Retry-After": "1"})
-    yield fault(0.01, status=429, headers={"Retry-After": "3"})
-    yield fault(0.01, status=409, body={"code": "800064"}, headers={"Retry-After": "1"})
+    yield disturbance(0.5, delay=0.1)
+    yield disturbance(0.5, delay_after=0.2)
+    yield disturbance(0.01, delay=TOO_LATE)
+    yield disturbance(0.01, delay_after=TOO_LATE)
+    yield disturbance(0.03, status=429, headers={"Retry-After": "1"})
+    yield disturbance(0.01, status=429, headers={"Retry-After": "3"})
+    yield disturbance(0.01, status=409, body={"code": "800064"}, headers={"Retry-After": "1"})
     for commit in (False, True):
-        yield fault(0.015, commit=commit, action="drop")
-        yield fault(0.01, commit=commit, action="reset")
-        yield fault(0.01, commit=commit, status=408)
-        yield fault(0.01, commit=commit, status=500)
-        yield fault(0.01, commit=commit, status=500, body={"code": "800003"})
-        yield fault(0.01, commit=commit, status=502, body="<html>", content_type="text/html")
-        yield fault(0.01, commit=commit, status=503, headers={"Retry-After": "1"})
-        yield fault(0.01, commit=commit, status=504)
+        yield disturbance(0.015, commit=commit, action="drop")
+        yield disturbance(0.01, commit=commit, action="reset")
+        yield disturbance(0.01, commit=commit, status=408)
+        yield disturbance(0.01, commit=commit, status=500)
+        yield disturbance(0.01, commit=commit, status=500, body={"code": "800003"})
+        yield disturbance(0.01, commit=commit, status=502, body="<html>", content_type="text/html")
+        yield disturbance(0.01, commit=commit, status=503, headers={"Retry-After": "1"})
+        yield disturbance(0.01, commit=commit, status=504)
     # Neither of these two says that the cart is not ordered.
     for commit in (False, True):
         busy = {"code": "800060", "description": "The order is in progress."}
-        yield fault(0.02, commit=commit, path=_CHECKOUT, status=409, body=busy)
+        yield disturbance(0.02, commit=commit, path=_CHECKOUT, status=409, body=busy)
     submitted = {"code": "800065", "description": "The cart is already submitted."}
-    yield fault(0.02, commit=True, path=_CHECKOUT, status=400, body=submitted)
+    yield disturbance(0.02, commit=True, path=_CHECKOUT, status=400, body=submitted)
     # Not 201: so the journal tells these from a true answer.
-    yield fault(0.015, commit=True, status=200, body={"items": [], "totalCount": 0})
-    yield fault(0.01, commit=True, status=202, body="")
-    yield fault(0.015, action="truncate")
-    yield fault(0.01, commit=True, action="garble")
+    yield disturbance(0.015, commit=True, status=200, body={"items": [], "totalCount": 0})
+    yield disturbance(0.01, commit=True, status=202, body="")
+    yield disturbance(0.015, action="truncate")
+    yield disturbance(0.01, commit=True, action="garble")
 
 
-def _storage() -> Iterator[Fault]:
-    def fault(probability: float, **what: Any) -> Fault:
-        return Fault("storage", times=None, probability=probability, **what)
+def _storage() -> Iterator[Disturbance]:
+    def disturbance(probability: float, **what: Any) -> Disturbance:
+        return Disturbance("storage", times=None, probability=probability, **what)
 
-    yield fault(0.1, delay=0.1)
-    yield fault(0.003, delay=3)
-    yield fault(0.003, delay_after=6)
+    yield disturbance(0.1, delay=0.1)
+    yield disturbance(0.003, delay=3)
+    yield disturbance(0.003, delay_after=6)
     for commit in (False, True):
-        yield fault(0.01, commit=commit, action="drop")
-        yield fault(0.005, commit=commit, status=500)
-        yield fault(0.01, commit=commit, status=503)
+        yield disturbance(0.01, commit=commit, action="drop")
+        yield disturbance(0.005, commit=commit, status=500)
+        yield disturbance(0.01, commit=commit, status=503)

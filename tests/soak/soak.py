@@ -117,13 +117,13 @@ async def _trouble(
     plan: Plan, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
 ) -> float:
     """Everything that goes wrong, until it is enough, or for so many kills; when it ended."""
-    cloud.faults.inject(*scenario.trouble())
+    cloud.disturbances.inject(*scenario.trouble())
     outages = asyncio.create_task(_outages(cloud, dice, enough))
     calls = cloud.ledger.calls_received
     await fleet.kill(plan.kills, plan.calls_per_kill, calls, dice, enough)
     enough.set()
     await outages
-    cloud.faults.clear()
+    cloud.disturbances.clear()
     return time.monotonic()
 
 
@@ -131,9 +131,9 @@ async def _outages(cloud: SoakCloud, dice: random.Random, enough: asyncio.Event)
     """Now and then the store is gone for some seconds."""
     while not await over(enough, dice.uniform(5, 10)):
         outage = scenario.outage(dice)
-        cloud.faults.inject(outage)
+        cloud.disturbances.inject(outage)
         await over(enough, dice.uniform(1, 8))
-        cloud.faults.active.remove(outage)
+        cloud.disturbances.active.remove(outage)
 
 
 async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Result:

@@ -5,7 +5,7 @@ from typing import Any
 
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.blob_storage import BlobStorage
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from cart_core.adapters.blob_store import BlobStore
 from local.environment import app_environment
@@ -39,13 +39,13 @@ class Blobs:
         """The method and the status of each request to storage."""
         return [(a.method, a.status) for a in self.cloud.journal.requests("storage")]
 
-    def disturb(self, **fault: Any) -> None:
-        """Injects a fault of storage."""
-        self.cloud.faults.inject(Fault("storage", **fault))
+    def disturb(self, **disturbance: Any) -> None:
+        """Injects a disturbance of storage."""
+        self.cloud.disturbances.inject(Disturbance("storage", **disturbance))
 
-    def lose_answer(self, **fault: Any) -> None:
-        """Injects a fault that loses the answer to a write after it took effect."""
-        self.disturb(method="PUT", commit=True, **fault)
+    def lose_answer(self, **disturbance: Any) -> None:
+        """Injects a disturbance that loses the answer to a write after it took effect."""
+        self.disturb(method="PUT", commit=True, **disturbance)
 
     async def works(self) -> bool:
         """Whether the store answers."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import pytest
 import trustme
 from partner_center_emulator.network.proxy import Connection
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from cart_core.adapters import blob_store as module
 from cart_core.adapters.blob_store import BlobStore
@@ -178,7 +178,7 @@ async def test_a_storage_that_never_answers(
         with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 seconds"):
             async with asyncio.timeout(60):
                 await ask(blobs.store)
-    blobs.cloud.faults.clear()
+    blobs.cloud.disturbances.clear()
     assert await blobs.works()
 
 
@@ -264,7 +264,7 @@ async def test_an_answer_that_is_cut(blobs: Blobs) -> None:
     blobs.disturb(method="GET", action="truncate", times=None)
     with pytest.raises(StoreUnavailable):
         await blobs.store.read(NAME)
-    blobs.cloud.faults.clear()
+    blobs.cloud.disturbances.clear()
     stored = await blobs.store.read(NAME)
     assert stored
     assert stored[:2] == (record(), version)
@@ -320,14 +320,14 @@ async def test_one_token_serves_all(blobs: Blobs) -> None:
 
 @every_operation
 async def test_an_identity_without_token(blobs: Blobs, ask: Operation) -> None:
-    blobs.cloud.faults.inject(Fault("identity", status=400, times=None))
+    blobs.cloud.disturbances.inject(Disturbance("identity", status=400, times=None))
     with pytest.raises(StoreUnavailable, match="identity in AZURE_CLIENT_ID"):
         await ask(blobs.store)
     assert blobs.calls == []
 
 
 async def test_an_identity_that_is_slow(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    blobs.cloud.faults.inject(Fault("identity", delay=0.4))
+    blobs.cloud.disturbances.inject(Disturbance("identity", delay=0.4))
     with monkeypatch.context() as limit:
         limit.setattr(module, "OPERATION_SECONDS", 0.1)
         with pytest.raises(StoreUnavailable, match="no answer within"):
@@ -339,7 +339,7 @@ async def test_an_identity_that_is_slow(blobs: Blobs, monkeypatch: pytest.Monkey
 async def test_a_token_that_storage_does_not_take(blobs: Blobs) -> None:
     answer = {"access_token": "no.such.token", "expires_on": str(int(time.time()) + 3600)}
     answer |= {"token_type": "Bearer", "resource": "x"}
-    blobs.cloud.faults.inject(Fault("identity", status=200, body=answer))
+    blobs.cloud.disturbances.inject(Disturbance("identity", status=200, body=answer))
     with pytest.raises(StoreUnavailable, match=r"refuses the managed identity \(HTTP 40[13]"):
         await blobs.store.read(NAME)
 

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from local import loopback_guard
 from local.__main__ import SAMPLE_CART
@@ -90,7 +90,7 @@ class Sink:
 def test_the_worker_sends_everything_once_and_in_the_hosts_trace(tmp_path: Path) -> None:
     sink, guard_log = Sink(), tmp_path / "connections"
     with sink.serving() as url, LocalCloud.in_thread() as cloud:
-        cloud.faults.inject(Fault("partner_center", status=503))
+        cloud.disturbances.inject(Disturbance("partner_center", status=503))
         environment = app_environment(
             cloud,
             PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY="true",

@@ -1,8 +1,8 @@
-"""Blob Storage: Azurite, behind a relay that journals the requests and carries out faults.
+"""Blob Storage: Azurite, behind a relay that journals the requests and carries out disturbances.
 
-The relay passes every request on as it came, host name and token included. Faults therefore happen
-between the caller and a storage account that behaves like a real one: an answer can be dropped
-after Azurite has committed the write.
+The relay passes every request on as it came, host name and token included. Disturbances therefore
+happen between the caller and a storage account that behaves like a real one: an answer can be
+dropped after Azurite has committed the write.
 """
 
 import ssl
@@ -57,7 +57,7 @@ class BlobStorage:
             await self._session.close()
 
     async def put(self, blob: str, content: bytes) -> None:
-        """Writes or overwrites a blob, without a request that is journalled or meets a fault."""
+        """Writes or overwrites a blob, without a request that is journalled or disturbed."""
         await self._ask("PUT", f"/{blob}", content, **{"x-ms-blob-type": "BlockBlob"})
 
     async def get(self, blob: str) -> tuple[CIMultiDict[str], bytes]:

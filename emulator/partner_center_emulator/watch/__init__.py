@@ -1,1 +1,1 @@
-"""What arrives at the local cloud, and the faults that can be injected into its answers."""
+"""What arrives at the local cloud, and the disturbances that can be injected into its answers."""

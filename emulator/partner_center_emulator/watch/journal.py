@@ -27,7 +27,7 @@ class Arrival:
     body: bytes
     time: float
     status: int | None = None
-    """The HTTP status of the answer; None before it is sent, and where a fault withholds it."""
+    """The HTTP status of the answer; None before it is sent, and where it is withheld."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as a JSON object, the body as text."""

@@ -1,4 +1,4 @@
-"""Faults, as clients see them."""
+"""Disturbances, as clients see them."""
 
 import asyncio
 from types import SimpleNamespace
@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.watch import faults
-from partner_center_emulator.watch.faults import Fault
+from partner_center_emulator.watch import disturbances
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.emulator.caller import CART, CARTS, VAULT, Caller, until
 
@@ -29,7 +29,7 @@ async def create(caller: Caller) -> httpx.Response:
 async def test_an_answer_is_lost_before_or_after_the_request_takes_effect(
     cloud: LocalCloud, caller: Caller, action: Any, error: type[Exception], commit: bool
 ) -> None:
-    cloud.faults.inject(Fault("partner_center", action=action, commit=commit))
+    cloud.disturbances.inject(Disturbance("partner_center", action=action, commit=commit))
     with pytest.raises(error):
         await create(caller)
     assert len(cloud.partner_center.carts) == int(commit)
@@ -39,14 +39,14 @@ async def test_an_answer_is_lost_before_or_after_the_request_takes_effect(
 
 
 async def test_an_answer_is_cut_in_half(cloud: LocalCloud, caller: Caller) -> None:
-    cloud.faults.inject(Fault("partner_center", action="truncate"))
+    cloud.disturbances.inject(Disturbance("partner_center", action="truncate"))
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         await create(caller)
     assert len(cloud.partner_center.carts) == 1
 
 
 async def test_a_silent_service_neither_answers_nor_acts(cloud: LocalCloud, caller: Caller) -> None:
-    cloud.faults.inject(Fault("partner_center", action="silence"))
+    cloud.disturbances.inject(Disturbance("partner_center", action="silence"))
     call = asyncio.create_task(create(caller))
     await until(lambda: cloud.journal.requests("partner_center"))
     await asyncio.wait([call], timeout=0.2)
@@ -56,17 +56,17 @@ async def test_a_silent_service_neither_answers_nor_acts(cloud: LocalCloud, call
 
 
 async def test_a_connection_is_closed_after_its_answer(cloud: LocalCloud, caller: Caller) -> None:
-    cloud.faults.inject(Fault("partner_center", action="close_idle"))
+    cloud.disturbances.inject(Disturbance("partner_center", action="close_idle"))
     answer = await create(caller)
     assert answer.status_code == 201
     assert await answer.extensions["network_stream"].read(1, timeout=60) == b""
 
 
-async def test_a_fault_answers_as_many_requests_as_it_says(caller: Caller) -> None:
-    caller.cloud.faults.inject(
-        Fault("partner_center", times=2, status=429, headers={"Retry-After": "7"}),
-        Fault("partner_center", status=201, body=[], commit=True),
-        Fault("partner_center", status=502, body="<html>", content_type="text/html"),
+async def test_a_disturbance_answers_as_many_requests_as_it_says(caller: Caller) -> None:
+    caller.cloud.disturbances.inject(
+        Disturbance("partner_center", times=2, status=429, headers={"Retry-After": "7"}),
+        Disturbance("partner_center", status=201, body=[], commit=True),
+        Disturbance("partner_center", status=502, body="<html>", content_type="text/html"),
     )
     gateways = b'{"statusCode": 429, "message": "Too Many Requests"}'
     answers = [await create(caller) for _ in range(5)]
@@ -90,11 +90,11 @@ async def test_all_delays_add_up_before_and_after_the_effect_even_if_the_caller_
             waits.append((seconds, len(cloud.partner_center.carts)))
             await proceed.wait()
 
-    monkeypatch.setattr(faults, "asyncio", SimpleNamespace(sleep=sleep))
-    cloud.faults.inject(
-        Fault("partner_center", delay=1),
-        Fault("partner_center", delay=2, delay_after=4),
-        Fault("partner_center", delay_after=8),
+    monkeypatch.setattr(disturbances, "asyncio", SimpleNamespace(sleep=sleep))
+    cloud.disturbances.inject(
+        Disturbance("partner_center", delay=1),
+        Disturbance("partner_center", delay=2, delay_after=4),
+        Disturbance("partner_center", delay_after=8),
     )
     call = asyncio.create_task(create(caller))
     await until(lambda: waits)
@@ -105,25 +105,25 @@ async def test_all_delays_add_up_before_and_after_the_effect_even_if_the_caller_
     assert waits == [(3, 0), (12, 1)]
 
 
-async def test_a_fault_is_for_one_service_and_method_and_path(caller: Caller) -> None:
-    caller.cloud.faults.inject(
-        Fault("entra", path="/keys$", status=500),
-        Fault("entra", path="/token$", status=503),
-        Fault("key_vault", method="GET", status=500),
-        Fault("identity", status=429),
+async def test_a_disturbance_is_for_one_service_and_method_and_path(caller: Caller) -> None:
+    caller.cloud.disturbances.inject(
+        Disturbance("entra", path="/keys$", status=500),
+        Disturbance("entra", path="/token$", status=503),
+        Disturbance("key_vault", method="GET", status=500),
+        Disturbance("identity", status=429),
     )
     assert (await caller.ask_entra()).status_code == 503
     assert (await caller.client.put(f"{VAULT}/secrets/x")).status_code == 401
     assert (await caller.client.get(f"{VAULT}/secrets/x")).status_code == 500
     assert (await caller.identity_token()).status_code == 429
     assert caller.cloud.journal.counts == {"entra": 1, "key_vault": 2, "identity": 1}
-    assert [fault.path for fault in caller.cloud.faults.active] == ["/keys$"]
+    assert [disturbance.path for disturbance in caller.cloud.disturbances.active] == ["/keys$"]
 
 
 def test_a_seed_repeats_what_chance_decides() -> None:
     def drawn(seed: int) -> list[int]:
-        active = faults.Faults(seed)
-        active.inject(Fault("identity", times=None, probability=0.5, status=500))
+        active = disturbances.Disturbances(seed)
+        active.inject(Disturbance("identity", times=None, probability=0.5, status=500))
         request: Any = SimpleNamespace(method="GET", path="/msi/token")
         return [len(active.draw("identity", request)) for _ in range(50)]
 

@@ -1,4 +1,4 @@
-"""Fault injection: what the local cloud does to requests instead of answering them properly."""
+"""Disturbances: what the local cloud does to requests instead of answering them properly."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def _regular_expression(text: str) -> str:
 
 
 @dataclass(slots=True, config=ConfigDict(extra="forbid", strict=True))
-class Fault:
+class Disturbance:
     """What happens to the requests that match `service`, `method` and `path`.
 
     With `status` the answer is replaced. With `action` the connection is disturbed:
@@ -100,54 +100,57 @@ class Fault:
         return web.Response(status=self.status, body=content, headers=headers)
 
 
-class Faults:
-    """The faults in force, in the order in which they were injected."""
+class Disturbances:
+    """The disturbances in force, in the order in which they were injected."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(seed)
         """Decides about each `probability`. Seed it to repeat a run."""
-        self.active: list[Fault] = []
+        self.active: list[Disturbance] = []
 
-    def inject(self, *faults: Fault) -> None:
-        """Adds faults.
+    def inject(self, *disturbances: Disturbance) -> None:
+        """Adds disturbances.
 
-        A request suffers all delays that match, up to the first fault that does more than delay.
+        A request suffers all delays that match, up to the first disturbance that does more.
         """
-        self.active.extend(faults)
+        self.active.extend(disturbances)
 
     def clear(self) -> None:
-        """Removes all faults."""
+        """Removes all disturbances."""
         self.active.clear()
 
-    def draw(self, service: Service, request: web.Request) -> list[Fault]:
-        """The faults that hit this request. One that does more than delay is the last of them."""
-        drawn: list[Fault] = []
-        for fault in list(self.active):
-            if not fault.matches(service, request) or self.random.random() >= fault.probability:
+    def draw(self, service: Service, request: web.Request) -> list[Disturbance]:
+        """Those that hit this request. One that does more than delay is the last of them."""
+        drawn: list[Disturbance] = []
+        for disturbance in list(self.active):
+            if (
+                not disturbance.matches(service, request)
+                or self.random.random() >= disturbance.probability
+            ):
                 continue
-            if fault.times is not None:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.active.remove(fault)
-            drawn.append(fault)
-            if fault.ends_request:
+            if disturbance.times is not None:
+                disturbance.times -= 1
+                if disturbance.times <= 0:
+                    self.active.remove(disturbance)
+            drawn.append(disturbance)
+            if disturbance.ends_request:
                 break
         return drawn
 
 
-def watched(service: Service, journal: Journal, faults: Faults) -> Any:
-    """The middleware of a service: it journals every request and carries out the faults."""
+def watched(service: Service, journal: Journal, disturbances: Disturbances) -> Any:
+    """The middleware of a service: it journals every request and carries out the disturbances."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         arrival = await journal.add(service, request)
-        drawn = faults.draw(service, request)
+        drawn = disturbances.draw(service, request)
         last = drawn[-1] if drawn else None
-        await asyncio.sleep(sum(fault.delay for fault in drawn))
+        await asyncio.sleep(sum(disturbance.delay for disturbance in drawn))
         response: web.StreamResponse | None = None
         if last is None or last.takes_effect:
             response = await handler(request)
-        await asyncio.sleep(sum(fault.delay_after for fault in drawn))
+        await asyncio.sleep(sum(disturbance.delay_after for disturbance in drawn))
         if last is not None:
             response = last.replacement() or response
             if last.action is not None and last.action != "close_idle":
