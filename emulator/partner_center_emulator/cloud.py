@@ -119,6 +119,16 @@ class LocalCloud:
             self.key_vault.set_secret(VAULT, CLIENT_SECRET_NAME, SecretVersion(self.client_secret))
         return self.client_secret
 
+    def sign_in(self, agent: str = "admin", *, in_vault: bool = True) -> str:
+        """Lets an agent sign in and consent. Returns a new refresh token; older ones stay valid.
+
+        With `in_vault` it is the current version of the secret in Key Vault.
+        """
+        token = self.entra.add_refresh_token(agent)
+        if in_vault:
+            self.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, SecretVersion(token))
+        return token
+
     def reset(self) -> None:
         """Forgets carts, orders, requests, connections and disturbances.
 
@@ -127,6 +137,7 @@ class LocalCloud:
         self.partner_center.clear()
         self.journal.clear()
         self.disturbances.clear()
+        self.disturbances.forget_late()
         self.proxy.connections.clear()
 
     async def __aenter__(self) -> Self:
@@ -158,6 +169,8 @@ class LocalCloud:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self.disturbances.forget_late()
+        self.partner_center.clear_timers()
         await self.proxy.stop()
         for runner in self._runners:
             await runner.cleanup()
@@ -203,8 +216,7 @@ class LocalCloud:
             audience = FEDERATION_AUDIENCE + cloud
             issuer = self.identity.issuer_for(audience)
             self.entra.federated.add((issuer, IDENTITY.object_id, audience))
-        refresh_token = SecretVersion(self.entra.add_refresh_token())
-        self.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, refresh_token)
+        self.sign_in()
 
     def _application(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
         """One service, with every request journalled and open to disturbances."""

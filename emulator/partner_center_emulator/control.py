@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from partner_center_emulator.network.connection_details import ConnectionDetails
 from partner_center_emulator.network.proxy import ConnectProxy
 from partner_center_emulator.partner_center.carts import PartnerCenter
+from partner_center_emulator.partner_center.orders import GroupError
 from partner_center_emulator.partner_center.refusals import RefusalError
 from partner_center_emulator.services.entra import Entra
 from partner_center_emulator.services.tokens import Tokens
@@ -37,6 +38,9 @@ class Controlled(Protocol):
 
     def rotate_client_secret(self, *, in_vault: bool = True) -> str:
         """Replaces the app registration's secret."""
+
+    def sign_in(self, agent: str = "admin", *, in_vault: bool = True) -> str:
+        """Lets an agent sign in and consent."""
 
     def reset(self) -> None:
         """Forgets carts, orders, requests and disturbances."""
@@ -67,6 +71,23 @@ class RouteBody(Body):
     port: Annotated[int, Field(ge=1, le=65535)]
 
 
+class GroupErrorBody(Body):
+    """What becomes of an order group at its checkout instead of an order; see GroupError."""
+
+    code: int
+    description: str = "The order could not be created."
+    order_group: str | None = None
+    times: Annotated[int, Field(ge=1)] | None = 1
+    ordered_after: Annotated[float, Field(ge=0)] | None = None
+
+
+class SignInBody(Body):
+    """The agent who signs in, and whether Key Vault gets the refresh token."""
+
+    agent: Literal["admin", "second"] = "admin"
+    in_vault: bool = True
+
+
 class PartnerCenterSettings(Body):
     """Those switches of PartnerCenter that are to change."""
 
@@ -75,6 +96,10 @@ class PartnerCenterSettings(Body):
     repeat_checkout: bool | None = None
     change_seconds: Annotated[float, Field(ge=0)] | None = None
     busy_code: Literal["800060", "800064"] | None = None
+    pending_seconds: Annotated[float, Field(ge=0)] | None = None
+    unlisted_seconds: Annotated[float, Field(ge=0)] | None = None
+    orders_per_page: Annotated[int, Field(ge=0)] | None = None
+    refused_users: list[str] | None = None
 
 
 class EntraSettings(Body):
@@ -111,10 +136,12 @@ class Control:
             web.get(
                 "/disturbances", _query(lambda: [asdict(f) for f in cloud.disturbances.active])
             ),
+            web.post("/group-errors", _command(GroupErrorBody, self._add_group_error)),
             web.post("/disturbances", _command(Disturbance | list[Disturbance], self._inject)),
             web.delete("/disturbances", _command(Body, lambda _: cloud.disturbances.clear())),
             web.post("/settings", _command(SettingsBody, self._set)),
             web.post("/rotate-secret", _command(RotateSecretBody, self._rotate_secret)),
+            web.post("/sign-in", _command(SignInBody, self._sign_in)),
             web.post("/revoke-tokens", _command(Body, lambda _: cloud.tokens.revoke_all())),
             web.post("/routes", _command(RouteBody, self._add_route)),
             web.post("/reset", _command(Body, lambda _: cloud.reset())),
@@ -138,6 +165,9 @@ class Control:
             *(disturbances if isinstance(disturbances, list) else [disturbances])
         )
 
+    def _add_group_error(self, body: GroupErrorBody) -> None:
+        self._cloud.partner_center.group_errors.append(GroupError(**body.model_dump()))
+
     def _set(self, settings: SettingsBody) -> None:
         for part, names in (
             (self._cloud.partner_center, PartnerCenterSettings.model_fields),
@@ -151,6 +181,9 @@ class Control:
 
     def _rotate_secret(self, body: RotateSecretBody) -> None:
         self._cloud.rotate_client_secret(in_vault=body.in_vault)
+
+    def _sign_in(self, body: SignInBody) -> None:
+        self._cloud.sign_in(body.agent, in_vault=body.in_vault)
 
     def _add_route(self, body: RouteBody) -> None:
         self._cloud.proxy.add_route(body.host, body.port)

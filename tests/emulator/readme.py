@@ -6,11 +6,14 @@ from pathlib import Path
 README = (Path(__file__).resolve().parents[2] / "emulator" / "README.md").read_text("utf-8")
 
 
-def rows(heading: str) -> Iterator[list[str]]:
-    """The cells of the table in one section, row by row, without the table's own heading."""
+def rows(heading: str, begin: str = "| `") -> Iterator[list[str]]:
+    """The cells of the table in one section, row by row, without the table's own heading.
+
+    `begin` is what every row begins with that is meant.
+    """
     section = README.partition(f"# {heading}\n")[2].partition("\n#")[0]
     for row in section.splitlines():
-        if row.startswith("| `") and not row.startswith("| `catalogItemId`"):
+        if row.startswith(begin) and not row.startswith(("| `catalogItemId`", "| what ")):
             yield [cell.strip() for cell in row.strip("|").split("|")]
 
 

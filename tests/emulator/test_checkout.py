@@ -3,10 +3,13 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.partner_center import carts, catalogue
+from partner_center_emulator.partner_center.orders import GroupError
 
 from tests.emulator.caller import CUSTOMER, Caller, document, licence, line, refusal, until
 
@@ -131,6 +134,40 @@ async def test_what_fails_is_tried_again_and_what_is_ordered_stays_so(
     assert last == {"orders": again["orders"], "attributes": last["attributes"]}
     assert (await caller.get(cart["id"]))["status"] == "Ordered"
     assert groups_of(cloud) == ["good", "unsteady"]
+
+
+async def test_a_group_is_under_way_and_is_ordered_a_moment_later(
+    cloud: LocalCloud, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(seconds: float, act: Callable[[], None]) -> SimpleNamespace:
+        timers.append((seconds, act))
+        return SimpleNamespace(cancel=timers.clear)
+
+    loop = SimpleNamespace(call_later=call_later)
+    monkeypatch.setattr(carts, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    other = licence(orderGroup="other")
+    cart = await caller.create(GOOD, other)
+    error = GroupError(800060, "In progress.", "other", times=None, ordered_after=9)
+    cloud.partner_center.group_errors += [error, GroupError(800003, order_group="none")]
+    for _ in range(2):
+        result = document(await caller.check_out(cart["id"]))
+        (told,) = result["orderErrors"]
+        assert (told["orderGroupId"], told["code"]) == ("other", 800060)
+        assert groups_of(cloud) == ["good"]
+        assert (await caller.get(cart["id"]))["status"] == "Active"
+
+    ((seconds, act),) = timers
+    assert seconds == 9
+    act()
+    assert groups_of(cloud) == ["good", "other"]
+    assert (await caller.get(cart["id"]))["status"] == "Ordered"
+    result = document(await caller.check_out(cart["id"]))
+    assert (len(result["orders"]), "orderErrors" in result) == (2, False)
+    cloud.reset()
+    assert timers == []
+    assert cloud.partner_center.group_errors == []
 
 
 @pytest.mark.parametrize("repeat", [True, False])

@@ -10,12 +10,21 @@ import httpx
 import pytest
 from partner_center_emulator import cloud as local
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.control import Control, SettingsBody
+from partner_center_emulator.control import Control, GroupErrorBody, SettingsBody
 from partner_center_emulator.network.connection_details import ConnectionDetails
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.emulator.caller import CUSTOMER, Caller, licence, line
+from tests.emulator.caller import (
+    CART,
+    CARTS,
+    CUSTOMER,
+    Caller,
+    document,
+    licence,
+    line,
+    refusal,
+)
 from tests.emulator.readme import names
 
 
@@ -30,13 +39,14 @@ async def test_the_readme_has_every_route_and_no_other(cloud: LocalCloud) -> Non
     documented = {tuple(route.split()) for route in names("Routes")}
     served = {(r.method, f"/emulator{r.path}") for r in Control(cloud).routes()}
     assert documented == served
-    assert len(served) == 16
+    assert len(served) == 18
 
 
 def test_the_readme_has_every_name_and_no_other() -> None:
     assert names("Connection details") == [each.name for each in fields(ConnectionDetails)]
     assert sorted(names("Settings")) == sorted(SettingsBody.model_fields)
     assert names("Disturbances") == [each.name for each in fields(Disturbance)]
+    assert names("Group errors") == list(GroupErrorBody.model_fields)
     assert names("The catalogue") == list(catalogue.ITEMS)
 
 
@@ -50,6 +60,12 @@ def test_the_readme_has_every_name_and_no_other() -> None:
         ("disturbances", {"service": "entra", "path": "("}),
         ("disturbances", {"service": "entra", "probability": 2}),
         ("disturbances", {"service": "entra", "unknown": 1}),
+        ("disturbances", {"service": "partner_center", "late": 1, "status": 500}),
+        ("disturbances", {"service": "partner_center", "late": 1, "commit": True}),
+        ("disturbances", {"service": "entra", "request": {"/scope": "x"}}),
+        ("group-errors", {"description": "no code"}),
+        ("group-errors", {"code": 800060, "times": 0}),
+        ("sign-in", {"agent": "third"}),
         ("disturbances", [{"service": "entra"}, {"service": "moon"}]),
         ("settings", {"put_status": 200, "unknown": 1}),
         ("settings", {"put_status": 200, "busy_code": "1"}),
@@ -149,7 +165,8 @@ async def test_disturbances_are_injected_and_removed(
 async def test_settings_are_changed(cloud: LocalCloud, control: httpx.AsyncClient) -> None:
     partner_center = {
         **{"deduplicate": False, "put_status": 200, "repeat_checkout": False},
-        **{"change_seconds": 0.5, "busy_code": "800060"},
+        **{"change_seconds": 0.5, "busy_code": "800060", "pending_seconds": 1.5},
+        **{"unlisted_seconds": 2.5, "orders_per_page": 2, "refused_users": ["x"]},
     }
     entra = {"token_lifetime": 5, "mfa": False}
     answer = await control.post("settings", json={**partner_center, **entra, "seed": 3})
@@ -177,6 +194,42 @@ async def test_credentials_are_rotated_and_revoked(
     assert cloud.tokens.claims(token)
     assert (await control.post("revoke-tokens")).json() is None
     assert cloud.tokens.claims(token) is None
+
+
+async def test_an_agent_signs_in(
+    cloud: LocalCloud, caller: Caller, control: httpx.AsyncClient
+) -> None:
+    async def user(token: str) -> Any:
+        bearer = await caller.bearer(grant_type="refresh_token", refresh_token=token)
+        return await caller.client.post(CARTS, headers=bearer, json=CART)
+
+    vault = cloud.key_vault.versions(local.VAULT, local.REFRESH_TOKEN_NAME)
+    await control.post("settings", json={"mfa": False})
+    assert (await control.post("sign-in", json={"agent": "second"})).json() is None
+    await control.post("settings", json={"mfa": True})
+    await control.post("sign-in", json={})
+    await control.post("sign-in", json={"in_vault": False})
+    first, second, third = (version.value for version in vault)
+    assert len(cloud.entra.refresh_tokens) == 4
+    for token in (first, third):
+        assert document(await user(token))["lastModifiedUser"] == cloud.entra.user_id
+    assert refusal(await user(second)) == (401, "900421")
+    await control.post("sign-in", json={"agent": "second"})
+    assert (await user(vault[-1].value)).status_code == 201
+    refused = [cloud.entra.agents["second"]]
+    await control.post("settings", json={"refused_users": refused})
+    assert refusal(await user(vault[-1].value)) == (403, "900308")
+    assert (await user(first)).status_code == 201
+
+
+async def test_a_group_error_is_injected(caller: Caller, control: httpx.AsyncClient) -> None:
+    cart = await caller.create(line())
+    error = {"code": 800003, "description": "Try again later."}
+    assert (await control.post("group-errors", json=error)).json() is None
+    (told,) = document(await caller.check_out(cart["id"]))["orderErrors"]
+    assert (told["orderGroupId"], told["code"]) == ("0", 800003)
+    assert told["description"] == "Try again later."
+    assert "orderErrors" not in document(await caller.check_out(cart["id"]))
 
 
 async def test_a_route_leads_another_host_through_the_proxy(

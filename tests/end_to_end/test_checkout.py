@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 from partner_center_emulator.partner_center import catalogue
-from partner_center_emulator.watch.disturbances import Action, Disturbance
+from partner_center_emulator.watch.connections import Action
+from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.end_to_end.chain import (
     CUSTOMER,

@@ -1,4 +1,4 @@
-"""Partner Center's REST API for carts: routes, authorisation, error documents and headers."""
+"""Partner Center's REST API for carts and orders: routes, authorisation, errors and headers."""
 
 import json
 import secrets
@@ -16,6 +16,7 @@ from partner_center_emulator.partner_center.refusals import (
     invalid_input,
 )
 from partner_center_emulator.services.tokens import Tokens
+from partner_center_emulator.watch.alterations import taken_body
 
 _BOM = b"\xef\xbb\xbf"
 """The real service puts a UTF-8 byte order mark before every document."""
@@ -31,10 +32,13 @@ class Call:
 
     customer_id: str
     cart_id: str
+    order_id: str
     user: str
     request_id: str
     customer_user: str | None
     body: bytes
+    continuation: str
+    """The MS-ContinuationToken: where a page of a list begins."""
 
 
 Answer = tuple[int, dict[str, Any]]
@@ -51,14 +55,17 @@ class PartnerCenterApi:
         self._tokens = tokens
 
     def routes(self) -> list[web.RouteDef]:
-        """The routes for carts, and one that answers everything else with the gateway's 404."""
-        carts = "/v1/customers/{customer}/carts"
+        """The routes, and one that answers everything else with the gateway's 404."""
+        customer = "/v1/customers/{customer}"
+        carts, orders = f"{customer}/carts", f"{customer}/orders"
         cart = carts + "/{cart}"
         return [
             web.post(carts, self._handler(self._create)),
             web.get(cart, self._handler(self._get)),
             web.put(cart, self._handler(self._update)),
             web.post(cart + "/checkout", self._handler(self._check_out)),
+            web.get(orders, self._handler(self._list_orders)),
+            web.get(orders + "/{order}", self._handler(self._get_order)),
             web.route("*", "/{anything:.*}", self._not_found),
         ]
 
@@ -87,6 +94,26 @@ class PartnerCenterApi:
                 stored, call.request_id, call.customer_user
             )
 
+    async def _list_orders(self, call: Call) -> Answer:
+        orders = self._partner_center.customers_orders(call.customer_id)
+        begin = int(call.continuation) if call.continuation.isdecimal() else 0
+        end = begin + (self._partner_center.orders_per_page or len(orders))
+        uri = f"/customers/{call.customer_id}/orders"
+        links: dict[str, Any] = {"self": {"uri": uri, "method": "GET", "headers": []}}
+        if end < len(orders):
+            uri = f"{uri}?seekOperation=Next"
+            headers = [{"key": "MS-ContinuationToken", "value": str(end)}]
+            links["next"] = {"uri": uri, "method": "GET", "headers": headers}
+        return 200, {
+            "totalCount": len(orders[begin:end]),
+            "items": orders[begin:end],
+            "links": links,
+            "attributes": {"objectType": "Collection"},
+        }
+
+    async def _get_order(self, call: Call) -> Answer:
+        return 200, self._partner_center.find_order(call.customer_id, call.order_id)
+
     def _handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.Response]]:
         """Checks the caller, runs the operation, and answers with its document or the refusal's."""
 
@@ -96,8 +123,16 @@ class PartnerCenterApi:
                 user = self._authorise(request)
                 customer_id = _customer(request.match_info["customer"])
                 cart_id = request.match_info.get("cart", "").lower()
-                upn = request.headers.get("x-ms-customeruser-upn")
-                call = Call(customer_id, cart_id, user, request_id, upn, await request.read())
+                call = Call(
+                    customer_id,
+                    cart_id,
+                    request.match_info.get("order", ""),
+                    user,
+                    request_id,
+                    request.headers.get("x-ms-customeruser-upn"),
+                    await taken_body(request),
+                    request.headers.get("MS-ContinuationToken", ""),
+                )
                 status, document = await operation(call)
             except RefusalError as refusal:
                 status, document = refusal.status, _error_document(refusal)
@@ -112,11 +147,12 @@ class PartnerCenterApi:
             raise RefusalError(401, 400, "Access denied.")
         if claims["aud"] != f"https://{request.host.partition(':')[0]}":
             raise RefusalError(401, "900420", "The audience of the token is not accepted.")
-        if "scp" not in claims:
-            return str(claims["appid"])
-        if "mfa" not in claims["amr"]:
+        if "mfa" not in claims.get("amr", ["mfa"]):
             raise RefusalError(401, "900421", "The token has no multi-factor authentication claim.")
-        return str(claims["oid"])
+        user = str(claims["oid"] if "scp" in claims else claims["appid"])
+        if user in self._partner_center.refused_users:
+            raise RefusalError(403, "900308", "The caller has insufficient privileges.")
+        return user
 
     async def _not_found(self, request: web.Request) -> web.Response:
         document = {"statusCode": 404, "message": "Resource not found"}

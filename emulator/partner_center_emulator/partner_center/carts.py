@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from partner_center_emulator.partner_center import catalogue
@@ -21,7 +22,10 @@ from partner_center_emulator.partner_center.documents import (
     read_cart,
 )
 from partner_center_emulator.partner_center.orders import (
+    GroupError,
+    Lines,
     StoredOrder,
+    add_subscription,
     new_order,
     order_error,
     order_groups,
@@ -31,6 +35,7 @@ from partner_center_emulator.partner_center.refusals import (
     RefusalError,
     already_submitted,
     cart_not_found,
+    order_not_found,
 )
 
 _LIFE_SECONDS = 7 * 24 * 3600
@@ -50,6 +55,8 @@ class StoredCart:
     """Its orders, by order group."""
     failed: set[str] = field(default_factory=set)
     """The order groups that could not be ordered at an earlier checkout."""
+    under_way: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The order groups that are being ordered, with the OrderError that is told meanwhile."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What each checkout was answered with, by its MS-RequestId."""
     busy: bool = False
@@ -80,9 +87,21 @@ class PartnerCenter:
         it is done."""
         self.busy_code = "800064"
         """The code of that refusal, with status 409: one of BUSY."""
+        self.group_errors: list[GroupError] = []
+        """What becomes of order groups at the next checkouts instead of orders."""
+        self.pending_seconds = 0.0
+        """How many seconds a new order is pending. Then it is completed, and its licences have
+        their subscriptions; with 0 the answer to the checkout has them already."""
+        self.unlisted_seconds = 0.0
+        """How many seconds pass until a new order is in the list of its customer's orders."""
+        self.orders_per_page = 0
+        """How many orders a page of that list has; 0: it has one page."""
+        self.refused_users: list[str] = []
+        """The object ids of callers that lack the right to do anything."""
         self.carts: dict[str, StoredCart] = {}
         self.orders: dict[str, StoredOrder] = {}
         self._by_request: dict[tuple[str, str], StoredCart] = {}
+        self._timers: list[asyncio.TimerHandle] = []
 
     def create(self, customer_id: str, body: bytes, user: str, request_id: str) -> StoredCart:
         """A new cart of the customer's, or the one that the same request created before.
@@ -162,22 +181,30 @@ class PartnerCenter:
         for group, lines in order_groups(cart).items():
             if group in stored.orders:
                 continue
-            error = order_error(group, lines, again=group in stored.failed)
+            error = self._group_error(stored, group, lines, customer_user)
             if error is not None:
-                stored.failed.add(group)
                 errors.append(error)
                 continue
-            document = new_order(stored.customer_id, cart, lines, _timestamp(time.time_ns()))
-            order = StoredOrder(stored.customer_id, cart_id, group, customer_user, document)
-            self.orders[document["id"]] = stored.orders[group] = order
+            self._order(stored, group, lines, customer_user)
+        _close_if_ordered(stored)
         result = {
             "orders": [order.document for order in stored.orders.values()],
             "attributes": {"objectType": "CartCheckoutResult"},
         }
-        if errors:
-            return result | {"orderErrors": errors}
-        cart["status"] = "Ordered"
-        return result
+        return result | ({"orderErrors": errors} if errors else {})
+
+    def customers_orders(self, customer_id: str) -> list[dict[str, Any]]:
+        """The customer's orders that are listed by now, as they are now, oldest first."""
+        listed = time.time() - self.unlisted_seconds
+        orders = [each for each in list(self.orders.values()) if each.made <= listed]
+        return [order.now() for order in orders if order.customer_id == customer_id]
+
+    def find_order(self, customer_id: str, order_id: str) -> dict[str, Any]:
+        """The customer's order as it is now. Raises RefusalError where it has none with this id."""
+        order = self.orders.get(order_id)
+        if order is None or order.customer_id != customer_id:
+            raise order_not_found()
+        return order.now()
 
     def expire(self, cart_id: str) -> None:
         """Lets a cart expire now. Raises RefusalError where it does not exist."""
@@ -195,10 +222,59 @@ class PartnerCenter:
         return [order.as_json() for order in list(self.orders.values())]
 
     def clear(self) -> None:
-        """Forgets all carts and orders. The switches stay as they are."""
+        """Forgets all carts, orders and group errors. The switches stay as they are."""
         self.carts.clear()
         self.orders.clear()
         self._by_request.clear()
+        self.group_errors.clear()
+        self.clear_timers()
+
+    def clear_timers(self) -> None:
+        """Lets no order group be ordered any more that is under way."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _group_error(
+        self, stored: StoredCart, group: str, lines: Lines, customer_user: str | None
+    ) -> dict[str, Any] | None:
+        """Why a group is not ordered now: an OrderError; None where it can be."""
+        if group in stored.under_way:
+            return stored.under_way[group]
+        meant = (each for each in self.group_errors if each.order_group in (None, group))
+        injected = next(meant, None)
+        if injected is None:
+            error = order_error(group, lines, again=group in stored.failed)
+            stored.failed |= {group} if error else set()
+            return error
+        if injected.times is not None:
+            injected.times -= 1
+            if injected.times <= 0:
+                self.group_errors.remove(injected)
+        error = injected.document(group)
+        if injected.ordered_after is not None:
+            stored.under_way[group] = error
+            order = partial(self._order, stored, group, lines, customer_user)
+            loop = asyncio.get_running_loop()
+            self._timers.append(loop.call_later(injected.ordered_after, order))
+        return error
+
+    def _order(
+        self, stored: StoredCart, group: str, lines: Lines, customer_user: str | None
+    ) -> None:
+        """Orders a group."""
+        now, cart = time.time(), stored.document
+        document = new_order(stored.customer_id, cart, lines, _timestamp(time.time_ns()))
+        if not self.pending_seconds:
+            for line in document["lineItems"]:
+                add_subscription(document["id"], line)
+        completed = now + self.pending_seconds
+        order = StoredOrder(
+            stored.customer_id, cart["id"], group, customer_user, document, now, completed
+        )
+        self.orders[document["id"]] = stored.orders[group] = order
+        stored.under_way.pop(group, None)
+        _close_if_ordered(stored)
 
     def _stored(self, cart_id: str) -> StoredCart:
         stored = self.carts.get(cart_id)
@@ -223,6 +299,12 @@ def _new_cart(customer_id: str, content: dict[str, Any], user: str) -> StoredCar
         "attributes": {"objectType": "Cart"},
     }
     return StoredCart(customer_id, document, now / 10**9 + _LIFE_SECONDS)
+
+
+def _close_if_ordered(stored: StoredCart) -> None:
+    """A cart is Ordered with the last of its groups."""
+    if order_groups(stored.document).keys() <= stored.orders.keys():
+        stored.document["status"] = "Ordered"
 
 
 def _with_assessments(content: dict[str, Any]) -> dict[str, Any]:

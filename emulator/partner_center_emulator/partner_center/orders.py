@@ -1,6 +1,8 @@
 """Makes orders of a cart: one for each order group, or the error why there is none."""
 
+import copy
 import secrets
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,8 +30,22 @@ class StoredOrder:
     customer_user: str | None
     """The x-ms-customeruser-upn of the checkout that made it."""
     document: dict[str, Any]
+    """The order as the checkout that made it is answered."""
+    made: float
+    """When it was made, in Unix seconds."""
+    completed: float
+    """When it is completed, in the same."""
     request_ids: list[str] = field(default_factory=list)
     """The MS-RequestIds of the checkouts that were answered with it."""
+
+    def now(self) -> dict[str, Any]:
+        """The order as it is now: once it is completed, its licences have their subscriptions."""
+        if time.time() < self.completed:
+            return self.document
+        order = copy.deepcopy(self.document) | {"status": "completed"}
+        for line in order["lineItems"]:
+            add_subscription(order["id"], line)
+        return order
 
     def as_json(self) -> dict[str, Any]:
         """The same as a JSON object."""
@@ -51,21 +67,41 @@ def order_groups(cart: Mapping[str, Any]) -> dict[str, Lines]:
     return groups
 
 
+@dataclass(slots=True)
+class GroupError:
+    """What becomes of an order group at its checkout instead of an order."""
+
+    code: int
+    description: str = "The order could not be created."
+    order_group: str | None = None
+    """The group that it hits; None: any."""
+    times: int | None = 1
+    """How many groups it hits; None: all until it is removed."""
+    ordered_after: float | None = None
+    """Seconds after which the group is ordered all the same, and until which each checkout of its
+    cart tells the same error; None: the next checkout tries it again."""
+
+    def document(self, group: str) -> dict[str, Any]:
+        """The OrderError."""
+        return _order_error(group, self.code, self.description)
+
+
 def order_error(group: str, lines: Lines, *, again: bool) -> dict[str, Any] | None:
-    """The OrderError of a group that cannot be ordered; None for one that can.
+    """The OrderError of a group that the catalogue does not let be ordered; None for one that can.
 
     `again` says that ordering the group has failed before.
     """
-    for line in lines:
-        failure = catalogue.order_failure(line, again=again)
-        if failure is not None:
-            return {
-                "orderGroupId": group,
-                "code": failure[0],
-                "description": failure[1],
-                "attributes": {"objectType": "OrderError"},
-            }
-    return None
+    failures = (catalogue.order_failure(line, again=again) for line in lines)
+    return next((_order_error(group, *failure) for failure in failures if failure), None)
+
+
+def _order_error(group: str, code: int, description: str) -> dict[str, Any]:
+    return {
+        "orderGroupId": group,
+        "code": code,
+        "description": description,
+        "attributes": {"objectType": "OrderError"},
+    }
 
 
 def new_order(
@@ -102,7 +138,7 @@ def new_order(
 
 
 def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of an order. Licences have a subscription at once; nothing else has one yet."""
+    """A line of an order that has no subscription yet."""
     item = catalogue.ITEMS[line["catalogItemId"]]
     product, sku, availability = line["catalogItemId"].split(":")
     sku_uri = f"/products/{product}/skus/{sku}"
@@ -118,11 +154,16 @@ def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
             "availability": _link(f"{sku_uri}/availabilities/{availability}?country=US"),
         },
     }
-    if item.term_required:
-        ordered["subscriptionId"] = str(uuid.uuid4())
     if "parentSubscriptionId" in line["provisioningContext"]:
         ordered["parentSubscriptionId"] = line["provisioningContext"]["parentSubscriptionId"]
     return ordered | _resellers(line.get("participants", []))
+
+
+def add_subscription(order_id: str, line: dict[str, Any]) -> None:
+    """Gives the line of an order the id of its subscription, which only licences have."""
+    if catalogue.ITEMS[line["offerId"]].term_required:
+        name = f"{order_id}/{line['lineItemNumber']}"
+        line["subscriptionId"] = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
 def _resellers(participants: list[Any]) -> dict[str, Any]:

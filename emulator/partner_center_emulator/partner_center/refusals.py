@@ -45,6 +45,11 @@ def cart_not_found() -> RefusalError:
     return RefusalError(404, "800008", "The cart could not be retrieved.")
 
 
+def order_not_found() -> RefusalError:
+    """The refusal of a request for an order that does not exist."""
+    return RefusalError(404, "1000", "The order was not found.")
+
+
 def already_submitted() -> RefusalError:
     """The refusal of a change to a cart that is ordered."""
     return RefusalError(400, "800065", "The cart is already submitted.")

@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -60,8 +61,17 @@ class EntraError(Exception):
         self.number = number
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One sign-in of an agent, which a refresh token and all that come of it stand for."""
+
+    agent: str
+    mfa: bool
+    """Whether with a second factor."""
+
+
 class Entra:
-    """One tenant with one app registration and one user who consented to it.
+    """One tenant with one app registration and two users, its agents, who can consent to it.
 
     The public attributes are the directory's content. Change them to change what is accepted.
     """
@@ -69,7 +79,12 @@ class Entra:
     def __init__(self, tokens: Tokens, tenant_id: str, client_id: str) -> None:
         self.tenant_id = tenant_id
         self.client_id = client_id
-        self.user_id = str(uuid.uuid5(uuid.UUID(tenant_id), "admin agent"))
+        self.agents = {
+            name: str(uuid.uuid5(uuid.UUID(tenant_id), f"{name} agent"))
+            for name in ("admin", "second")
+        }
+        """The object ids of the tenant's users, by their names."""
+        self.user_id = self.agents["admin"]
         self.client_secrets: set[str] = set()
         self.expired_secrets: set[str] = set()
         self.certificates: list[Certificate] = []
@@ -79,13 +94,18 @@ class Entra:
         """Each refresh token, with the AADSTS number that it is refused with; None: it is valid."""
         self.token_lifetime = 3600
         self.mfa = True
-        """Whether the user signed in with a second factor."""
+        """Whether an agent who signs in from now on uses a second factor."""
+        self._sign_ins: dict[str, SignIn] = {}
         self._tokens = tokens
 
-    def add_refresh_token(self) -> str:
-        """A new valid refresh token of the user."""
+    def add_refresh_token(self, agent: str = "admin") -> str:
+        """A new valid refresh token: the agent signs in and consents. Older ones stay valid."""
+        return self._new_refresh_token(SignIn(agent, self.mfa))
+
+    def _new_refresh_token(self, sign_in: "SignIn") -> str:
         token = f"1.local-{uuid.uuid4().hex}{uuid.uuid4().hex}"
         self.refresh_tokens[token] = None
+        self._sign_ins[token] = sign_in
         return token
 
     def routes(self) -> list[web.RouteDef]:
@@ -204,13 +224,15 @@ class Entra:
         scope = scopes.pop()
         if not scope.endswith(("/.default", "/user_impersonation")):
             raise EntraError(70011)
-        user = {"sub": self.user_id, "oid": self.user_id, "upn": "agent@partner.example"}
-        amr = ["pwd", "mfa"] if self.mfa else ["pwd"]
+        sign_in = self._sign_ins[form["refresh_token"]]
+        user_id = self.agents[sign_in.agent]
+        user = {"sub": user_id, "oid": user_id, "upn": f"{sign_in.agent}@partner.example"}
+        amr = ["pwd", "mfa"] if sign_in.mfa else ["pwd"]
         claims = {**user, "scp": "user_impersonation", "amr": amr}
-        client_info = json.dumps({"uid": self.user_id, "utid": self.tenant_id}).encode()
+        client_info = json.dumps({"uid": user_id, "utid": self.tenant_id}).encode()
         return self._answer(_resource(scope), claims) | {
             "scope": scope,
-            "refresh_token": self.add_refresh_token(),
+            "refresh_token": self._new_refresh_token(sign_in),
             "id_token": self._tokens.issue(
                 3600,
                 **user,

@@ -4,23 +4,29 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from http.client import responses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import AfterValidator, ConfigDict, Field
+from multidict import CIMultiDict
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from partner_center_emulator.network.tcp import reset
+from partner_center_emulator.watch.alterations import (
+    Encoding,
+    Told,
+    change_members,
+    change_request,
+    encoded,
+)
+from partner_center_emulator.watch.connections import SENDS_ANSWER, Action, Doomed, drip, send
 from partner_center_emulator.watch.journal import Journal, Service
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Action = Literal["drop", "reset", "silence", "garble", "truncate", "close_idle"]
-
-_SILENCE_SECONDS = 3600.0
-_NOT_HTTP = b"This is not an answer in HTTP.\r\n\r\n"
+Seconds = Annotated[float, Field(ge=0)]
 
 
 def _regular_expression(text: str) -> str:
@@ -33,14 +39,9 @@ def _regular_expression(text: str) -> str:
 
 @dataclass(slots=True, config=ConfigDict(extra="forbid", strict=True))
 class Disturbance:
-    """What happens to the requests that match `service`, `method` and `path`.
+    """What happens to the requests that match `service`, `method`, `path` and `while_late`.
 
-    With `status` the answer is replaced. With `action` the connection is disturbed:
-    drop (closed without an answer), reset (the same with a TCP reset), silence (no answer until the
-    server stops), garble (bytes that are not HTTP), truncate (half of the body), close_idle
-    (answered, then closed). With neither, the request is only slow.
-
-    Raises ValueError where a value is wrong.
+    README.md describes every member. Raises ValueError where a value is wrong.
     """
 
     service: Service
@@ -52,52 +53,107 @@ class Disturbance:
     """The HTTP method that it hits; None: all methods."""
     path: Annotated[str, AfterValidator(_regular_expression)] = ""
     """A regular expression, searched for in the path."""
+    while_late: bool = False
+    """Whether it hits only while an earlier request with this method and path is `late`."""
     commit: bool = False
-    """Whether the request takes effect before its answer is replaced or lost."""
-    delay: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds before the request takes effect."""
-    delay_after: Annotated[float, Field(ge=0)] = 0.0
+    """Whether the request takes effect although its answer is replaced or lost."""
+    late: Seconds = 0.0
+    """Seconds from the answer to the effect; 0: the effect comes first."""
+    delay: Seconds = 0.0
+    """Seconds before the request takes effect or, where that is late, before the answer."""
+    delay_after: Seconds = 0.0
     """Seconds from then to the answer."""
+    request: dict[str, Any] = field(default_factory=dict)
+    """Changes of what Partner Center takes the request to say; see alterations.Changes."""
     action: Action | None = None
     status: Annotated[int, Field(ge=200, le=599)] | None = None
+    """The status of an answer that replaces the true one."""
     body: Any = None
     """The body that replaces the answer's: text and bytes as they are, anything else as JSON.
     Without one, it is the gateway's own `{"statusCode": ..., "message": ...}`."""
     content_type: str = "application/json; charset=utf-8"
-    headers: dict[str, str] = field(default_factory=dict)
-    """More headers of the answer that replaces the true one."""
+    headers: Mapping[str, str | list[str]] = field(default_factory=dict)
+    """More headers of the answer, the true one or its replacement; a list is a repeated header."""
+    answer: dict[str, Any] = field(default_factory=dict)
+    """Changes of what the true answer says; see alterations.Changes."""
+    another: bool = False
+    """Whether the answer has the body of the newest answer to another path of the same route."""
+    encoding: Encoding | None = None
+    """How the body is encoded, whatever its headers say."""
+    drip: Seconds = 0.0
+    """Seconds before each byte of the answer's body; 0: it is sent at once."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "Disturbance":
+        if self.late and not (self.commit and not self._sends_true_answer):
+            raise ValueError("late needs commit, and an answer that is replaced or lost")
+        if self.request and self.service != "partner_center":
+            raise ValueError("request changes what Partner Center takes, and nothing else")
+        return self
+
+    @property
+    def _sends_true_answer(self) -> bool:
+        return self.status is None and (self.action is None or self.action in SENDS_ANSWER)
 
     @property
     def ends_request(self) -> bool:
         """Whether it does more than slow a request down."""
-        return self.status is not None or self.action is not None
+        return bool(
+            self.status is not None
+            or self.action is not None
+            or self.request
+            or self.headers
+            or self.answer
+            or self.another
+            or self.encoding
+            or self.drip
+        )
 
     @property
     def takes_effect(self) -> bool:
-        """Whether the request is carried out."""
-        needs_answer = self.status is None and self.action in (None, "truncate", "close_idle")
-        return self.commit or needs_answer
+        """Whether the request is carried out, sooner or later."""
+        return self.commit or self._sends_true_answer
 
     def matches(self, service: Service, request: web.Request) -> bool:
-        """Whether it is meant for this request."""
+        """Whether it is meant for this request, where nothing is late."""
         return (
             self.service == service
             and self.method in (None, request.method)
             and re.search(self.path, request.path) is not None
         )
 
-    def replacement(self) -> web.Response | None:
-        """The answer to send instead of the true one; None where that one is to be sent."""
-        if self.status is None:
-            return None
+    def answer_to(
+        self, request: web.Request, true: web.Response | None, told: Told
+    ) -> web.Response:
+        """The answer to send; `true` is the service's own, where the request took effect."""
+        if self.status is not None:
+            answer, body = web.Response(status=self.status), self._replacing_body()
+            answer.headers["Content-Type"] = self.content_type
+        elif true is None:
+            return web.Response()  # it reaches nobody
+        else:
+            assert isinstance(true.body, bytes)
+            answer, body = true, true.body
+            if self.answer:
+                body = change_members(body, self.answer)
+            if self.another:
+                body = told.another(request) or body
+        answer.body = encoded(body, self.encoding)
+        for name, value in self.headers.items():
+            answer.headers.popall(name, None)
+            answer.headers.extend(
+                CIMultiDict((name, v) for v in ([value] if isinstance(value, str) else value))
+            )
+        return answer
+
+    def _replacing_body(self) -> bytes:
         body = self.body
         if body is None:
-            body = {"statusCode": self.status, "message": responses.get(self.status, "Unknown")}
+            message = responses.get(self.status or 0, "Unknown")
+            body = {"statusCode": self.status, "message": message}
         if not isinstance(body, str | bytes):
             body = json.dumps(body)
-        content = body.encode() if isinstance(body, str) else body
-        headers = {"Content-Type": self.content_type} | self.headers
-        return web.Response(status=self.status, body=content, headers=headers)
+        return body.encode() if isinstance(body, str) else body
 
 
 class Disturbances:
@@ -107,6 +163,7 @@ class Disturbances:
         self.random = random.Random(seed)
         """Decides about each `probability`. Seed it to repeat a run."""
         self.active: list[Disturbance] = []
+        self._late: dict[asyncio.Task[None], tuple[str, str]] = {}
 
     def inject(self, *disturbances: Disturbance) -> None:
         """Adds disturbances.
@@ -116,78 +173,82 @@ class Disturbances:
         self.active.extend(disturbances)
 
     def clear(self) -> None:
-        """Removes all disturbances."""
+        """Removes all disturbances. What is late already takes effect all the same."""
         self.active.clear()
 
     def draw(self, service: Service, request: web.Request) -> list[Disturbance]:
         """Those that hit this request. One that does more than delay is the last of them."""
         drawn: list[Disturbance] = []
-        for disturbance in list(self.active):
-            if (
-                not disturbance.matches(service, request)
-                or self.random.random() >= disturbance.probability
-            ):
+        late = Counter(self._late.values())
+        for each in list(self.active):
+            if each.while_late and not late[request.method, request.path]:
                 continue
-            if disturbance.times is not None:
-                disturbance.times -= 1
-                if disturbance.times <= 0:
-                    self.active.remove(disturbance)
-            drawn.append(disturbance)
-            if disturbance.ends_request:
+            if not each.matches(service, request) or self.random.random() >= each.probability:
+                continue
+            if each.times is not None:
+                each.times -= 1
+                if each.times <= 0:
+                    self.active.remove(each)
+            drawn.append(each)
+            if each.ends_request:
                 break
         return drawn
+
+    def take_effect_later(self, seconds: float, request: web.Request, handler: Handler) -> None:
+        """Carries a request out after so many seconds. Nobody gets the answer."""
+
+        async def take_effect() -> None:
+            await asyncio.sleep(seconds)
+            await handler(request)
+
+        task = asyncio.get_running_loop().create_task(take_effect())
+        self._late[task] = request.method, request.path
+        task.add_done_callback(self._late.pop)
+
+    async def settle(self) -> None:
+        """Waits until everything that is late has taken effect."""
+        while self._late:
+            await asyncio.wait(list(self._late))
+
+    def forget_late(self) -> None:
+        """Lets nothing take effect any more that is late."""
+        for task in list(self._late):
+            task.cancel()
 
 
 def watched(service: Service, journal: Journal, disturbances: Disturbances) -> Any:
     """The middleware of a service: it journals every request and carries out the disturbances."""
+    told, doomed = Told(), Doomed()
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         arrival = await journal.add(service, request)
+        if request.transport in doomed:
+            return await send("drop", request, web.Response(), doomed)
         drawn = disturbances.draw(service, request)
         last = drawn[-1] if drawn else None
-        await asyncio.sleep(sum(disturbance.delay for disturbance in drawn))
-        response: web.StreamResponse | None = None
-        if last is None or last.takes_effect:
+        await asyncio.sleep(sum(each.delay for each in drawn))
+        if last and last.request:
+            await change_request(request, last.request)
+        true: web.Response | None = None
+        if last and last.late:
+            disturbances.take_effect_later(last.late, request, handler)
+        elif last is None or last.takes_effect:
             response = await handler(request)
-        await asyncio.sleep(sum(disturbance.delay_after for disturbance in drawn))
-        if last is not None:
-            response = last.replacement() or response
-            if last.action is not None and last.action != "close_idle":
-                return await _disturb(last.action, request, response)
-            if last.action is not None and request.transport is not None:
-                asyncio.get_running_loop().call_later(0.05, request.transport.close)
-        assert response is not None
-        arrival.status = response.status
-        return response
+            assert isinstance(response, web.Response)
+            true = response
+            if isinstance(true.body, bytes) and true.status < 300:
+                told.remember(request, true.body)
+        await asyncio.sleep(sum(each.delay_after for each in drawn))
+        if last is None:
+            assert true is not None
+            arrival.status = true.status
+            return true
+        answer = last.answer_to(request, true, told)
+        if last.action is None or last.action in ("close_idle", "die_at_next"):
+            arrival.status = answer.status
+        if last.drip:
+            return await drip(request, answer, last.drip)
+        return await send(last.action, request, answer, doomed) if last.action else answer
 
     return handle
-
-
-async def _disturb(
-    action: Action, request: web.Request, response: web.StreamResponse | None
-) -> web.StreamResponse:
-    """Does to the connection what `action` says. The response that it returns reaches nobody."""
-    transport = request.transport
-    if action == "silence":
-        await asyncio.sleep(_SILENCE_SECONDS)
-    elif transport is not None and action == "drop":
-        transport.abort()
-    elif transport is not None and action == "reset":
-        reset(transport)
-    elif transport is not None:
-        transport.write(_first_half(response) if action == "truncate" else _NOT_HTTP)
-        transport.close()
-    return web.Response()
-
-
-def _first_half(response: web.StreamResponse | None) -> bytes:
-    """An answer with half of its body, under a Content-Length that promises all of it."""
-    assert isinstance(response, web.Response)
-    assert isinstance(response.body, bytes)
-    head = [
-        f"HTTP/1.1 {response.status} {response.reason}",
-        f"Content-Length: {len(response.body)}",
-    ]
-    head += [f"{name}: {value}" for name, value in response.headers.items()]
-    return "\r\n".join([*head, "", ""]).encode() + response.body[: len(response.body) // 2]
