@@ -1,12 +1,7 @@
-"""`python -m tests.soak [--no-dedup]`: three processes, a lot of trouble, one cart for each key.
-
-Every other key is one of an order, and what is in its cart is bought once. SOAK_KEYS says how many
-keys (default 500), SOAK_SEED repeats a soak's dice.
-"""
+"""`python -m tests.soak`: three processes, much trouble, one purchase for each order."""
 
 import argparse
 import asyncio
-import os
 import random
 import sys
 from pathlib import Path
@@ -15,11 +10,16 @@ from partner_center_emulator.services.azurite import Azurite
 
 from tests.soak.report import table
 from tests.soak.soak import Plan, soak
+from tests.soak.trouble import KINDS
 
 
 def main() -> int:
     """Prints the table; 1 where something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument(
+        "--orders", type=int, default=500, help="how many carts and orders; every other one buys"
+    )
+    parser.add_argument("--seed", type=int, help="repeats the dice of the soak that printed it")
     parser.add_argument(
         "--no-dedup",
         action="store_true",
@@ -30,17 +30,23 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help="whether Partner Center answers the checkout of an ordered cart again; else the dice",
     )
-    parser.add_argument("--logs", type=Path, help="a directory to keep the processes' logs in")
+    parser.add_argument(
+        "--without", nargs="+", choices=KINDS, default=[], help="kinds of trouble to leave out"
+    )
+    parser.add_argument(
+        "--logs", type=Path, help="a directory for the processes' logs and all failures"
+    )
     options = parser.parse_args()
-    seed = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
+    seed = random.randrange(10**6) if options.seed is None else options.seed
     repeats = options.repeat_checkout
     plan = Plan(
-        keys=int(os.environ.get("SOAK_KEYS") or 500),
+        keys=options.orders,
         seed=seed,
         deduplicate=not options.no_dedup,
         repeat_checkout=random.Random(seed).random() < 0.5 if repeats is None else repeats,
+        without=frozenset(options.without),
     )
-    print(f"{plan.keys} keys, seed {plan.seed} ...", file=sys.stderr)
+    print(f"{plan.keys} carts and orders, seed {plan.seed} ...", file=sys.stderr)
     with Azurite() as azurite:
         result = asyncio.run(soak(plan, azurite))
     print(table(result))
@@ -48,6 +54,7 @@ def main() -> int:
         options.logs.mkdir(parents=True, exist_ok=True)
         for number, log in enumerate(result.logs):
             (options.logs / f"{number:03}.log").write_text(log, "utf-8")
+        (options.logs / "failures").write_text("\n".join(result.failures), "utf-8")
     return 1 if result.failures else 0
 
 

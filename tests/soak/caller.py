@@ -1,4 +1,7 @@
-"""A caller that follows the contract: it repeats what may be repeated until it has an answer."""
+"""A shop that follows the contract: it repeats its orders until they are done.
+
+An order that was refused is ordered again under a new key.
+"""
 
 import asyncio
 import json
@@ -26,14 +29,13 @@ _ANSWER_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 0.05
 """Between looks at whether there is a cart to check out."""
 
-_GOES_ON: Final = ("partial", "checkout_failed")
-"""Answers after which the same request, repeated, buys what was not bought yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Try:
     """One request and its answer; no status where the connection was lost."""
 
+    key: str
+    cart_checked_out: str | None
     correlation_id: str
     process: Process
     ended: float
@@ -66,17 +68,21 @@ class Try:
         return str(self.body["cartId"] if self.purchase else self.body["id"])
 
     @property
-    def unrecorded(self) -> bool:
-        """Whether it warns that the store does not know."""
-        warnings = self.body.get("warnings") or []
-        return any(warning["code"] == "not_recorded" for warning in warnings)
+    def warnings(self) -> set[str]:
+        """The codes of its warnings."""
+        return {warning["code"] for warning in self.body.get("warnings") or []}
 
     @property
-    def retryable(self) -> bool:
-        """Whether the caller may try again, and should: a defect would not go away."""
-        if self.status is None or self.code in _GOES_ON:
-            return True
-        return self.body.get("retryable") is True and self.code != "internal_error"
+    def outcome(self) -> str | None:
+        """What is known of its effect, where it is an error."""
+        return self.body.get("outcome")
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request would get the same answer for ever."""
+        if self.status == 201:
+            return self.purchase not in ("partial", "in_progress")
+        return self.code in ("idempotency_key_reused", "internal_error")
 
 
 @dataclass(slots=True)
@@ -84,33 +90,81 @@ class Delivered:
     """A delivery and how it went."""
 
     delivery: Delivery
-    cart_id: str | None = None
-    """The cart to check out, where that is what it is for."""
     tries: list[Try] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where a shop minds one order: which key it has, and which requests under it are out."""
+
+    order: Order
+    refusals: int = 0
+    """How often it was refused, so that it has a new key now."""
+    refused: bool = False
+    """Whether the newest answer says that it was. No request goes out until all are back."""
+    out: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the order had a 201. It keeps its key then."""
+    reopened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def key(self) -> str:
+        """The key under which the order is sent now."""
+        return self.order.key(self.refusals)
+
+    async def open(self) -> None:
+        """Waits until a request may go out, and counts it."""
+        while self.refused:
+            self.reopened.clear()
+            await self.reopened.wait()
+        self.out += 1
+
+    def close(self, delivery: Delivery, answer: Try | None) -> None:
+        """Notes an answer, if a request was sent. With the last one that is out, a refused order
+        gets its new key. (Only what buys gets one: a cart that nobody bought is no loss.)
+
+        An answer that leaves the outcome unknown takes an earlier refusal back: its request may
+        have had an effect since. But a request that only waited for another one had none.
+        """
+        self.out -= 1
+        if answer and delivery.kind != "changed":
+            if answer.status == 201:
+                self.done.set()
+            waited = answer.outcome == "not_sent" or answer.code == "operation_in_progress"
+            if self.done.is_set() or not self.order.buys:
+                self.refused = False
+            elif not waited:
+                self.refused = answer.outcome == "rejected"
+        if self.refused and not self.out:
+            self.refusals += 1
+            self.refused = False
+        if not self.refused:
+            self.reopened.set()
 
 
 class Caller:
     """Hands over deliveries, to any process, several at once.
 
-    `recorded_cart` gives the cart that is to be bought for an order. `patience` is for how many
-    seconds it goes on repeating, from the start of the first delivery.
+    `recorded_cart` gives the cart that is to be bought for an order under a key. `patience` is for
+    how many seconds it goes on repeating, from the start of the first delivery.
     """
 
     def __init__(
         self,
         fleet: Fleet,
         function_key: str,
-        recorded_cart: Callable[[Order], str | None],
+        recorded_cart: Callable[[Order, str], str | None],
         dice: random.Random,
         patience: float,
     ) -> None:
+        self.desks: dict[str, Desk] = {}
+        """Where each order is minded, by its name."""
         self._fleet = fleet
         self._function_key = function_key
         self._recorded_cart = recorded_cart
         self._dice = dice
         self._patience = patience
         self._until = 0.0
-        self._sealed: dict[str, asyncio.Event] = {}
 
     async def hand_over(self, deliveries: list[Delivery], lanes: int) -> list[Delivered]:
         """All of them in this order, each until it has a final answer or gave up."""
@@ -136,35 +190,33 @@ class Caller:
 
     async def _deliver(self, session: aiohttp.ClientSession, delivered: Delivered) -> None:
         delivery = delivered.delivery
-        sealed = self._sealed.setdefault(delivery.order.key, asyncio.Event())
+        desk = self.desks.setdefault(delivery.order.name, Desk(delivery.order))
         if delivery.kind == "changed":
-            # Before the true order may have had an effect, a changed one could take its key.
-            await sealed.wait()
-        if delivery.kind == "checkout":
-            # Partner Center may have made several carts. To check out another would buy twice.
-            delivered.cart_id = await self._cart(delivery.order)
+            # Before the true order is done, a changed one could take its key.
+            await desk.done.wait()
         while True:
-            answer = await self._try(session, delivery, delivered.cart_id)
+            await desk.open()
+            cart_id: str | None = None
+            if delivery.kind == "checkout":
+                # Partner Center may have made several carts. To check out another would buy twice.
+                cart_id = self._recorded_cart(desk.order, desk.key)
+                if cart_id is None and time.monotonic() < self._until:
+                    desk.close(delivery, None)
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    continue
+            answer = await self._try(session, delivery, desk.key, cart_id)
             delivered.tries.append(answer)
-            if delivery.kind == "true" and _seals(answer):
-                sealed.set()
-            if not answer.retryable or time.monotonic() > self._until:
+            desk.close(delivery, answer)
+            if answer.final or time.monotonic() > self._until:
                 break
             factor = min(len(delivered.tries), _LONGEST_FACTOR)
             pause = answer.headers.get("Retry-After") or factor * self._dice.uniform(*_PAUSE)
             await asyncio.sleep(float(pause))
         if delivery.kind == "true":
-            sealed.set()
-
-    async def _cart(self, order: Order) -> str | None:
-        while time.monotonic() < self._until:
-            if cart_id := self._recorded_cart(order):
-                return cart_id
-            await asyncio.sleep(_LOOK_SECONDS)
-        return None
+            desk.done.set()  # whatever came of it, nobody waits for ever
 
     async def _try(
-        self, session: aiohttp.ClientSession, delivery: Delivery, cart_id: str | None
+        self, session: aiohttp.ClientSession, delivery: Delivery, key: str, cart_id: str | None
     ) -> Try:
         process = self._fleet.any(self._dice)
         correlation_id = str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
@@ -172,18 +224,20 @@ class Caller:
             "x-functions-key": self._function_key,
             "Content-Type": "application/json",
             "MS-CorrelationId": correlation_id,
-            **delivery.headers(),
+            **delivery.headers(key),
         }
         try:
             async with session.post(
                 process.function.url + delivery.path(cart_id),
                 headers=headers,
-                data=delivery.body(),
+                data=delivery.body(key),
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError):
-            return Try(correlation_id, process, time.time())
+            return Try(key, cart_id, correlation_id, process, time.time())
         return Try(
+            key,
+            cart_id,
             correlation_id,
             process,
             time.time(),
@@ -191,10 +245,3 @@ class Caller:
             dict(answer.headers),
             json.loads(content) if content else {},
         )
-
-
-def _seals(answer: Try) -> bool:
-    """Whether the order may have had an effect, so that its key is bound to it from now on."""
-    if answer.code in ("operation_in_progress", "store_unavailable"):
-        return False  # These are unknown because of what other requests may have done.
-    return answer.status == 201 or answer.body.get("outcome") == "unknown"

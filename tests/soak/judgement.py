@@ -1,26 +1,31 @@
 """What a soak proves: each function names what is wrong, and nothing where all is right."""
 
-import itertools
+import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
+from partner_center_emulator.partner_center.orders import StoredOrder
 from partner_center_emulator.watch.journal import Arrival
 
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.record import Record
-from tests.soak.caller import Delivered, Try
-from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, key_of, purpose
-from tests.soak.scenario import LONGEST_REQUEST, Order
+from tests.soak.caller import Delivered, Desk, Try
+from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, name_of, purpose
+from tests.soak.scenario import LONGEST_REQUEST, Order, checkout_of
+from tests.soak.trouble import OTHER_QUANTITY, REFUSALS
 
-_RETRYABLE: Final = {
+_PASSING: Final = {
     "store_unavailable": 503,
     "operation_in_progress": 503,
     "partner_center_throttled": 429,
     "partner_center_busy": 503,
+    "partner_center_not_ready": 503,
     "partner_center_failed": 502,
     "partner_center_no_answer": 502,
     "partner_center_unreadable": 502,
@@ -31,30 +36,74 @@ _RETRYABLE: Final = {
     "vault_unavailable": 503,
     "token_unavailable": 503,
 }
-"""What may go wrong for a good order in this trouble, and its status."""
+"""What may go wrong for a good order in this trouble and passes by, and its status."""
+
+_REFUSED: Final = {"cart_not_orderable": 422, "cart_differs": 422, "checkout_failed": 422}
+"""How a good order may be refused because Partner Center showed another cart, or bought nothing."""
+
+_NOT_ABOUT_ORDERS: Final = frozenset(
+    {"unknown_member", "unknown_term", "unreadable_member", "not_idempotent", "not_recorded"}
+    | {"possible_duplicate", "line_missing", "line_unexpected"}
+)
+"""Warnings that say nothing of orders that were bought and are not told."""
 
 UNEXPLAINED: Final = "UNEXPLAINED"
 """A cause that fails the soak: nothing was unknown, and yet there is one more cart."""
 
-_REFUSED: Final = (409, 429)
-"""Statuses with which Partner Center says that it made no cart."""
-
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
 
 
-def wrong_answers(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
+@dataclass
+class Evidence:
+    """What the judge knows once all is over."""
+
+    orders: list[Order]
+    desks: Mapping[str, Desk]
+    """Which key each order has in the end, by the order's name."""
+    delivered: list[Delivered]
+    cloud: SoakCloud
+    deduplicated: bool
+    """Whether Partner Center knows a repeated MS-RequestId."""
+
+    @cached_property
+    def tries(self) -> dict[str, tuple[Delivered, Try]]:
+        """Every request of a caller, by its correlation id."""
+        return {answer.correlation_id: (each, answer) for each, answer in self.answers()}
+
+    def answers(self) -> Iterator[tuple[Delivered, Try]]:
+        """Every answer to a caller."""
+        return ((each, answer) for each in self.delivered for answer in each.tries)
+
+    def cause(self, call: Arrival) -> tuple[Delivered, Try]:
+        """The request of a caller that led to a call of Partner Center."""
+        return self.tries[call.headers["ms-correlationid"]]
+
+    def operation(self, each: Delivered, answer: Try) -> OperationId:
+        """What the function knows the request as."""
+        return each.delivery.operation(answer.key, answer.cart_checked_out)
+
+    def key_of(self, cart_id: str) -> str:
+        """The key under which a cart was made."""
+        return self.cause(self.cloud.carts.made_by[cart_id])[1].key
+
+    def given_up(self, name: str, key: str) -> bool:
+        """Whether a key was refused, so that the order of this name has another one now."""
+        return self.desks[name].key != key
+
+
+def wrong_answers(evidence: Evidence) -> Iterator[str]:
     """Answers that nobody should get, and deliveries without a final one."""
-    for each in delivered:
-        for answer in each.tries:
-            for finding in _wrong_in_answer(each, answer, cloud):
-                yield f"{each.delivery.order.key}: {finding} ({answer.correlation_id})"
-        final = each.tries[-1]
-        if final.status != (422 if each.delivery.kind == "changed" else 201) or final.retryable:
-            yield f"{each.delivery.order.key}: after {len(each.tries)} tries still {final.code}"
+    for each, answer in evidence.answers():
+        for finding in _wrong_in_answer(each, answer, evidence):
+            yield f"{answer.key}: {finding} ({answer.correlation_id})"
+    for each in evidence.delivered:
+        last = each.tries[-1]
+        if last.status != (422 if each.delivery.kind == "changed" else 201) or not last.final:
+            yield f"{last.key}: after {len(each.tries)} tries still {last.code}"
 
 
-def _wrong_in_answer(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator[str]:
-    order = each.delivery.order
+def _wrong_in_answer(each: Delivered, answer: Try, evidence: Evidence) -> Iterator[str]:
+    order, refusal = each.delivery.order, (answer.body.get("partnerCenter") or {}).get("code")
     if answer.status is None:
         if answer.process.killed is None or answer.process.killed > answer.ended:
             yield "a connection was lost to a process that lived"
@@ -63,231 +112,202 @@ def _wrong_in_answer(each: Delivered, answer: Try, cloud: SoakCloud) -> Iterator
         unknown = {"store_unavailable": 503, "operation_in_progress": 503}
         if (unknown | {"idempotency_key_reused": 422}).get(answer.code) != answer.status:
             yield f"a changed cart was answered {answer.status} {answer.code}"
-    elif answer.code == "checkout_failed":
-        if answer.status != 422 or order.hitch != "whole" or not answer.body["orderErrors"]:
-            yield "nothing was bought of a good cart"
-    elif answer.status != 201:
-        if not answer.retryable or _RETRYABLE.get(answer.code) != answer.status:
-            yield f"a good order was answered {answer.status} {answer.code}"
+    elif answer.status == 201:
+        yield from _wrong_in_success(answer, order, evidence)
+    elif answer.code == "checkout_failed" and order.hitch is None:
+        yield "nothing was bought of a good cart"
+    elif refusal not in REFUSALS and (_PASSING | _REFUSED).get(answer.code) != answer.status:
+        yield f"a good order was answered {answer.status} {answer.code}"
+
+
+def _wrong_in_success(answer: Try, order: Order, evidence: Evidence) -> Iterator[str]:
+    stored = evidence.cloud.carts.get(answer.cart_id or "")
+    if not stored or name_of(stored.document) != order.name:
+        yield f"the cart {answer.cart_id} is not the order's"
+    elif answer.body["customerId"] != order.customer_id:
+        yield "the answer is about another customer"
+    elif bool(answer.purchase) != order.buys:
+        yield "the answer is of another operation"
+    elif order.buys:
+        yield from _wrong_in_purchase(answer, order, evidence)
     else:
-        stored = cloud.carts.get(answer.cart_id or "")
-        if not stored or key_of(stored.document) != order.key:
-            yield f"the cart {answer.cart_id} is not the order's"
-        elif bool(answer.purchase) != order.buys:
-            yield "the answer is of another operation"
-        elif order.buys:
-            yield from _wrong_in_purchase(answer, order, cloud)
-        else:
-            line = answer.body["lineItems"][0]
-            if (line["friendlyName"], line["quantity"]) != (order.key, order.quantity):
-                yield "the answer is about another order"
-            if answer.headers.get("MS-RequestId") not in stored.request_ids:
-                yield "the answer quotes another MS-RequestId than the one that made the cart"
-        if answer.body["customerId"] != order.customer_id:
-            yield "the answer is about another customer"
+        line = answer.body["lineItems"][0]
+        differs = (line["friendlyName"], line["quantity"]) != (order.name, order.quantity)
+        if differs and not answer.warnings & {"line_missing", "line_unexpected"}:
+            yield "the answer is about another order, and does not warn"
+        if answer.headers.get("MS-RequestId") not in stored.request_ids:
+            yield "the answer quotes another MS-RequestId than the one that made the cart"
 
 
-def _wrong_in_purchase(answer: Try, order: Order, cloud: SoakCloud) -> Iterator[str]:
-    bought = {
-        name: stored for name, stored in cloud.orders.items() if stored.cart_id == answer.cart_id
-    }
-    named = {each["id"]: each for each in answer.body["orders"]}
-    if answer.purchase == "completed" and named.keys() != bought.keys():
-        yield "the answer names other orders than were made"
-    if answer.purchase == "partial" and not (
-        order.hitch == "part" and len(named) == 1 and answer.body["orderErrors"]
-    ):
+def _wrong_in_purchase(answer: Try, order: Order, evidence: Evidence) -> Iterator[str]:
+    """Every purchase has to be told in a final answer, or warned of."""
+    made = evidence.cloud.orders.items()
+    bought = {name: stored for name, stored in made if stored.cart_id == answer.cart_id}
+    told = answer.body["orders"]
+    named = {each["id"] for each in told} - {None}
+    if answer.final and len(bought) > len(told) and not answer.warnings - _NOT_ABOUT_ORDERS:
+        yield f"{len(bought)} orders were made, {len(told)} are told, and nothing warns"
+    if not answer.final and order.hitch not in ("part", "part under way"):
         yield "a part was bought of a good cart"
-    if answer.purchase == "ordered":
-        warned = any(each["code"] == "orders_not_retrieved" for each in answer.body["warnings"])
-        refused = any(
-            call.status in (400, 409)
-            for call in cloud.ledger.calls
-            if purpose(call) == "check_out" and cart_of(call) == answer.cart_id
-        )
-        known = 1 if order.hitch == "part" else 0  # from a partial answer before
-        # The same MS-RequestId gets the same answer, and so did what was ordered in whole later.
-        refused = refused or (order.hitch == "whole" and cloud.partner_center.deduplicate)
-        if len(named) > known or not warned or not refused:
-            yield "the answer lacks orders that Partner Center named"
-    for name, each in named.items():
+    if named - bought.keys():
+        yield "the answer names an order of something else"
+    for each in told:
         line = each["lineItems"][0]
-        if (line["friendlyName"], line["quantity"]) != (order.key, order.quantity):
+        if (line["friendlyName"], line["quantity"]) != (order.name, order.quantity):
             yield "the answer is about another order"
-        if name not in bought:
-            yield "the answer names an order of something else"
-        elif answer.purchase != "ordered" and (
-            answer.headers.get("MS-RequestId") not in bought[name].request_ids
-        ):
+        quoted = answer.headers.get("MS-RequestId")
+        quotable = bought[each["id"]].request_ids if each["id"] in bought else [quoted]
+        if answer.purchase != "ordered" and quoted not in quotable:
             yield "the answer quotes another MS-RequestId than one whose answer had the order"
 
 
-def disagreements(delivered: Iterable[Delivered], *, deduplicated: bool) -> Iterator[str]:
-    """Orders that were answered with more than one cart.
+def disagreements(evidence: Evidence) -> Iterator[str]:
+    """Keys that were answered with more than one cart.
 
     Where Partner Center does not know repeated requests, an answer that warns of being unrecorded
     may be the only one with its cart, but never where a cart was bought.
     """
     carts: defaultdict[str, set[str]] = defaultdict(set)
-    for each in delivered:
-        for answer in each.tries:
-            if answer.cart_id and (deduplicated or answer.purchase or not answer.unrecorded):
-                carts[each.delivery.order.key].add(answer.cart_id)
+    for _, answer in evidence.answers():
+        recorded = "not_recorded" not in answer.warnings
+        if answer.cart_id and (evidence.deduplicated or answer.purchase or recorded):
+            carts[answer.key].add(answer.cart_id)
     for key, ids in carts.items():
         if len(ids) > 1:
             yield f"{key}: answered with {len(ids)} carts"
 
 
-def false_comfort(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
-    """Answers that nothing came of an operation when something had come of it.
-
-    Their callers might use another key next. Where Partner Center itself answered that it bought
-    nothing, an earlier checkout may be under way still.
-    """
-    runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
-    first: dict[OperationId, float] = {}
+def false_comfort(evidence: Evidence) -> Iterator[str]:
+    """Answers that nothing came of a key when something had come of it."""
+    cloud, first = evidence.cloud, defaultdict[str, float](lambda: math.inf)
     for made in (cloud.carts, cloud.orders):
         for name, call in made.made_by.items():
-            delivery = runs[call.headers["ms-correlationid"]].delivery
-            if delivery.order.buys == (purpose(call) == "check_out"):
-                operation = delivery.operation(cart_of(call))
-                at = made.made_at[name]
-                first[operation] = min(at, first.get(operation, at))
-    for each in delivered:
-        at = first.get(each.delivery.operation(each.cart_id), math.inf)
-        for answer in each.tries:
-            if (
-                each.delivery.kind != "changed"
-                and not each.delivery.order.hitch
-                and answer.body.get("outcome") in ("rejected", "not_sent")
-                and at < answer.ended
-            ):
-                yield (
-                    f"{each.delivery.order.key}: {answer.code} denies what was done"
-                    f" ({answer.correlation_id})"
-                )
+            each, answer = evidence.cause(call)
+            if each.delivery.order.buys == (purpose(call) == "check_out"):
+                first[answer.key] = min(made.made_at[name], first[answer.key])
+    for each, answer in evidence.answers():
+        if (
+            each.delivery.kind != "changed"
+            and not each.delivery.order.hitch
+            and answer.outcome in ("rejected", "not_sent")
+            and first[answer.key] < answer.ended
+        ):
+            yield f"{answer.key}: {answer.code} denies what was done ({answer.correlation_id})"
 
 
-def wrong_carts(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
-    """Carts that nobody ordered, and orders without one."""
-    expected = {order.key: order for order in orders}
+def wrong_carts(evidence: Evidence) -> Iterator[str]:
+    """Carts that nobody ordered, orders without one, and keys under which two different went out.
+
+    Partner Center changes some carts when it makes them.
+    """
+    expected = {order.name: order for order in evidence.orders}
     missing = set(expected)
-    for cart_id, stored in cloud.carts.items():
+    for cart_id, stored in evidence.cloud.carts.items():
         line = stored.document["lineItems"][0]
         order = expected.get(line["friendlyName"])
-        actual = (stored.customer_id, line["quantity"])
-        if not order or (order.customer_id, order.quantity) != actual:
+        customers = order and order.customer_id == stored.customer_id
+        if not order or not customers or line["quantity"] not in (order.quantity, OTHER_QUANTITY):
             yield f"the cart {cart_id} is nobody's"
         missing.discard(line["friendlyName"])
-    yield from (f"{key}: no cart" for key in sorted(missing))
+    yield from (f"{name}: no cart" for name in sorted(missing))
+    sent: defaultdict[str, set[bytes]] = defaultdict(set)
+    for call in evidence.cloud.ledger.calls:
+        if purpose(call) == "create_cart":
+            sent[evidence.cause(call)[1].key].add(call.body)
+    yield from (f"{key}: two different carts were sent" for key, s in sent.items() if len(s) > 1)
 
 
-def wrong_requests(orders: Collection[Order], cloud: SoakCloud) -> Iterator[str]:
-    """Keys that went out with two carts, or under a new id where the one before may have worked.
+def wrong_purchases(evidence: Evidence) -> Iterator[str]:
+    """Purchases that nobody ordered, or that were made twice, under a refused key, or not at all.
 
-    A new MS-RequestId is right only when all calls under the one before were refused. For the cart
-    of an order it is also right once none of them can be under way: a cart alone buys nothing.
+    What is bought has to be what was ordered, whatever Partner Center made of the cart.
     """
-    calls = cloud.creations()
-    freed = freed_keys(orders, cloud)
-    for order in orders:
-        sent = calls.get(order.key, [])
-        if len({call.body for call in sent}) > 1:
-            yield f"{order.key}: two different carts were sent"
-        for call in sent:
-            newest = sent[-1].headers["ms-requestid"]
-            superseded = call.headers["ms-requestid"] != newest and call.status not in _REFUSED
-            if superseded and order.key not in freed:
-                yield f"{order.key}: a new MS-RequestId after a call that ended {call.status}"
+    cloud, bought = evidence.cloud, defaultdict[str, list[StoredOrder]](list)
+    for stored in cloud.orders.values():
+        bought[name_of(cloud.carts[stored.cart_id].document)].append(stored)
+    for order in evidence.orders:
+        made = bought.pop(order.name, [])
+        groups = Counter(each.order_group for each in made)
+        wanted = Counter(order.groups if order.buys else ())
+        for group in groups - wanted:
+            yield f"{order.name}: the group {group} was bought {groups[group]} times"
+        for group in wanted - groups:
+            yield f"{order.name}: the group {group} was not bought"
+        for each in made:
+            key = evidence.key_of(each.cart_id)
+            if evidence.given_up(order.name, key):
+                yield f"{key}: bought, and yet it was refused"
+            if each.cart_id != cloud.recorded_cart(order, key):
+                yield f"{key}: bought is {each.cart_id}, another cart is in the record"
+            quantities = {line["quantity"] for line in each.document["lineItems"]}
+            if quantities != {order.quantity}:
+                yield f"{key}: bought are {quantities} instead of {order.quantity}"
+    yield from (f"{name}: nobody ordered that" for name in bought)
 
 
-def freed_keys(orders: Collection[Order], cloud: SoakCloud) -> set[str]:
-    """The orders whose cart was refused long after a call for it that may have worked."""
-    calls, freed = cloud.creations(), set()
-    for order in (order for order in orders if order.buys):
-        for earlier, later in itertools.pairwise(calls.get(order.key, [])):
-            another_id = earlier.headers["ms-requestid"] != later.headers["ms-requestid"]
-            doubtful = [
-                call.time
-                for call in calls[order.key]
-                if call.headers["ms-requestid"] == earlier.headers["ms-requestid"]
-                and call.status not in _REFUSED
-            ]
-            if another_id and doubtful and later.time - max(doubtful) >= LONGEST_REQUEST:
-                freed.add(order.key)
-    return freed
-
-
-def wrong_purchases(orders: Iterable[Order], cloud: SoakCloud) -> Iterator[str]:
-    """Purchases that nobody ordered, that were made twice, or not at all."""
-    expected = {order.key: order for order in orders}
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    carts: defaultdict[str, set[str]] = defaultdict(set)
-    for bought in cloud.orders.values():
-        key = key_of(cloud.carts[bought.cart_id].document)
-        groups[key].append(bought.order_group)
-        carts[key].add(bought.cart_id)
-    for key in groups.keys() | expected.keys():
-        order = expected.get(key)
-        if sorted(groups[key]) != sorted(order.groups if order and order.buys else ()):
-            yield f"{key}: {len(groups[key])} orders, of the groups {groups[key]}"
-        if order and order.buys and carts[key] != {cloud.recorded_cart(order)}:
-            yield f"{key}: bought are {carts[key]}, another cart is in the record"
-    for cart_id, stored in cloud.carts.items():
-        if stored.ordered != (cart_id in carts[key_of(stored.document)]):
-            yield f"the cart {cart_id} is {stored.document['status']}"
-
-
-def unclaimed_calls(delivered: Iterable[Delivered], cloud: SoakCloud) -> Iterator[str]:
+def unclaimed_calls(evidence: Evidence) -> Iterator[str]:
     """Calls that may have an effect, by a request that did not hold the key at that moment.
 
     A cart has to be in the record before it is bought.
     """
-    runs = {answer.correlation_id: each for each in delivered for answer in each.tries}
     holders: dict[str, dict[str, Any]] = {}
-    for event in cloud.ledger.events:
+    for event in evidence.cloud.ledger.events:
         if isinstance(event, Commit):
             holders[event.blob] = event.record
-        elif purpose(event) != "get_cart":
-            run_id, cart_id = event.headers["ms-correlationid"], cart_of(event)
-            delivery = runs[run_id].delivery
-            record = holders.get(blob_of(delivery.operation(cart_id)), {})
-            what = f"{delivery.order.key}: {purpose(event)} ({run_id})"
-            if (record.get("state"), record.get("correlationId")) != ("in_progress", run_id):
-                yield f"{what} without the key"
-            elif cart_id and cart_in(record) != cart_id:
-                yield f"{what} of a cart that is not in the record"
+        elif event.method == "POST":
+            (each, answer), cart_id = evidence.cause(event), cart_of(event)
+            own, order = evidence.operation(each, answer), each.delivery.order
+            what = f"{answer.key}: {purpose(event)} ({answer.correlation_id})"
+            for operation in {own, checkout_of(order, cart_id)} if cart_id else {own}:
+                record = holders.get(blob_of(operation), {})
+                holder = record.get("state"), record.get("correlationId")
+                if holder != ("in_progress", answer.correlation_id):
+                    yield f"{what} without the record of {operation.operation}"
+                elif cart_id and cart_in(record) != cart_id:
+                    yield f"{what} of a cart that is not in the record"
 
 
-def wrong_blobs(
-    delivered: Iterable[Delivered], cloud: SoakCloud, blobs: Mapping[str, bytes]
-) -> Iterator[str]:
-    """Blobs that are no completed record of an order or a checkout, and either without one."""
+def wrong_blobs(evidence: Evidence, blobs: Mapping[str, bytes]) -> Iterator[str]:
+    """Blobs that are no record of an order or a checkout, and either without one.
+
+    The record of the key that an order has in the end is completed, and that of no other key.
+    """
     expected = {
-        blob_of(each.delivery.operation(each.cart_id)): each.delivery.order for each in delivered
+        blob_of(evidence.operation(each, answer)): (each.delivery.order, answer.key)
+        for each, answer in evidence.answers()
     }
+    for order, key in list(expected.values()):
+        if order.buys and (cart_id := evidence.cloud.recorded_cart(order, key)):
+            expected.setdefault(blob_of(checkout_of(order, cart_id)), (order, key))
     yield from (f"{name}: a blob of no order" for name in blobs.keys() - expected.keys())
-    yield from (f"{expected[name].key}: no blob" for name in expected.keys() - blobs.keys())
-    for name in expected.keys() & blobs.keys():
-        order = expected[name]
+    for name in expected:
+        order, key = expected[name]
+        given_up = evidence.given_up(order.name, key)
+        if name not in blobs:
+            if not given_up:
+                yield f"{key}: no blob"
+            continue
         if not re.fullmatch(
             rf"{'purchases' if order.buys else 'carts'}/[0-9a-f]{{64}}\.json", name
         ):
-            yield f"{order.key}: the blob's name is {name}"
+            yield f"{key}: the blob's name is {name}"
         try:
             record = Record.from_json(blobs[name])
         except ValueError:
-            yield f"{order.key}: the blob is no record"
+            yield f"{key}: the blob is no record"
             continue
-        if record.state != "completed" or not record.answer:
-            yield f"{order.key}: the record is {record.state}"
-        elif not order.buys and record.answer.body["id"] not in cloud.carts:
-            yield f"{order.key}: the record names no cart"
-        elif order.buys and record.answer.body["cartId"] != cloud.recorded_cart(order):
-            yield f"{order.key}: the record names two carts"
-        days = (record.expires_at - datetime.now(UTC)).total_seconds() / 86400
-        if not 0 <= (90 if order.buys else 7) - days < 0.1:
-            yield f"{order.key}: the record expires in {days} days"
+        completed = record.state == "completed"
+        if completed == given_up:
+            yield f"{key}: the record is {record.state}{', and the key refused' * given_up}"
+        if completed and record.answer:
+            cart_id = record.answer.body["cartId" if order.buys else "id"]
+            if cart_id not in evidence.cloud.carts:
+                yield f"{key}: the record names no cart"
+            if order.buys and cart_id != evidence.cloud.recorded_cart(order, key):
+                yield f"{key}: the record names two carts"
+            days = (record.expires_at - datetime.now(UTC)).total_seconds() / 86400
+            if not 0 <= (90 if order.buys else 7) - days < 0.1:
+                yield f"{key}: the record expires in {days} days"
 
 
 def wrong_writes(cloud: SoakCloud) -> Iterator[str]:
@@ -319,30 +339,44 @@ def leaks(texts: Mapping[str, str], secrets: Iterable[str]) -> Iterator[str]:
             yield f"{name}: {len(leaked)} secrets"
 
 
-def surplus(
-    cloud: SoakCloud, delivered: Iterable[Delivered], blobs: Iterable[bytes]
-) -> Counter[str]:
+def surplus(evidence: Evidence, blobs: Iterable[bytes]) -> Counter[str]:
     """Why there are carts that no record names: what became of the answer to the call for each."""
+    recorded = {cart_in(json.loads(blob)) for blob in blobs}
     answers = [record.answer for record in map(Record.from_json, blobs)]
-    recorded = {answer.body.get("cartId") or answer.body["id"] for answer in answers if answer}
-    tries = {answer.correlation_id: answer for each in delivered for answer in each.tries}
+    recorded |= {answer.body.get("cartId") or answer.body["id"] for answer in answers if answer}
+    made_by = evidence.cloud.carts.made_by
     return Counter(
-        _cause(cloud.carts.made_by[cart_id], tries) for cart_id in cloud.carts.keys() - recorded
+        _cause(made_by[cart_id], evidence) for cart_id in evidence.cloud.carts.keys() - recorded
     )
 
 
-def _cause(call: Arrival, tries: Mapping[str, Try]) -> str:
+def _cause(call: Arrival, evidence: Evidence) -> str:
+    each, end = evidence.cause(call)
+    if evidence.given_up(each.delivery.order.name, end.key):
+        return "its key was refused, and another one taken"
+    if evidence.deduplicated and not _freed(call, end.key, evidence):
+        return UNEXPLAINED
     if call.status is None:
         return "its answer was lost, cut or garbled"
     if call.status >= 400:
         return "answered 5xx or 408 after it was made"
     if call.status != 201:
         return "answered 2xx without a cart"
-    end = tries[call.headers["ms-correlationid"]]
     if end.status is None and end.process.killed:
         return "the process was killed before it recorded the answer"
     if end.code == "partner_center_timeout":
         return "its answer came after the deadline"
-    if end.unrecorded or end.code in ("store_unavailable", "operation_in_progress"):
+    if "not_recorded" in end.warnings or end.code in ("store_unavailable", "operation_in_progress"):
         return "its answer came, but the store took no record of it"
     return UNEXPLAINED
+
+
+def _freed(call: Arrival, key: str, evidence: Evidence) -> bool:
+    """Whether the key was free again so long after the call that it could not be under way."""
+    return any(
+        purpose(later) == "create_cart"
+        and evidence.cause(later)[1].key == key
+        and later.headers["ms-requestid"] != call.headers["ms-requestid"]
+        and later.time - call.time >= LONGEST_REQUEST
+        for later in evidence.cloud.ledger.calls
+    )

@@ -20,7 +20,8 @@ from partner_center_emulator.watch.journal import Arrival, Journal, Service
 
 from cart_core.idempotency.operation_id import RECENT_PREFIX, OperationId
 from tests.end_to_end.recorded_storage import RecordedStorage
-from tests.soak.scenario import TOO_LATE, Order
+from tests.soak.scenario import Order
+from tests.soak.trouble import TOO_LATE
 
 _SECRET_FIELDS: Final = ("client_secret", "client_assertion", "refresh_token")
 
@@ -121,17 +122,9 @@ class SoakCloud(LocalCloud):
             secrets |= {version.value for versions in vault.values() for version in versions}
         return secrets | {self.identity.header}
 
-    def creations(self) -> dict[str, list[Arrival]]:
-        """The calls for new carts by the order's key, oldest first."""
-        creations: dict[str, list[Arrival]] = {}
-        for call in self.ledger.calls:
-            if purpose(call) == "create_cart":
-                creations.setdefault(key_of(json.loads(call.body)), []).append(call)
-        return creations
-
-    def recorded_cart(self, order: Order) -> str | None:
-        """The cart that is to be bought for an order, once it is in the order's record."""
-        record = self.ledger.latest.get(blob_of(order.operation))
+    def recorded_cart(self, order: Order, key: str) -> str | None:
+        """The cart that is to be bought for an order, once it is in the record of the key."""
+        record = self.ledger.latest.get(blob_of(order.operation(key)))
         return cart_in(record) if record else None
 
     def held_up_until(self) -> float:
@@ -140,9 +133,10 @@ class SoakCloud(LocalCloud):
         return max(open_calls, default=0) + TOO_LATE + 1
 
     async def idle(self) -> None:
-        """Wait until Partner Center has changed the carts that it is busy with."""
-        while any(cart.busy for cart in self.carts.values()):  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.01)
+        """Wait until Partner Center has done all that is late, and all that it is busy with."""
+        await self.disturbances.settle()
+        while any(each.busy or each.under_way for each in self.carts.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nothing sets an event for it
 
     async def blobs(self) -> dict[str, bytes]:
         """What is in each blob now."""
@@ -154,7 +148,9 @@ def purpose(call: Arrival) -> str:
     """What a call wants of Partner Center."""
     if call.path.endswith("/checkout"):
         return "check_out"
-    return {"POST": "create_cart", "GET": "get_cart"}[call.method]
+    if call.method == "POST":
+        return "create_cart"
+    return "get_cart" if cart_of(call) else "get_orders"
 
 
 def cart_of(call: Arrival) -> str | None:
@@ -163,8 +159,8 @@ def cart_of(call: Arrival) -> str | None:
     return match[1] if match else None
 
 
-def key_of(cart: dict[str, Any]) -> str:
-    """The key of the order that a cart is for."""
+def name_of(cart: dict[str, Any]) -> str:
+    """The name of the order that a cart is for."""
     return str(cart["lineItems"][0]["friendlyName"])
 
 

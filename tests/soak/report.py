@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from tests.soak.scenario import LANES, SETTINGS
 from tests.soak.soak import Result
 
-_SHOWN = 20
+_SHOWN = 40
 
 
 def table(result: Result) -> str:
@@ -28,7 +28,9 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "settings", ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
     yield "Partner Center knows a repeated MS-RequestId", _yes(result.plan.deduplicate)
     yield "Partner Center repeats an ordered cart's checkout", _yes(result.plan.repeat_checkout)
-    yield "keys", str(result.plan.keys)
+    if result.plan.without:
+        yield "without trouble of the kinds", ", ".join(sorted(result.plan.without))
+    yield "carts and orders", str(result.plan.keys)
     yield (
         "  that buy",
         str(len({each.delivery.order for each in result.delivered if each.delivery.order.buys})),
@@ -40,11 +42,12 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "tries", str(len(tries))
     yield "  the most for one delivery", str(max(len(each.tries) for each in result.delivered))
     yield from _counted("answer", answers)
-    yield "  with the warning not_recorded", str(sum(answer.unrecorded for answer in tries))
+    yield "  with the warning not_recorded", str(sum("not_recorded" in a.warnings for a in tries))
+    yield "keys refused, and new ones taken", str(result.keys_given_up)
     yield from _counted("call to Partner Center,", result.calls)
     yield from _counted("claim after", result.claims)
     yield "processes killed", str(result.kills)
-    yield "orders", str(result.purchases)
+    yield "purchases", str(result.purchases)
     yield "carts bought", str(result.bought)
     yield "carts", str(result.carts)
     yield "carts too many", str(result.surplus.total())

@@ -1,14 +1,14 @@
-"""What a soak consists of: orders, their deliveries, the trouble on the way, and the settings."""
+"""What a soak consists of: orders, their deliveries, and the function's settings."""
 
 import json
 import random
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from partner_center_emulator.partner_center.catalogue import RESERVATION, UNSTEADY
-from partner_center_emulator.watch.disturbances import Disturbance
+from partner_center_emulator.partner_center.orders import GroupError
 
 from cart_core.idempotency.operation_id import OperationId
 
@@ -28,17 +28,21 @@ SETTINGS: Final = {
 }
 """Short, so that every end of a wait is met many times."""
 
-TOO_LATE: Final = 7.0
-"""Seconds after which neither the deadline nor the lease of a call lasts any more."""
-
 CHECKOUT_SECONDS: Final = 0.1
 """How long Partner Center refuses a second checkout of a cart while it is busy with the first."""
+
+UNDER_WAY: Final = "under way"
+"""The order group that Partner Center calls under way at first, and orders a moment later."""
+
+GROUP_UNDER_WAY: Final = GroupError(
+    800060, "The order is in progress.", UNDER_WAY, times=None, ordered_after=4.0
+)
 
 Kind = Literal["true", "changed", "checkout"]
 """What a delivery brings: its order, another cart under the order's key, or, beside an order that
 buys, a checkout of the cart that was made for it."""
 
-Hitch = Literal["part", "whole"]
+Hitch = Literal["part", "whole", "part under way", "whole under way"]
 """How much of a cart Partner Center does not order the first time."""
 
 KeyHeader = Literal["bare", "quoted", "webhook-id"]
@@ -47,51 +51,77 @@ _KEY_HEADERS: Final[tuple[KeyHeader, ...]] = ("bare", "quoted", "webhook-id")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A cart that somebody wants, once, under a key; with `buys`, it is to be bought at once.
+    """A cart that somebody wants, once; with `buys`, it is to be bought at once.
 
-    The key is in the cart, as friendly name.
+    The name is in the cart, as friendly name.
     """
 
-    key: str
+    name: str
     customer_id: str
     quantity: int
     buys: bool = False
     hitch: Hitch | None = None
 
-    @property
-    def operation(self) -> OperationId:
+    def key(self, refusals: int = 0) -> str:
+        """The key under which it is sent after so many refusals."""
+        return f"{self.name}-{refusals}"
+
+    def operation(self, key: str) -> OperationId:
         """What the function knows it as."""
         name = "place_order" if self.buys else "create_cart"
-        return OperationId(name, self.customer_id, self.key)
+        return OperationId(name, self.customer_id, key)
 
     @property
-    def groups(self) -> set[str]:
+    def groups(self) -> list[str]:
         """The order groups of its cart: Partner Center makes an order of each."""
-        return {"0", "1"} if self.hitch == "part" else {"0"}
+        return [group for group, _ in self._groups()]
 
-    def cart(self, *, changed: bool = False, pascal: bool = False) -> dict[str, Any]:
-        """The request; `changed` orders more, `pascal` says the same in another spelling."""
-        line = {
-            "catalogItemId": RESERVATION,
-            "friendlyName": self.key,
-            "quantity": self.quantity + changed,
-            "billingCycle": "one_time",
-        }
-        unsteady = {
-            **line,
-            "catalogItemId": UNSTEADY,
-            "billingCycle": "monthly",
-            "termDuration": "P1M",
-        }
-        lines = {None: [line], "whole": [unsteady], "part": [line, unsteady | {"orderGroup": "1"}]}
+    def cart(self, key: str, *, changed: bool = False, pascal: bool = False) -> dict[str, Any]:
+        """The request; `changed` orders more, `pascal` says the same in another spelling.
+
+        What was refused as a whole is corrected under the next key.
+        """
+        corrected = self.hitch == "whole" and key != self.key()
+        lines = []
+        for group, unsteady in self._groups():
+            line: dict[str, Any] = {
+                "catalogItemId": RESERVATION,
+                "friendlyName": self.name,
+                "quantity": self.quantity + changed,
+                "billingCycle": "one_time",
+                "orderGroup": group,
+            }
+            if unsteady and not corrected:
+                line |= {"catalogItemId": UNSTEADY, "billingCycle": "monthly"}
+                line["termDuration"] = "P1M"
+            lines.append(line)
         if not pascal:
-            return {"lineItems": lines[self.hitch]}
+            return {"lineItems": lines}
         return {
             "LineItems": [
                 {"Id": str(number), **{n[0].upper() + n[1:]: v for n, v in each.items()}}
-                for number, each in enumerate(lines[self.hitch])
+                for number, each in enumerate(lines)
             ]
         }
+
+    def _groups(self) -> list[tuple[str, bool]]:
+        """Each order group of the cart, and whether its first order fails."""
+        match self.hitch:
+            case "whole":
+                return [("0", True)]
+            case "part":
+                return [("0", False), ("1", True)]
+            case "whole under way":
+                return [(UNDER_WAY, False)]
+            case "part under way":
+                return [("0", False), (UNDER_WAY, False)]
+            case None:
+                return [("0", False)]
+
+
+def checkout_of(order: Order, cart_id: str) -> OperationId:
+    """What the function knows every checkout of a cart as, whichever request makes it."""
+    return OperationId("checkout_cart", order.customer_id, cart_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +133,11 @@ class Delivery:
     pascal: bool
     key_header: KeyHeader
 
-    def operation(self, cart_id: str | None) -> OperationId:
+    def operation(self, key: str, cart_id: str | None) -> OperationId:
         """What the function knows it as, a checkout by its cart."""
         if self.kind == "checkout":
-            return OperationId("checkout_cart", self.order.customer_id, cart_id or "")
-        return self.order.operation
+            return checkout_of(self.order, cart_id or "")
+        return self.order.operation(key)
 
     def path(self, cart_id: str | None) -> str:
         """Where it is posted to, a checkout of `cart_id`."""
@@ -116,9 +146,8 @@ class Delivery:
             return f"{carts}/{cart_id}/checkout"
         return f"/api/customers/{self.order.customer_id}/orders" if self.order.buys else carts
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, key: str) -> dict[str, str]:
         """The headers that carry the key, in one of the accepted forms; a checkout needs none."""
-        key = self.order.key
         if self.kind == "checkout":
             return {}
         match self.key_header:
@@ -129,11 +158,11 @@ class Delivery:
             case "bare":
                 return {"Idempotency-Key": key}
 
-    def body(self) -> bytes:
+    def body(self, key: str) -> bytes:
         """The request's body."""
         if self.kind == "checkout":
             return b"{}" if self.pascal else b""
-        cart = self.order.cart(changed=self.kind == "changed", pascal=self.pascal)
+        cart = self.order.cart(key, changed=self.kind == "changed", pascal=self.pascal)
         return json.dumps(cart).encode()
 
 
@@ -141,13 +170,17 @@ def orders(count: int, dice: random.Random) -> list[Order]:
     """Orders of a few customers; every other one buys."""
     customers = [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(CUSTOMERS)]
     run = f"{dice.getrandbits(32):08x}"
+    hitches: tuple[Hitch | None, ...] = (
+        *[None] * 12,
+        *("part", "whole", "part under way", "whole under way"),
+    )
     return [
         Order(
             f"order-{run}-{number:04}",
             dice.choice(customers),
             dice.randint(1, 100),
             buys=bool(number % 2),
-            hitch=dice.choice((*[None] * 8, "part", "whole")) if number % 2 else None,
+            hitch=dice.choice(hitches) if number % 2 else None,
         )
         for number in range(count)
     ]
@@ -190,65 +223,3 @@ def once_more(delivered: Iterable[Delivery], dice: random.Random) -> list[Delive
 
 def _delivery(order: Order, dice: random.Random, kind: Kind = "true") -> Delivery:
     return Delivery(order, kind, dice.random() < 0.3, dice.choice(_KEY_HEADERS))
-
-
-def trouble() -> list[Disturbance]:
-    """Everything that goes wrong, each with its probability for one request."""
-    return [*_partner_center(), *_storage()]
-
-
-def outage(dice: random.Random) -> Disturbance:
-    """The store fails altogether, in one of its ways, until the disturbance is removed."""
-    what: dict[str, Any] = dice.choice(
-        [{"status": 503}, {"status": 500, "commit": True}, {"action": "drop"}, {"delay_after": 6}]
-    )
-    return Disturbance("storage", times=None, **what)
-
-
-_CHECKOUT: Final = "/checkout$"
-
-
-def _partner_center() -> Iterator[Disturbance]:
-    def disturbance(probability: float, **what: Any) -> Disturbance:
-        return Disturbance("partner_center", times=None, probability=probability, **what)
-
-    yield disturbance(0.5, delay=0.1)
-    yield disturbance(0.5, delay_after=0.2)
-    yield disturbance(0.01, delay=TOO_LATE)
-    yield disturbance(0.01, delay_after=TOO_LATE)
-    yield disturbance(0.03, status=429, headers={"Retry-After": "1"})
-    yield disturbance(0.01, status=429, headers={"Retry-After": "3"})
-    yield disturbance(0.01, status=409, body={"code": "800064"}, headers={"Retry-After": "1"})
-    for commit in (False, True):
-        yield disturbance(0.015, commit=commit, action="drop")
-        yield disturbance(0.01, commit=commit, action="reset")
-        yield disturbance(0.01, commit=commit, status=408)
-        yield disturbance(0.01, commit=commit, status=500)
-        yield disturbance(0.01, commit=commit, status=500, body={"code": "800003"})
-        yield disturbance(0.01, commit=commit, status=502, body="<html>", content_type="text/html")
-        yield disturbance(0.01, commit=commit, status=503, headers={"Retry-After": "1"})
-        yield disturbance(0.01, commit=commit, status=504)
-    # Neither of these two says that the cart is not ordered.
-    for commit in (False, True):
-        busy = {"code": "800060", "description": "The order is in progress."}
-        yield disturbance(0.02, commit=commit, path=_CHECKOUT, status=409, body=busy)
-    submitted = {"code": "800065", "description": "The cart is already submitted."}
-    yield disturbance(0.02, commit=True, path=_CHECKOUT, status=400, body=submitted)
-    # Not 201: so the journal tells these from a true answer.
-    yield disturbance(0.015, commit=True, status=200, body={"items": [], "totalCount": 0})
-    yield disturbance(0.01, commit=True, status=202, body="")
-    yield disturbance(0.015, action="truncate")
-    yield disturbance(0.01, commit=True, action="garble")
-
-
-def _storage() -> Iterator[Disturbance]:
-    def disturbance(probability: float, **what: Any) -> Disturbance:
-        return Disturbance("storage", times=None, probability=probability, **what)
-
-    yield disturbance(0.1, delay=0.1)
-    yield disturbance(0.003, delay=3)
-    yield disturbance(0.003, delay_after=6)
-    for commit in (False, True):
-        yield disturbance(0.01, commit=commit, action="drop")
-        yield disturbance(0.005, commit=commit, status=500)
-        yield disturbance(0.01, commit=commit, status=503)

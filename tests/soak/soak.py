@@ -13,11 +13,11 @@ from partner_center_emulator.partner_center.refusals import BUSY
 from partner_center_emulator.services.azurite import Azurite
 
 from tests.end_to_end.chain import FUNCTION_KEY, defects, environment
-from tests.soak import judgement, scenario
+from tests.soak import judgement, scenario, trouble
 from tests.soak.caller import Caller, Delivered
 from tests.soak.fleet import Fleet, over
+from tests.soak.judgement import Evidence
 from tests.soak.ledger import SoakCloud, claims, purpose
-from tests.soak.scenario import Order
 
 CREDENTIALS: Final = ("secret", "certificate", "federated")
 """How each of the processes shows Entra who it is."""
@@ -38,6 +38,8 @@ class Plan:
     seed: int
     deduplicate: bool = True
     repeat_checkout: bool = True
+    without: frozenset[str] = frozenset()
+    """The kinds of trouble that are left out."""
     kills: float = math.inf
     calls_per_kill: int = 30
     """After so many calls to Partner Center at most, the next process is killed."""
@@ -51,6 +53,7 @@ class Result:
     seconds: tuple[float, float]
     delivered: list[Delivered]
     in_calm: list[Delivered]
+    keys_given_up: int
     kills: int
     claims: Counter[str]
     calls: Counter[str]
@@ -70,6 +73,7 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         cloud.partner_center.repeat_checkout = plan.repeat_checkout
         cloud.partner_center.change_seconds = scenario.CHECKOUT_SECONDS
         cloud.partner_center.busy_code = dice.choice(list(BUSY))
+        cloud.partner_center.group_errors.append(scenario.GROUP_UNDER_WAY)
         fleet = Fleet(
             [
                 environment(cloud, **scenario.SETTINGS, PARTNER_CENTER_CREDENTIAL=credential)
@@ -82,7 +86,7 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
             began = time.monotonic()
             enough = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                trouble = group.create_task(_trouble(plan, cloud, fleet, dice, enough))
+                troubled = group.create_task(_trouble(plan, cloud, fleet, dice, enough))
                 delivered = await caller.hand_over(deliveries, scenario.LANES)
                 enough.set()
             kills = fleet.kills
@@ -93,9 +97,10 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         return await _judged(
             Result(
                 plan=plan,
-                seconds=(trouble.result() - began, ended - trouble.result()),
+                seconds=(troubled.result() - began, ended - troubled.result()),
                 delivered=delivered,
                 in_calm=in_calm,
+                keys_given_up=sum(desk.refusals for desk in caller.desks.values()),
                 kills=kills,
                 claims=claims(cloud.ledger.commits),
                 calls=Counter(
@@ -108,8 +113,7 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
                 failures=[],
                 logs=fleet.logs,
             ),
-            orders,
-            cloud,
+            Evidence(orders, caller.desks, delivered + in_calm, cloud, plan.deduplicate),
         )
 
 
@@ -117,8 +121,8 @@ async def _trouble(
     plan: Plan, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
 ) -> float:
     """Everything that goes wrong, until it is enough, or for so many kills; when it ended."""
-    cloud.disturbances.inject(*scenario.trouble())
-    outages = asyncio.create_task(_outages(cloud, dice, enough))
+    cloud.disturbances.inject(*trouble.trouble(plan.without))
+    outages = asyncio.create_task(_outages(plan, cloud, dice, enough))
     calls = cloud.ledger.calls_received
     await fleet.kill(plan.kills, plan.calls_per_kill, calls, dice, enough)
     enough.set()
@@ -127,37 +131,35 @@ async def _trouble(
     return time.monotonic()
 
 
-async def _outages(cloud: SoakCloud, dice: random.Random, enough: asyncio.Event) -> None:
+async def _outages(
+    plan: Plan, cloud: SoakCloud, dice: random.Random, enough: asyncio.Event
+) -> None:
     """Now and then the store is gone for some seconds."""
-    while not await over(enough, dice.uniform(5, 10)):
-        outage = scenario.outage(dice)
+    while "storage" not in plan.without and not await over(enough, dice.uniform(5, 10)):
+        outage = trouble.outage(dice)
         cloud.disturbances.inject(outage)
         await over(enough, dice.uniform(1, 8))
         cloud.disturbances.active.remove(outage)
 
 
-async def _judged(result: Result, orders: list[Order], cloud: SoakCloud) -> Result:
-    everything = result.delivered + result.in_calm
+async def _judged(result: Result, evidence: Evidence) -> Result:
+    cloud = evidence.cloud
     blobs = await cloud.blobs()
     texts = {f"log {number}": log for number, log in enumerate(result.logs)}
     texts |= {name: content.decode() for name, content in blobs.items()}
     result.failures += itertools.chain(
         *(defects(log) for log in result.logs),
-        judgement.wrong_answers(everything, cloud),
-        judgement.disagreements(everything, deduplicated=result.plan.deduplicate),
-        judgement.false_comfort(everything, cloud),
-        judgement.wrong_carts(orders, cloud),
-        judgement.wrong_requests(orders, cloud),
-        judgement.wrong_purchases(orders, cloud),
-        judgement.unclaimed_calls(everything, cloud),
-        judgement.wrong_blobs(everything, cloud, blobs),
+        judgement.wrong_purchases(evidence),
+        judgement.wrong_answers(evidence),
+        judgement.disagreements(evidence),
+        judgement.false_comfort(evidence),
+        judgement.wrong_carts(evidence),
+        judgement.unclaimed_calls(evidence),
+        judgement.wrong_blobs(evidence, blobs),
         judgement.wrong_writes(cloud),
         judgement.leaks(texts, cloud.secrets() | {FUNCTION_KEY}),
     )
-    result.surplus = judgement.surplus(cloud, everything, blobs.values())
-    freed = judgement.freed_keys(orders, cloud)
-    if result.plan.deduplicate and result.surplus.total() > len(freed):
-        result.failures.append(f"{result.surplus.total()} carts too many")
+    result.surplus = judgement.surplus(evidence, blobs.values())
     if result.surplus[judgement.UNEXPLAINED]:
         result.failures.append("a cart too many that no unknown outcome explains")
     return result

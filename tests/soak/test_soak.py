@@ -18,7 +18,7 @@ async def test_a_short_soak(azurite: Azurite) -> None:
     # Whether Partner Center knows repeated requests, and answers a repeated checkout again.
     kinds = zip((True, False), random.sample((True, False), 2), strict=True)
     plans = [
-        Plan(KEYS, seed, deduplicate, repeats, KILLS, CALLS_PER_KILL)
+        Plan(KEYS, seed, deduplicate, repeats, kills=KILLS, calls_per_kill=CALLS_PER_KILL)
         for deduplicate, repeats in kinds
     ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Literal, get_args
 from weakref import WeakSet
 
@@ -35,11 +36,12 @@ async def drip(request: web.Request, answer: web.Response, pause: float) -> web.
     assert isinstance(answer.body, bytes)
     slow = web.StreamResponse(status=answer.status, headers=answer.headers)
     slow.content_length = len(answer.body)
-    await slow.prepare(request)
-    for number in range(len(answer.body)):
-        await asyncio.sleep(pause)
-        await slow.write(answer.body[number : number + 1])
-    await slow.write_eof()
+    with suppress(ConnectionResetError):  # the caller may be gone
+        await slow.prepare(request)
+        for number in range(len(answer.body)):
+            await asyncio.sleep(pause)
+            await slow.write(answer.body[number : number + 1])
+        await slow.write_eof()
     return slow
 
 
