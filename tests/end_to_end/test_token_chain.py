@@ -177,7 +177,7 @@ def test_a_new_sign_in_is_used_while_entra_still_takes_the_old_one(start: Start)
 @pytest.mark.parametrize("service", ["entra"])
 def test_the_pause_that_a_service_asks_for_is_kept_and_told(start: Start, service: Any) -> None:
     chain = start()
-    chain.cloud.faults.inject(Fault(service, status=503, headers={"Retry-After": "60"}))
+    chain.cloud.disturbances.inject(Disturbance(service, status=503, headers={"Retry-After": "60"}))
 
     answers = [chain.post() for _ in range(5)]
 
@@ -190,7 +190,7 @@ def test_the_pause_that_a_service_asks_for_is_kept_and_told(start: Start, servic
 @pytest.mark.parametrize("service", ["identity", "key_vault", "entra"])
 def test_a_failure_that_passes_is_heard_of_by_nobody(start: Start, service: Any) -> None:
     chain = start()
-    chain.cloud.faults.inject(Fault(service, status=500))
+    chain.cloud.disturbances.inject(Disturbance(service, status=500))
 
     assert chain.post().status_code == 201
     assert len(chain.sent()) == 1
@@ -203,13 +203,15 @@ def test_a_request_that_partner_center_refuses_with_401_is_no_matter_of_the_toke
     chain = start()
     assert chain.post().status_code == 201
     for _ in range(5):
-        chain.cloud.faults.inject(
-            Fault("partner_center", times=2, status=401, body="Unauthorized participant.")
+        chain.cloud.disturbances.inject(
+            Disturbance("partner_center", times=2, status=401, body="Unauthorized participant.")
         )
         error = problem(chain.post(), 403, "partner_center_forbidden", "rejected", False)
         assert error["partnerCenter"]["description"] == "Unauthorized participant."
         assert chain.post().status_code == 201
-    chain.cloud.faults.inject(Fault("partner_center", times=1, status=401, body="Once."))
+    chain.cloud.disturbances.inject(
+        Disturbance("partner_center", times=1, status=401, body="Once.")
+    )
     assert chain.post().status_code == 201  # though the token was renewed a moment ago
     assert len(_exchanges(chain)) == 2
 
