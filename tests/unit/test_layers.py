@@ -6,17 +6,23 @@ name fails, and so does an import that it does not allow.
 
 import ast
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.kit.imports import imports, is_of, module_of
+
 ROOT = Path(__file__).resolve().parents[2]
 
 TOOLS = {"opentelemetry", "pydantic", "pydantic_core"}
 """Packages that are tools rather than somebody's service. Every module may import them."""
+
+
+FOR_ALL = TOOLS | sys.stdlib_module_names | {"cart_core.__version__"}
+"""What every module may import."""
 
 
 class Room(NamedTuple):
@@ -99,76 +105,54 @@ MODULE_COUNT = 68
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_imports_its_own_room_and_those_that_the_table_allows(module: str) -> None:
+each_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+@each_module
+def test_a_module_imports_what_the_table_allows(module: str) -> None:
     room = MODULES[module]
-    allowed = TABLE[room].rooms | {room}
-
-    for name in _own(module):
-        of_base = MODULES[name] == "cart_core" and name.rpartition(".")[2] in BASE
-        assert of_base or MODULES[name] in allowed, name
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_imports_no_vendor_that_the_table_does_not_allow(module: str) -> None:
-    allowed = TABLE[MODULES[module]].vendors | TOOLS
-
-    for name in _imports(module):
-        if name.partition(".")[0] not in {*sys.stdlib_module_names, "cart_core", "function_app"}:
-            assert any(f"{name}.".startswith(f"{vendor}.") for vendor in allowed), name
+    for name in imports(path_of(module)):
+        if imported := module_of(name, MODULES):
+            of_base = MODULES[imported] == "cart_core" and imported.rpartition(".")[2] in BASE
+            assert of_base or MODULES[imported] in TABLE[room].rooms | {room}, name
+        else:
+            assert is_of(name, TABLE[room].vendors | FOR_ALL), name
+        if room == "cart_core.cart":
+            assert not is_of(name, INPUT_AND_OUTPUT), name
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@each_module
 def test_only_the_composition_root_builds(module: str) -> None:
-    outside = {MODULES[name] for name in _own(module)} - {"cart_core"}
+    outside = {MODULES[name] for name in imported_modules(module)} - {"cart_core"}
 
     if module != "cart_core.composition":
         assert MODULES[module] != "cart_core" or not outside
         assert MODULES[module] == "cart_core.adapters" or "cart_core.adapters" not in outside
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@each_module
 def test_only_the_composition_root_reads_the_environment(module: str) -> None:
     names = {
         node.attr if isinstance(node, ast.Attribute) else node.id
-        for node in ast.walk(_tree(module))
+        for node in ast.walk(ast.parse(path_of(module).read_text("utf-8")))
         if isinstance(node, ast.Attribute | ast.Name)
     }
-    names |= {name.rpartition(".")[2] for name in _imports(module)}
+    names |= {name.rpartition(".")[2] for name in imports(path_of(module))}
 
     readers = names & {"environ", "environb", "getenv", "getenvb"}
     assert readers == ({"environ"} if module == "cart_core.composition" else set())
 
 
-@pytest.mark.parametrize("module", sorted(m for m, r in MODULES.items() if r == "cart_core.cart"))
-def test_documents_are_pure(module: str) -> None:
-    assert not {name.partition(".")[0] for name in _imports(module)} & INPUT_AND_OUTPUT
-
-
 def test_imports_go_one_way() -> None:
-    TopologicalSorter({module: _own(module) for module in MODULES}).prepare()  # or CycleError
+    graph = {module: imported_modules(module) for module in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-def _own(module: str) -> set[str]:
+def path_of(module: str) -> Path:
+    return ROOT / f"{module.replace('.', '/')}.py"
+
+
+def imported_modules(module: str) -> set[str]:
     """The modules of the deployed code that a module imports."""
-    found = set()
-    for name in _imports(module):
-        for candidate in (name, name.rpartition(".")[0]):
-            if candidate in MODULES and candidate != module:
-                found.add(candidate)
-                break
-    return found
-
-
-def _imports(module: str) -> Iterator[str]:
-    """Everything that a module imports anywhere in it, as `package.module.name`."""
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports are not used here"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+    found = (module_of(name, MODULES) for name in imports(path_of(module)))
+    return {name for name in found if name and name != module}

@@ -1,7 +1,6 @@
-"""Spans, metrics and the log line: what leaves the app for its operator, and what never does."""
+"""Spans and metrics: what leaves the app for its operator, and what never does."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from unittest.mock import AsyncMock, Mock
 
@@ -9,11 +8,10 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from cart_core import telemetry
-from cart_core.api.messages import Response
 from cart_core.partner_center.exchange import NoReply, Reply
 from cart_core.problem import CATALOGUE, Problem
 from cart_core.tokens import BRIEF, AccessToken, Renewal, TokenCache, TokenFailure
-from tests.kit.builders import CART_ID, CUSTOMER, MARKER, cart, line
+from tests.kit.builders import CUSTOMER, MARKER, cart, line
 from tests.kit.fakes import EPOCH_SECONDS, in_virtual_time
 from tests.kit.partner_center import LOST, NOT_SENT, cart_document, refused, reply
 from tests.kit.refresh_tokens import RefreshTokens
@@ -221,86 +219,3 @@ async def test_nothing_of_a_cart_a_token_or_an_address_is_sent() -> None:
         assert attributes.get("code", "internal_error") in CATALOGUE
         assert isinstance(attributes.get("attempt", 0), int)
         assert isinstance(attributes.get("status", 0), int)
-
-
-# --- The line that a request leaves in the log ------------------------------------------------
-
-FIELDS = [
-    *("operation", "status", "code", "outcome", "replayed", "tries", "ms"),
-    *("correlationId", "requestId", "customerId", "cartId"),
-]
-"""In the order in which they are written."""
-
-IDS = {"correlationId", "requestId", "customerId", "cartId"}
-
-
-def line_of(log: pytest.LogCaptureFixture, response: Response) -> dict[str, str]:
-    """The fields of the one line since the last look, which is that of this response."""
-    for secret in (MARKER, "203.0.113.7", "token-1"):
-        assert secret not in log.text
-    [text] = [
-        record.getMessage()
-        for record in log.records
-        if record.name == "cart_core" and record.levelno == logging.INFO
-    ]
-    log.clear()
-    fields = dict(pair.split("=") for pair in text.split(" "))
-    assert list(fields) == [name for name in FIELDS if name in fields]
-    assert fields["status"] == str(response.status)
-    assert fields["correlationId"] == response.headers["MS-CorrelationId"]
-    assert fields.get("requestId") == response.headers.get("MS-RequestId")
-    assert int(fields["ms"]) >= 0
-    return fields
-
-
-@in_virtual_time
-async def test_every_request_leaves_one_line_with_nothing_but_ids_and_figures(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    planted = cart(line(friendlyName=MARKER))
-    keyed = {"idempotency-key": f"{MARKER}-key", "x-forwarded-for": "203.0.113.7"}
-    world = World(refused(503))
-
-    made = line_of(caplog, await world.answer("create_cart", planted, keyed))
-    assert (made["operation"], made["status"], made["tries"]) == ("create_cart", "201", "2")
-    assert set(made) == {"operation", "status", "tries", "ms", *IDS}
-
-    again = line_of(caplog, await world.answer("create_cart", planted, keyed))
-    assert (again["status"], again["replayed"], again["tries"]) == ("201", "true", "0")
-    assert {name: again[name] for name in IDS} == {name: made[name] for name in IDS}
-
-    wrong = cart(line(quantity=0, friendlyName=MARKER))
-    invalid = line_of(caplog, await world.answer("create_cart", wrong))
-    assert (invalid["code"], invalid["outcome"]) == ("invalid_request", "not_sent")
-    assert not {"requestId", "cartId", "replayed"} & set(invalid)
-
-    world.center.script["create"] = [refused(500)]
-    failed = line_of(caplog, await world.answer("create_cart", planted))
-    assert (failed["code"], failed["outcome"]) == ("partner_center_failed", "unknown")
-    assert failed["customerId"] == CUSTOMER
-    assert set(failed) == {*FIELDS} - {"replayed", "cartId"}
-
-
-@in_virtual_time
-async def test_the_line_names_the_cart_whatever_becomes_of_it(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    world = World()
-    world.center.add()
-    for endpoint in ("get_cart", "update_cart"):
-        read = line_of(caplog, await world.answer(endpoint, cart_id=CART_ID.upper()))
-        assert (read["status"], read["cartId"]) == ("200", CART_ID)
-
-    # Members that Partner Center may add to a cart do not get into its place.
-    world.center.script["create"] = [reply(201, cart_document() | {"cartId": 5})]
-    created = line_of(caplog, await world.answer("create_cart"))
-    assert (created["status"], created["cartId"]) == ("201", CART_ID)
-
-    world.center.script["checkout"] = [refused(403)]
-    refusal = line_of(caplog, await world.answer("place_order", headers=KEYED))
-    ordered = list(world.center.carts)[-1]
-    assert (refusal["code"], refusal["cartId"]) == ("partner_center_forbidden", ordered)
-    again = line_of(caplog, await world.answer("place_order", headers=KEYED))
-    assert (again["status"], again["cartId"]) == ("201", ordered)
