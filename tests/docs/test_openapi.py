@@ -53,11 +53,7 @@ def are_sentences(text: str) -> bool:
 @pytest.mark.parametrize("name", generated_files())
 def test_a_generated_file_is_what_the_code_describes(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == generated_files()[name], "Run `make describe`."
-
-
-def test_the_served_file_is_the_generated_one() -> None:
     assert OPENAPI_FILE.relative_to(ROOT).as_posix() in generated_files()
-    assert json.loads(OPENAPI_FILE.read_text("utf-8")) == DOCUMENT
 
 
 def test_it_is_openapi() -> None:

@@ -339,28 +339,16 @@ def patched_app(directory: Path, *statements: str) -> Path:
     return directory
 
 
-def app_with_few_tries(directory: Path) -> Path:
-    """The real app with two tries at most and hardly a pause between them.
+def app_with_tries(directory: Path, tries: int = 2) -> Path:
+    """The real app with so many tries at most and hardly a pause between them.
 
     A token that could not be had is asked for again by the next request.
     """
     return patched_app(
         directory,
-        *_setting("partner_center.retry", MAX_TRIES=2, BACKOFF_FIRST=0.01),
+        *_setting("partner_center.retry", MAX_TRIES=tries, BACKOFF_FIRST=0.01),
         *_setting("tokens", BRIEF=0.0),
-    )
-
-
-def app_with_one_try(directory: Path) -> Path:
-    """The real app that answers with every failure instead of trying again.
-
-    A token that could not be had is asked for again by the next request.
-    """
-    return patched_app(
-        directory,
-        *_setting("partner_center.retry", MAX_TRIES=1),
-        *_setting("tokens", BRIEF=0.0),
-        *_setting("use_cases.buying", PAUSES=(0.01,)),
+        *_setting("use_cases.buying", PAUSES=(0.01,) * tries),
     )
 
 

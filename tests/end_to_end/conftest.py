@@ -8,8 +8,7 @@ import pytest
 from tests.end_to_end.chain import (
     Chain,
     app_that_fails,
-    app_with_few_tries,
-    app_with_short_pauses,
+    app_with_tries,
     started,
 )
 
@@ -28,31 +27,17 @@ def chain(_default_chain: Chain) -> Chain:
 
 @pytest.fixture(scope="session")
 def _buying_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    app = app_with_short_pauses(tmp_path_factory.mktemp("buying"))
+    app = app_with_tries(tmp_path_factory.mktemp("buying"))
     with started(app, CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
         yield chain
 
 
 @pytest.fixture
 def buying(_buying_chain: Chain) -> Chain:
-    """The shared chain that may buy, makes short pauses and waits for no Retry-After."""
-    partner_center = _buying_chain.cloud.partner_center
-    partner_center.put_status, partner_center.repeat_checkout = 201, True
-    partner_center.busy_code, partner_center.deduplicate = "800064", True
-    return _warm(_buying_chain)
-
-
-@pytest.fixture(scope="session")
-def _impatient_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    app = app_with_few_tries(tmp_path_factory.mktemp("impatient"))
-    with started(app, CART_ALLOW_CHECKOUT="true", CART_MAX_WAIT_SECONDS="0") as chain:
-        yield chain
-
-
-@pytest.fixture
-def impatient(_impatient_chain: Chain) -> Chain:
     """The shared chain that may buy, tries twice at most and waits for no Retry-After."""
-    return _warm(_impatient_chain)
+    partner_center = _buying_chain.cloud.partner_center
+    partner_center.repeat_checkout = partner_center.deduplicate = True
+    return _warm(_buying_chain)
 
 
 @pytest.fixture(scope="session")

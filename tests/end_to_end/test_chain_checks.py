@@ -16,8 +16,8 @@ from tests.end_to_end.chain import (
     FUNCTION_KEY,
     MARKER,
     Chain,
-    app_with_few_tries,
     app_with_health,
+    app_with_tries,
     cart,
     started,
 )
@@ -25,7 +25,7 @@ from tests.end_to_end.chain import (
 
 def test_nothing_secret_comes_out(start: Callable[..., Chain], tmp_path: Path) -> None:
     chain = start(
-        app_with_few_tries(tmp_path),
+        app_with_tries(tmp_path),
         PARTNER_CENTER_AUTH="app_user",
         PARTNER_CENTER_CREDENTIAL="certificate",
         CART_MAX_WAIT_SECONDS="0",

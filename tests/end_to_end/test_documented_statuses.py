@@ -33,7 +33,7 @@ OPERATIONS = {
 class Way:
     """What makes an operation answer so: in which chain, and what differs from a good request."""
 
-    chain: str = "impatient"
+    chain: str = "buying"
     """The fixture."""
     fault: int | None = None
     """The status that Partner Center answers with."""
@@ -143,7 +143,7 @@ def test_every_documented_status_can_be_had(
         content = json.dumps(document).encode() if _needs_body(operation) else b""
     cart_id = way.cart_id
     if cart_id is None:
-        exists = way.chain == "impatient" and "{cartId}" in path
+        exists = way.chain == "buying" and "{cartId}" in path
         cart_id = chain.post(document).json()["id"] if exists else UNKNOWN_CART
     if way.fault:
         chain.cloud.disturbances.inject(Disturbance("partner_center", times=None, status=way.fault))

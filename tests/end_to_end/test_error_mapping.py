@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.end_to_end.chain import TEXT_OF_FAILURE, Chain, app_with_few_tries, problem
+from tests.end_to_end.chain import TEXT_OF_FAILURE, Chain, app_with_tries, problem
 
 BOM = b"\xef\xbb\xbf"
 HTML = "<html><head><title>Bad gateway</title></head><body><h1>nginx</h1></body></html>"
@@ -39,7 +39,7 @@ NO_WORDS: dict[str, Any] = {"code": None, "description": None, "data": [], "sour
     ids=["400", "busy", "502 as HTML", "201 cut", "302"],
 )
 def test_an_answer_becomes_an_error(
-    impatient: Chain,
+    buying: Chain,
     given: int,
     body: Any,
     status: int,
@@ -48,22 +48,22 @@ def test_an_answer_becomes_an_error(
     words: dict[str, Any],
 ) -> None:
     headers = {"Location": "https://api.partnercenter.microsoft.com/v1/elsewhere"}
-    impatient.cloud.disturbances.inject(
+    buying.cloud.disturbances.inject(
         Disturbance("partner_center", times=None, status=given, body=body, headers=headers)
     )
 
-    answer = impatient.post()
+    answer = buying.post()
 
     error = problem(answer, status, code, outcome, status > 500)
     assert answer.headers.get("Retry-After") == ("5" if code == "partner_center_busy" else None)
     assert error["partnerCenter"] == {"status": given, **words}
     assert (error["errors"], error["cart"], error["orderErrors"]) == ([], None, [])
-    assert len(impatient.sent()) == (1 if outcome == "rejected" else 2)
-    assert len({(a.headers["ms-requestid"], a.body) for a in impatient.sent()}) == 1
+    assert len(buying.sent()) == (1 if outcome == "rejected" else 2)
+    assert len({(a.headers["ms-requestid"], a.body) for a in buying.sent()}) == 1
 
 
 def test_no_way_to_partner_center(start: Callable[..., Chain], tmp_path: Path) -> None:
-    chain = start(app_with_few_tries(tmp_path), PARTNER_CENTER_BASE_URL="https://carts.example")
+    chain = start(app_with_tries(tmp_path), PARTNER_CENTER_BASE_URL="https://carts.example")
     chain.expected_hosts |= {"carts.example"}
 
     error = problem(chain.post(), 502, "partner_center_unreachable", "not_sent", True)

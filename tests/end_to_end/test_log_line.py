@@ -70,7 +70,7 @@ def test_every_request_leaves_one_line(buying: Chain) -> None:
     assert refusal == f"operation=create_cart {code} tries=0"
     buying.cloud.disturbances.inject(Disturbance("partner_center", times=None, status=503))
     code = "code=partner_center_failed outcome=unknown"
-    assert ask("PUT", path, cart()) == f"operation=update_cart {code} tries=5"
+    assert ask("PUT", path, cart()) == f"operation=update_cart {code} tries=2"
     buying.cloud.disturbances.clear()
     unsold = cart(line(catalogItemId=UNKNOWN_ITEM, friendlyName="a-name"))
     code = "code=cart_not_orderable outcome=rejected"

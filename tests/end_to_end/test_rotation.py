@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
-import httpx
 import pytest
 from partner_center_emulator.cloud import REFRESH_TOKEN_NAME, VAULT
 from partner_center_emulator.services.key_vault import SecretVersion
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from local.function_process import FunctionProcess
-from tests.end_to_end.chain import KEY_HEADER, NO_CALLS, Chain, environment, started, until
+from tests.end_to_end.chain import KEY_HEADER, NO_CALLS, Chain, started
 
 OWN_VAULT = "carts-refresh"
 DAY = 86_400
@@ -147,33 +144,6 @@ def test_what_fails_once_succeeds_the_next_time(
     assert len(rotation.versions()) == 3 + written
     assert rotation.chain.post().status_code == 201
 
-    rotation.pass_a_day()
-    assert rotation.fire() == 202
-    assert rotation.enabled()[-2:] == [True, True]
-    assert sum(rotation.enabled()) == 2
-
-
-@pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])
-def test_a_process_that_dies_loses_no_token(rotation: Rotation, written: bool) -> None:
-    chain = rotation.chain
-    chain.cloud.disturbances.inject(
-        Disturbance("key_vault", method="PUT", delay_after=60, action="silence", commit=written)
-    )
-    with (
-        ThreadPoolExecutor(1) as pool,
-        FunctionProcess(environment(chain.cloud, PARTNER_CENTER_AUTH="app_user")) as doomed,
-    ):
-        url = doomed.url + TIMER
-        firing = pool.submit(httpx.post, url, headers=KEY_HEADER, trust_env=False, timeout=None)
-        until(lambda: any(a.method == "PUT" for a in chain.cloud.journal.requests("key_vault")))
-        until(lambda: len(rotation.versions()) == 3 + written)
-        assert doomed.kill() == -9
-        with pytest.raises(httpx.TransportError):
-            firing.result()
-    assert len(rotation.exchanged()) == 2
-    assert rotation.enabled() == [True] * (3 + written)
-
-    assert chain.post().status_code == 201
     rotation.pass_a_day()
     assert rotation.fire() == 202
     assert rotation.enabled()[-2:] == [True, True]

@@ -1,13 +1,11 @@
 """Health needs nothing; a cart needs settings, and the answer says which ones are wrong."""
 
-import json
 import re
 from collections.abc import Callable
 
 import pytest
 
 from cart_core import __version__
-from local.function_process import ROOT
 from tests.end_to_end.chain import NO_CALLS, Chain, problem
 
 MISSING = {"PARTNER_CENTER_TENANT_ID", "AZURE_CLIENT_ID"}
@@ -46,12 +44,3 @@ def test_every_missing_or_wrong_setting_is_named_and_no_value_shown(
     assert "planted" not in chain.output().replace("planted-function-key", "")
     assert chain.calls() == NO_CALLS
     assert chain.healthy()
-
-
-def test_a_cart_is_made_with_the_sample_settings(start: Callable[..., Chain]) -> None:
-    sample = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))["Values"]
-    ids_and_vault = {*MISSING, "PARTNER_CENTER_CLIENT_ID", "KEY_VAULT_URL"}
-    assert ids_and_vault <= set(sample)
-    settings = {name: value for name, value in sample.items() if name not in ids_and_vault}
-
-    assert start(**settings).post().status_code == 201

@@ -1,6 +1,5 @@
 """Managed identity, Key Vault, Entra: every way to a token, and every way in which it fails."""
 
-import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
 import pytest
 from partner_center_emulator.cloud import (
     CERTIFICATE_NAME,
@@ -16,18 +14,14 @@ from partner_center_emulator.cloud import (
     REFRESH_TOKEN_NAME,
     VAULT,
 )
-from partner_center_emulator.network.certificates import application_certificate
 from partner_center_emulator.services.key_vault import SecretVersion
 from partner_center_emulator.watch.disturbances import Disturbance
 from partner_center_emulator.watch.journal import Arrival
 
 from tests.end_to_end.chain import (
-    CUSTOMER,
-    KEY_HEADER,
     NO_CALLS,
     Chain,
-    app_with_few_tries,
-    cart,
+    app_with_tries,
     problem,
     request_ids,
 )
@@ -107,27 +101,6 @@ def test_each_credential_mode_and_cloud(
     newer = parse_qs(second.body.decode())["refresh_token"][0]
     assert form["refresh_token"] == _refresh_token_in_vault(chain) != newer
     assert _secrets_read(chain) == set(secrets)  # A person may have stored a newer one.
-
-
-def test_fifty_at_once_share_one_token_fetch(start: Start) -> None:
-    chain = start(PARTNER_CENTER_CREDENTIAL="certificate")
-    pem = SecretVersion(application_certificate().pem, "application/x-pem-file")
-    chain.cloud.key_vault.set_secret(VAULT, CERTIFICATE_NAME, pem)
-    chain.cloud.disturbances.inject(Disturbance("entra", path="/token$", times=None, delay=0.2))
-
-    async def flood() -> list[httpx.Response]:
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-            url = f"{chain.function.url}/api/customers/{CUSTOMER}/carts"
-            posts = [client.post(url, json=cart(), headers=KEY_HEADER) for _ in range(50)]
-            return await asyncio.gather(*posts)
-
-    answers = asyncio.run(flood())
-
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 50
-    assert len(_exchanges(chain)) == 1
-    assert chain.calls()["partner_center"] == 50
-    assert chain.calls()["identity"] == 1
 
 
 def test_a_secret_rotated_in_the_vault_needs_no_restart_and_a_wrong_one_is_asked_for_once(
@@ -217,7 +190,7 @@ def test_a_request_that_partner_center_refuses_with_401_is_no_matter_of_the_toke
 
 
 def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_path: Path) -> None:
-    chain = start(app_with_few_tries(tmp_path))
+    chain = start(app_with_tries(tmp_path))
     outages: list[tuple[Disturbance, str]] = [
         (Disturbance("identity", times=None, status=500), "managed_identity_unavailable"),
         (Disturbance("key_vault", times=None, status=503), "vault_unavailable"),

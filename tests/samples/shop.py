@@ -11,7 +11,7 @@ import httpx
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.end_to_end.chain import Chain, app_with_one_try, line, started
+from tests.end_to_end.chain import Chain, app_with_tries, line, started
 
 
 def order(*lines: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Shop:
 @contextmanager
 def opened(directory: Path, **settings: str | None) -> Iterator[Shop]:
     """A function that tells its caller of every failure instead of trying again itself."""
-    app = app_with_one_try(directory)
+    app = app_with_tries(directory, 1)
     defaults = {
         "CART_ALLOW_CHECKOUT": "true",
         "CART_MAX_WAIT_SECONDS": "0",

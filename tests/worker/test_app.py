@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from local.function_process import ROOT
-from tests.kit.declared import functions
 
 VENDORS = (
     *("azure.identity", "azure.keyvault", "azure.storage", "msal", "httpx", "aiohttp", "requests"),
@@ -73,33 +72,6 @@ def test_importing_any_module_does_nothing() -> None:
 
 def test_importing_the_app_loads_no_models() -> None:
     assert "pydantic" not in imported("function_app")["modules"]
-
-
-def test_the_functions() -> None:
-    declared = {}
-    for function in functions():
-        trigger: dict[str, Any] = function.get_trigger().get_dict_repr()
-        declared[function.get_function_name()] = (
-            (
-                trigger["route"],
-                [method.value for method in trigger["methods"]],
-                trigger["authLevel"].value.upper(),
-            )
-            if function.is_http_function()
-            else (trigger["type"], trigger["schedule"])
-        )
-
-    carts = "customers/{customerId}/carts"
-    assert declared == {
-        "create_cart": (carts, ["POST"], "FUNCTION"),
-        "get_cart": (f"{carts}/{{cartId}}", ["GET"], "FUNCTION"),
-        "update_cart": (f"{carts}/{{cartId}}", ["PUT"], "FUNCTION"),
-        "checkout_cart": (f"{carts}/{{cartId}}/checkout", ["POST"], "FUNCTION"),
-        "place_order": ("customers/{customerId}/orders", ["POST"], "FUNCTION"),
-        "get_openapi": ("openapi.json", ["GET"], "FUNCTION"),
-        "get_health": ("health", ["GET"], "ANONYMOUS"),
-        "rotate_refresh_token": ("timerTrigger", "0 0 3 * * *"),
-    }
 
 
 def test_host_json() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, line
 from tests.kit.fakes import in_virtual_time, monotonic
-from tests.kit.partner_center import LOST, Answer, refused, reply
+from tests.kit.partner_center import refused, reply
 from tests.kit.world import KEYED, World, problem_of, warnings
 
 REFUSED = refused(400)
@@ -83,27 +83,3 @@ async def test_a_call_waits_for_another_with_its_key_as_long_as_the_setting_says
     assert (await problem_of(world.create(headers=other))).code == "operation_in_progress"
     assert monotonic() - began == 2
     assert (await task).status == 201
-
-
-# --- Refused, or unknown ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("answers", "code", "outcome", "state"),
-    [
-        ([REFUSED], "partner_center_invalid_request", "rejected", "released"),
-        ([refused(500)], "partner_center_failed", "unknown", "unknown"),
-        ([LOST] * 5, "partner_center_no_answer", "unknown", "unknown"),
-    ],
-    ids=["refused", "failed", "lost"],
-)
-@in_virtual_time
-async def test_the_outcome_decides_under_which_request_id_a_cart_is_created_again(
-    answers: list[Answer], code: str, outcome: str, state: str
-) -> None:
-    world = World(*answers)
-    problem = await problem_of(world.create(headers=KEYED))
-    assert (problem.code, problem.outcome, world.record.state) == (code, outcome, state)
-    response = await world.create(headers=KEYED)
-    assert "Idempotent-Replayed" not in response.headers
-    assert len(set(request_ids(world))) == (1 if state == "unknown" else 2)

@@ -8,10 +8,8 @@ from typing import Any, Final
 import pytest
 
 from cart_core.api.messages import Invocation, Response
-from cart_core.call import Trace
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
-from cart_core.tokens import TokenFailure
 from tests.kit.builders import CART_ID, CUSTOMER, cart, line, places
 from tests.kit.fakes import in_virtual_time, monotonic
 from tests.kit.partner_center import (
@@ -160,29 +158,6 @@ async def test_a_cart_id_is_the_same_in_any_case(call: Call) -> None:
 
 @EVERY
 @in_virtual_time
-async def test_a_refusal_has_the_ids_of_its_request(call: Call, good: Answer) -> None:
-    world = world_for(call, FORBIDDEN)
-    problem = await problem_of(call(world))
-    assert (problem.code, problem.kind.status) == ("partner_center_forbidden", 403)
-    assert problem.outcome is Outcome.REJECTED
-    last = [asked for asked in world.center.asked if asked.operation != "get" or call == World.get]
-    assert problem.trace == Trace(last[-1].request_id, {"MS-CV": "cv-403"})
-
-
-@EVERY
-@in_virtual_time
-async def test_without_a_token_nothing_is_sent(call: Call, good: Answer) -> None:
-    world = world_for(call, good)
-    world.tokens.failures = [TokenFailure("consent_required", "Words.")]
-    problem = await problem_of(call(world, headers=KEYED))
-    assert (problem.code, problem.outcome) == ("consent_required", Outcome.NOT_SENT)
-    assert problem.trace
-    assert (world.center.asked, problem.trace.headers) == ([], {})
-    assert (await call(world, headers=KEYED)).status in (200, 201)
-
-
-@EVERY
-@in_virtual_time
 async def test_the_deadline_runs_from_the_arrival(call: Call, good: Answer) -> None:
     world = world_for(call, good, CART_DEADLINE_SECONDS="20", CART_LEASE_MARGIN_SECONDS="7")
     invocation = Invocation("correlation-1", monotonic())
@@ -306,16 +281,6 @@ async def test_a_bad_key_is_refused_and_not_ignored(call: Call) -> None:
     problem = await problem_of(call(world, headers={"idempotency-key": "a b"}))
     assert (problem.code, problem.kind.status) == ("invalid_idempotency_key", 400)
     assert (world.store.calls, world.center.asked) == ([], [])
-
-
-@ONCE
-@in_virtual_time
-async def test_without_the_store_nothing_is_sent_under_a_key(call: Call) -> None:
-    world = World()
-    world.store.fails("create", "down")
-    problem = await problem_of(call(world, headers=KEYED))
-    assert (problem.code, problem.outcome) == ("store_unavailable", Outcome.UNKNOWN)
-    assert world.center.asked == []
 
 
 @pytest.mark.parametrize("call", [World.create, World.get, World.put])

@@ -14,9 +14,6 @@ from tests.kit.builders import (
     CUSTOMER,
     SEED_REQUEST,
     SEED_RESPONSE,
-    cart,
-    line,
-    places,
 )
 from tests.kit.fakes import Killed, in_virtual_time
 from tests.kit.partner_center import FORBIDDEN, LOST, cart_document, reply
@@ -76,16 +73,6 @@ async def test_unknown_members_come_back_whatever_the_setting_is(rule: str) -> N
     assert (item["cadence"], item["quantities"]) == (None, [2])
     pointers = ["/renewalTerms", f"{LINE}/cadence", f"{LINE}/quantities"]
     assert warnings(response) == [(pointer, "unknown_member") for pointer in pointers]
-
-
-@in_virtual_time
-async def test_a_slip_is_refused_unless_the_documented_member_is_there_too() -> None:
-    """A change must not be lost among members that nobody documents."""
-    good, bad = line(CUSTOMTERMENDDATE=None, customTermEndDates=1), line(customTermEndDte="2027")
-    problem = await problem_of(World().put(cart(good, bad)))
-    assert places(problem) == {("/lineItems/1/customTermEndDte", "misspelled_member")}
-    response = await World(SAVED).put(cart(good))
-    assert warnings(response) == [(f"{LINE}/customTermEndDates", "unknown_member")]
 
 
 # --- A cart that is being bought --------------------------------------------------------------
