@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from cart_core import __version__
-from tests.end_to_end.chain import NO_CALLS, Chain, problem
+from tests.end_to_end.chain import NO_CALLS, Chain, cart, line, problem
 
 MISSING = {"PARTNER_CENTER_TENANT_ID", "AZURE_CLIENT_ID"}
 WRONG = {
@@ -44,3 +44,20 @@ def test_every_missing_or_wrong_setting_is_named_and_no_value_shown(
     assert "planted" not in chain.output().replace("planted-function-key", "")
     assert chain.calls() == NO_CALLS
     assert chain.healthy()
+
+
+def test_settings_shape_the_requests(start: Callable[..., Chain]) -> None:
+    chain = start(
+        PARTNER_CENTER_APPLICATION_NAME="A shop, v2",
+        PARTNER_CENTER_LOCALE="ja-JP",
+        CART_MAX_BODY_BYTES="4194304",
+    )
+    body = cart(*[line() for _ in range(10_000)])
+
+    huge = chain.post(body)
+
+    assert huge.status_code == 201
+    assert [item["id"] for item in huge.json()["lineItems"]] == list(range(10_000))
+    [arrival] = chain.sent()
+    assert arrival.headers["ms-partnercenter-application"] == "A shop, v2"
+    assert arrival.headers["x-locale"] == "ja-JP"

@@ -374,7 +374,6 @@ def test_the_text_for_people_names_outputs_of_the_deployment_only() -> None:
 def test_the_text_for_people_knows_the_clouds(cloud: Cloud) -> None:
     assert f"partner_center={cloud.base_url}\n" in NEXT_STEPS
     assert f"partner_authority={cloud.authority}\n" in NEXT_STEPS
-    assert f"audience={cloud.federation_audience}\n" in NEXT_STEPS
 
 
 def test_parameter_file_template_and_manual_have_the_same_defaults() -> None:

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from cart_core.settings import CLOUDS
 from tests.infra.bicep import INFRA
 
 TENANT = "00000000-0000-0000-0000-000000000001"
@@ -120,10 +121,8 @@ def test_the_steps_are_those_of_the_mode(
     assert not [each for each in not_printed if each in steps]
 
 
-@pytest.mark.parametrize(
-    ("cloud", "suffix"), [("global", ""), ("china", "China"), ("usgov", "USGov")]
-)
-def test_the_identity_becomes_the_applications_credential(cloud: str, suffix: str) -> None:
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_the_identity_becomes_the_applications_credential(cloud: str) -> None:
     printed = text("federated", PARTNER_CENTER_CLOUD=cloud)
 
     parameters = re.search(r"--parameters '(\{.+?\})'", printed, re.DOTALL)
@@ -132,7 +131,7 @@ def test_the_identity_becomes_the_applications_credential(cloud: str, suffix: st
         "name": OUTPUTS["FUNCTION_APP_NAME"],
         "issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0",
         "subject": OUTPUTS["IDENTITY_PRINCIPAL_ID"],
-        "audiences": [f"api://AzureADTokenExchange{suffix}"],
+        "audiences": [CLOUDS[cloud].federation_audience],
     }
 
 

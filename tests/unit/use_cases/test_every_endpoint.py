@@ -10,7 +10,7 @@ import pytest
 from cart_core.api.messages import Invocation, Response
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
-from tests.kit.builders import CART_ID, CUSTOMER, cart, line, places
+from tests.kit.builders import CUSTOMER, cart, line, places
 from tests.kit.fakes import in_virtual_time, monotonic
 from tests.kit.partner_center import (
     ACTIVE,
@@ -145,15 +145,6 @@ async def test_an_unknown_member_is_not_bought_unless_a_setting_says_so(
         problem = await problem_of(call(world, document, KEYED))
         assert places(problem) == {("/lineItems/0/newMember", "unknown_member")}
         assert (world.store.calls, world.center.asked) == ([], [])
-
-
-@OF_A_CART
-@in_virtual_time
-async def test_a_cart_id_is_the_same_in_any_case(call: Call) -> None:
-    world = World()
-    world.center.add()
-    assert (await call(world, cart_id=CART_ID.upper())).status in (200, 201)
-    assert {asked.cart_id for asked in world.center.asked} == {CART_ID}
 
 
 @EVERY

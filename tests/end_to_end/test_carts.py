@@ -1,8 +1,7 @@
-"""A cart through the whole chain: what Partner Center receives, and what the caller gets."""
+"""A cart is created, read and changed: what Partner Center receives, and what the caller gets."""
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from partner_center_emulator.cloud import CLIENT_ID
@@ -10,10 +9,13 @@ from partner_center_emulator.cloud import CLIENT_ID
 from local.__main__ import SAMPLE_CART
 from tests.end_to_end.chain import (
     CUSTOMER,
+    FOR_USER,
+    ITEM,
+    MARKER,
+    UNKNOWN_ITEM,
     Chain,
     cart,
     check_request,
-    line,
 )
 
 CALLERS_OWN = {
@@ -32,7 +34,7 @@ CALLERS_OWN = {
 """Headers of a caller that must not reach Partner Center."""
 
 
-def test_the_documented_sample(chain: Chain) -> None:
+def test_the_documented_sample_is_created(chain: Chain) -> None:
     correlation_id = str(uuid.uuid4())
     headers = {**CALLERS_OWN, "MS-CorrelationId": correlation_id, "X-Locale": "de-DE"}
     before = datetime.now(UTC)
@@ -76,18 +78,46 @@ def test_the_documented_sample(chain: Chain) -> None:
     assert not {"x-locale", "set-cookie", "www-authenticate"} & set(answer.headers)
 
 
-def test_settings_shape_the_requests(start: Callable[..., Chain]) -> None:
-    chain = start(
-        PARTNER_CENTER_APPLICATION_NAME="A shop, v2",
-        PARTNER_CENTER_LOCALE="ja-JP",
-        CART_MAX_BODY_BYTES="4194304",
+def test_a_cart_is_read(buying: Chain) -> None:
+    created = buying.create(provisioningContext={"scope": "shared"})
+    correlation_id = str(uuid.uuid4())
+    headers = {"MS-CorrelationId": correlation_id, "X-Locale": "de-DE", **FOR_USER}
+
+    answer = buying.get(created["id"].upper(), customer=CUSTOMER.upper(), headers=headers)
+
+    assert (answer.status_code, answer.json()) == (200, created)
+    [arrival] = buying.sent()
+    assert (arrival.method, arrival.query, arrival.body) == ("GET", "", b"")
+    assert arrival.path == f"/v1/customers/{CUSTOMER}/carts/{created['id']}"
+    check_request(arrival, answer, correlation_id, x_locale="de-DE")
+    assert not {"location", "idempotent-replayed", "set-cookie"} & set(answer.headers)
+
+
+def test_a_cart_is_changed(buying: Chain) -> None:
+    created = buying.create(catalogItemId=UNKNOWN_ITEM)
+    correlation_id = str(uuid.uuid4())
+    headers = {"MS-CorrelationId": correlation_id, **FOR_USER}
+
+    answer = buying.put(created["id"].upper(), cart(id=4, quantity=3), headers=headers)
+
+    assert answer.status_code == 200
+    [arrival] = buying.sent()
+    assert arrival.method == "PUT"
+    assert arrival.path == f"/v1/customers/{CUSTOMER}/carts/{created['id']}"
+    assert (
+        arrival.body
+        == (
+            f'{{"id":"{created["id"]}","lineItems":[{{"id":4,"catalogItemId":"{ITEM}",'
+            f'"friendlyName":"{MARKER}","quantity":3,"billingCycle":"one_time"}}]}}'
+        ).encode()
     )
-    body = cart(*[line() for _ in range(10_000)])
-
-    huge = chain.post(body)
-
-    assert huge.status_code == 201
-    assert [item["id"] for item in huge.json()["lineItems"]] == list(range(10_000))
-    [arrival] = chain.sent()
-    assert arrival.headers["ms-partnercenter-application"] == "A shop, v2"
-    assert arrival.headers["x-locale"] == "ja-JP"
+    check_request(arrival, answer, correlation_id)
+    body = answer.json()
+    assert body["id"] == created["id"]
+    assert [(item["id"], item["quantity"]) for item in body["lineItems"]] == [(4, 3)]
+    assert (created["orderable"], body["orderable"]) == (False, True)
+    assert body["creationTimestamp"] == created["creationTimestamp"]
+    assert body["lastModifiedTimestamp"] > created["lastModifiedTimestamp"]
+    assert body["warnings"] == []
+    assert "location" not in answer.headers
+    assert buying.get(created["id"]).json() == body
