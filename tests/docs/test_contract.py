@@ -16,30 +16,16 @@ from cart_core.cart.spelling import wire_names
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
 from tests.docs.openapi import DOCUMENT
+from tests.docs.tables import names, table
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 
 
-def table(first_column: str) -> list[list[str]]:
-    """The rows of the table whose header starts with this column; cells without backticks."""
-    lines = CONTRACT.partition(f"| {first_column} |")[2].splitlines()[2:]
-    rows = []
-    for line in lines:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
-    return rows
-
-
-def names(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
 def test_every_error_code_is_there_with_its_status_outcome_and_retryable() -> None:
     documented = {
         names(code)[0]: (int(status), outcome, retryable)
-        for code, status, outcome, retryable, _ in table("code")
+        for code, status, outcome, retryable, _ in table(CONTRACT, "code")
     }
 
     assert documented == {
@@ -49,7 +35,7 @@ def test_every_error_code_is_there_with_its_status_outcome_and_retryable() -> No
 
 
 def test_every_setting_is_there_with_its_default() -> None:
-    documented = {names(name)[0]: default for name, default, _ in table("setting")}
+    documented = {names(name)[0]: default for name, default, _ in table(CONTRACT, "setting")}
 
     assert set(documented) == {info.alias for info in Settings.model_fields.values()}
     for info in Settings.model_fields.values():
@@ -69,7 +55,7 @@ def test_every_setting_is_there_with_its_default() -> None:
 def test_every_member_of_a_request_is_there(
     header: str, model: type[Cart] | type[LineItem]
 ) -> None:
-    documented = {name for row in table(header) for name in names(row[0])}
+    documented = {name for row in table(CONTRACT, header) for name in names(row[0])}
 
     assert documented - {"catalogId"} == set(wire_names(model).values())
 
@@ -112,13 +98,15 @@ def test_the_example_of_a_checkout_has_every_member() -> None:
 
 
 def test_every_status_of_a_checkout_is_there() -> None:
-    documented = [names(row[0])[0] for row in table("`status`")]
+    documented = [names(row[0])[0] for row in table(CONTRACT, "`status`")]
 
     assert documented == list(get_args(CheckoutAnswer.model_fields["status"].annotation))
 
 
 def test_every_route_is_there_with_its_auth_level_and_status() -> None:
-    documented = {(names(route)[0], level, answer[:3]) for route, level, answer in table("route")}
+    documented = {
+        (names(route)[0], level, answer[:3]) for route, level, answer in table(CONTRACT, "route")
+    }
 
     assert documented == {
         (
@@ -174,8 +162,8 @@ def codes_in_the_code() -> set[str]:
 
 
 def test_every_code_of_a_warning_or_an_error_is_there() -> None:
-    warnings = {name for row in table("warning") for name in names(row[0])}
-    errors = {name for row in table("error") for name in names(row[0])}
+    warnings = {name for row in table(CONTRACT, "warning") for name in names(row[0])}
+    errors = {name for row in table(CONTRACT, "error") for name in names(row[0])}
 
     assert warnings | errors == codes_in_the_code()
     assert warnings & errors == {"unknown_member", "line_missing", "line_unexpected"}

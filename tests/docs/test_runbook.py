@@ -14,6 +14,7 @@ from cart_core.api import invocation
 from cart_core.idempotency.operation_id import PURCHASES, OperationId
 from cart_core.idempotency.record import Record
 from cart_core.problem import CATALOGUE, Outcome
+from tests.docs.tables import names, table
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
@@ -22,17 +23,11 @@ SOURCES = "".join(path.read_text("utf-8") for path in (ROOT / "cart_core").rglob
 
 def column(header: str) -> list[str]:
     """The first cells of the table whose header starts with this column."""
-    rows = RUNBOOK.partition(f"\n| {header} |")[2].splitlines()[2:]
-    cells = []
-    for row in rows:
-        if not row.startswith("|"):
-            break
-        cells.append(row.split("|")[1].strip())
-    return cells
+    return [row[0] for row in table(RUNBOOK, header)]
 
 
 def quoted(cells: list[str]) -> list[str]:
-    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    return [name for cell in cells for name in names(cell)]
 
 
 def blocks(start: str) -> list[str]:
@@ -54,12 +49,11 @@ def test_every_code_that_is_not_the_callers_own_fault_is_there() -> None:
 
 def test_every_alert_is_there() -> None:
     alerts = (ROOT / "infra" / "modules" / "alerts.bicep").read_text("utf-8")
-    names = re.findall(r"^  name: '\$\{prefix\}(-[\w-]+)'$", alerts, re.MULTILINE)
+    declared = re.findall(r"^  name: '\$\{prefix\}(-[\w-]+)'$", alerts, re.MULTILINE)
 
-    assert len(names) == 6
-    assert sorted(cell.partition("`…")[2].partition("`")[0] for cell in column("alert")) == sorted(
-        names
-    )
+    assert len(declared) == 6
+    told = [cell.partition("`…")[2].partition("`")[0] for cell in column("alert")]
+    assert sorted(told) == sorted(declared)
 
 
 def test_every_number_that_the_app_explains_is_there() -> None:

@@ -42,25 +42,6 @@ def aliases() -> set[str]:
     return {str(info.alias) for info in Settings.model_fields.values()}
 
 
-def test_the_least_that_must_be_set_and_the_defaults() -> None:
-    assert settings().model_dump() == {
-        **{"tenant_id": TENANT, "client_id": CLIENT, "managed_identity_client_id": IDENTITY},
-        **{"key_vault_url": "https://vault.example", "refresh_token_vault_override": None},
-        **{"auth": "app_only", "credential": "secret", "callers_known": False},
-        **{"cloud": "global", "base_url_override": None, "locale": "en-US"},
-        "application_name": "partner-center-carts",
-        "client_secret_name": "partner-center-client-secret",
-        "certificate_name": "partner-center-certificate",
-        "refresh_token_name": "partner-center-refresh-token",
-        **{"max_body_bytes": 256 * 1024, "max_quantity": None, "unknown_members": None},
-        **{"allow_checkout": False, "store_url": "memory", "require_idempotency_key": False},
-        **{"inflight_wait_seconds": 25, "deadline_seconds": 100, "lease_margin_seconds": 20},
-        **{"longest_request_seconds": 300, "duplicate_orders": "warn"},
-        "duplicate_window_minutes": 10,
-        **{"max_wait_seconds": 5, "order_retention_days": 90, "max_concurrent_calls": 64},
-    }
-
-
 GUID = "ABCDEF00-0000-0000-0000-00000000000A"
 
 

@@ -5,32 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.kit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, line
+from tests.kit.builders import CUSTOMER, line
 from tests.kit.fakes import in_virtual_time, monotonic
-from tests.kit.partner_center import refused, reply
 from tests.kit.world import KEYED, World, problem_of, warnings
-
-REFUSED = refused(400)
-
-
-def request_ids(world: World) -> list[str]:
-    """The MS-RequestId of each request."""
-    return [asked.request_id for asked in world.center.asked]
-
-
-@in_virtual_time
-async def test_a_cart_is_created_and_comes_back_normalised() -> None:
-    world = World(reply(201, SEED_RESPONSE))
-    response = await world.create(SEED_REQUEST, KEYED)
-    [asked] = world.center.asked
-    assert asked.operation == "create"
-    assert asked.cart
-    assert asked.cart["lineItems"][0]["catalogItemId"] == "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
-    assert (asked.attempt.token, asked.attempt.timeout) == ("token-1", 60)
-    assert (response.body["id"], warnings(response)) == (CART_ID, [])
-
-
-# --- With a key and without -------------------------------------------------------------------
 
 
 @in_virtual_time
@@ -38,12 +15,9 @@ async def test_without_a_key_each_call_makes_a_cart_and_warns_of_it() -> None:
     world = World()
     first, second = await world.create(), await world.create()
     assert warnings(first) == warnings(second) == ["not_idempotent"]
-    assert len(set(request_ids(world))) == len(world.center.carts) == 2
+    assert len({asked.request_id for asked in world.center.asked}) == len(world.center.carts) == 2
     assert world.store.calls == []
     assert "Idempotent-Replayed" not in second.headers
-
-
-# --- Repeated ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

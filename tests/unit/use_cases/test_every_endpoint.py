@@ -8,9 +8,10 @@ from typing import Any, Final
 import pytest
 
 from cart_core.api.messages import Invocation, Response
+from cart_core.cart.answer import normalise_cart
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
-from tests.kit.builders import CUSTOMER, cart, line, places
+from tests.kit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, cart, line, places
 from tests.kit.fakes import in_virtual_time, monotonic
 from tests.kit.partner_center import (
     ACTIVE,
@@ -27,6 +28,7 @@ from tests.kit.world import KEYED, World, problem_of, warnings
 
 # A member that Partner Center may add to a cart does not get into the place of the cart's id.
 SAVED: Final = reply(201, cart_document() | {"cartId": 5})
+SEED_ITEM = SEED_REQUEST["LineItems"][0]["CatalogItemId"]
 Call = Callable[..., Awaitable[Response]]
 
 ENDPOINTS: dict[str, tuple[Call, Answer]] = {
@@ -41,7 +43,6 @@ ENDPOINTS: dict[str, tuple[Call, Answer]] = {
 EVERY = pytest.mark.parametrize(("call", "good"), ENDPOINTS.values(), ids=ENDPOINTS)
 BY_KEY = pytest.mark.parametrize("call", [World.create, World.order])
 ONCE = pytest.mark.parametrize("call", [World.create, World.check_out, World.order])
-OF_A_CART = pytest.mark.parametrize("call", [World.get, World.put, World.check_out])
 
 
 def world_for(call: Call, *answers: Answer, **settings: str) -> World:
@@ -81,6 +82,39 @@ async def test_the_ids_of_a_call_go_to_partner_center_and_come_back(
     assert (invocation.replayed, response.body["customerId"]) == (False, CUSTOMER)
     assert invocation.sent.request_id == last.request_id
     assert invocation.sent.may_have_effect is (call is not World.get)
+
+
+@pytest.mark.parametrize(
+    ("call", "document", "status", "operation"),
+    [
+        (World.create, SEED_REQUEST, 201, "create"),
+        (World.get, None, 200, "get"),
+        *((World.put, SEED_REQUEST, status, "update") for status in (200, 201)),
+    ],
+)
+@in_virtual_time
+async def test_a_cart_is_sent_under_its_ids_and_comes_back_normalised(
+    call: Call, document: Any, status: int, operation: str
+) -> None:
+    world = World(reply(status, SEED_RESPONSE))
+    more = {"document": document} if document else {}
+    response = await call(world, headers=KEYED, **more)
+    assert response.body == normalise_cart(SEED_RESPONSE, CUSTOMER)
+    [asked] = world.center.asked
+    cart_id = None if call is World.create else CART_ID
+    assert (asked.operation, asked.customer_id, asked.cart_id) == (operation, CUSTOMER, cart_id)
+    assert (asked.attempt.token, asked.attempt.timeout) == ("token-1", 60)
+    sent = dict(asked.cart or {"lineItems": [line(catalogItemId=SEED_ITEM)]})
+    assert sent.pop("lineItems")[0]["catalogItemId"] == SEED_ITEM
+    assert sent == ({"id": CART_ID} if call is World.put else {})
+
+
+@in_virtual_time
+async def test_to_read_a_cart_takes_no_body_and_none_of_these_headers() -> None:
+    world = World(ACTIVE)
+    headers = {"content-type": "text/plain", "content-encoding": "gzip", "idempotency-key": "a b"}
+    response = await world.get(headers | {"x-ms-customeruser-upn": "nobody"}, b"\xff" * 1_000_000)
+    assert response.status == 200
 
 
 QUANTITY = ("/lineItems/0/quantity", "out_of_range")

@@ -11,8 +11,6 @@ from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.problem import Fault, Outcome
 from tests.kit.builders import (
     CART_ID,
-    CUSTOMER,
-    SEED_REQUEST,
     SEED_RESPONSE,
 )
 from tests.kit.fakes import Killed, in_virtual_time
@@ -31,20 +29,6 @@ def sent(world: World) -> dict[str, Any]:
 def warnings(response: Response) -> list[tuple[str, str]]:
     """The places and codes of an answer's warnings."""
     return [(warning["pointer"], warning["code"]) for warning in response.body["warnings"]]
-
-
-@pytest.mark.parametrize("status", [200, 201])
-@in_virtual_time
-async def test_a_cart_is_replaced_and_comes_back_normalised(status: int) -> None:
-    world = World(reply(200, SEED_RESPONSE))
-    world.center.script["update"] = [reply(status, SEED_RESPONSE)]
-    response = await world.put(SEED_REQUEST)
-    [_, asked] = world.center.asked
-    assert (asked.operation, asked.customer_id, asked.cart_id) == ("update", CUSTOMER, CART_ID)
-    assert list(sent(world)) == ["id", "lineItems"]
-    assert sent(world)["id"] == CART_ID
-    assert sent(world)["lineItems"][0]["catalogItemId"] == "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
-    assert (response.status, response.body["id"]) == (200, CART_ID)
 
 
 @in_virtual_time
