@@ -1,7 +1,6 @@
 """The schemas of the OpenAPI document accept what the code accepts and have what it answers."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,9 +49,6 @@ DIFFERENCES: dict[str, list[Any]] = {
 """The values of a member on which the schema and the code are meant to differ."""
 
 
-IDS = [CUSTOMER_ID, CUSTOMER_ID.upper(), CUSTOMER_ID[:-1], CUSTOMER_ID + "0", "", "x"]
-
-
 def accepted(document: Any) -> bool:
     """Whether the code accepts the bytes of a cart."""
     parsed, errors = read_json(json.dumps(document).encode())
@@ -88,52 +84,43 @@ def test_the_request_schema_requires_what_the_code_requires(document: Any) -> No
     assert CART.is_valid(document) == accepted(document)
 
 
-def is_key(value: str) -> bool:
-    """Whether the code accepts an idempotency key."""
-    try:
-        return idempotency_key({"idempotency-key": value}) is not None
-    except Problem:
-        return False
+def is_valid(parameter: str, value: str) -> bool:
+    return validator(COMPONENTS["parameters"][parameter]["schema"]).is_valid(value)
 
 
 @pytest.mark.parametrize(
-    ("parameter", "accepts", "values"),
+    "value",
     [
-        (
-            "Idempotency-Key",
-            is_key,
-            [
-                *("k", "k" * 255, "k" * 256, "a b", "é", "\x7f", "\\", "a\n", "", 'k"'),
-                *('"k"', '"k', '"', '""', '"a\\"b"', '"a\\\\"', '"a\\b"', '"a b"'),
-                *(f'"{"k" * 255}"', f'"{"k" * 256}"'),
-            ],
-        ),
-        (
-            "x-ms-customeruser-upn",
-            lambda value: not customer_user({"x-ms-customeruser-upn": value})[1],
-            [
-                "",
-                "a@b",
-                "a",
-                "@b",
-                "a@",
-                "a@b@c",
-                "a b@c",
-                "é@b",
-                "a" * 254 + "@b",
-                "a" * 255 + "@b",
-            ],
-        ),
-        ("customerId", lambda value: not customer_errors(value), IDS),
-        ("cartId", lambda value: not cart_errors(value), IDS),
+        *("k", "k" * 255, "k" * 256, "a b", "é", "\x7f", "\\", "a\n", "", 'k"'),
+        *('"k"', '"k', '"', '""', '"a\\"b"', '"a\\\\"', '"a\\b"', '"a b"'),
+        *(f'"{"k" * 255}"', f'"{"k" * 256}"'),
     ],
 )
-def test_the_pattern_of_a_parameter_accepts_what_the_code_accepts(
-    parameter: str, accepts: Callable[[str], bool], values: list[str]
-) -> None:
-    schema = validator(COMPONENTS["parameters"][parameter]["schema"])
+def test_the_pattern_of_the_key_accepts_the_keys_that_the_code_accepts(value: str) -> None:
+    try:
+        idempotency_key({"idempotency-key": value})
+    except Problem:
+        assert not is_valid("Idempotency-Key", value)
+    else:
+        assert is_valid("Idempotency-Key", value)
 
-    assert [v for v in values if schema.is_valid(v)] == [v for v in values if accepts(v)]
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a@b", "a", "@b", "a@", "a@b@c", "a b@c", "é@b", "a" * 254 + "@b", "a" * 255 + "@b"],
+)
+def test_the_pattern_of_the_user_accepts_the_users_that_the_code_accepts(value: str) -> None:
+    _, errors = customer_user({"x-ms-customeruser-upn": value})
+
+    assert is_valid("x-ms-customeruser-upn", value) == (not errors)
+
+
+@pytest.mark.parametrize(
+    "value", [CUSTOMER_ID, CUSTOMER_ID.upper(), CUSTOMER_ID[:-1], CUSTOMER_ID + "0", "", "x"]
+)
+def test_the_patterns_of_ids_accept_the_ids_that_the_code_accepts(value: str) -> None:
+    assert is_valid("customerId", value) == (not customer_errors(value))
+    assert is_valid("cartId", value) == (not cart_errors(value))
 
 
 def test_the_schema_of_a_problem_has_the_members_of_a_problem() -> None:

@@ -393,7 +393,7 @@ def app_with_health(directory: Path, *statements: str) -> Path:
     """The real app, where asking for its health runs `statements` and answers with `body`."""
     return patched_app(
         directory,
-        "import asyncio, os, socket, sys",
+        "import asyncio, contextlib, os, socket, sys",
         "from cart_core.api import about",
         "from cart_core.api.messages import Response",
         "async def get_health(request, invocation):",
@@ -434,14 +434,10 @@ def started(
         ):
             chain = Chain(cloud, function, client, guard_log)
             yield chain
-            _check("leaked", chain.leaks())
-            _check("connected", chain.unexpected_connections())
+            findings = chain.leaks() + chain.unexpected_connections()
             assert function.stop() == 0
-            _check("unhandled", chain.unexpected_defects())
-
-
-def _check(what: str, findings: list[str]) -> None:
-    assert not findings, "\n".join([f"{what}:", *findings])
+            findings += chain.unexpected_defects()
+            assert not findings, "\n".join(findings)
 
 
 def _in(text: str, hidden: Iterable[str]) -> list[str]:
