@@ -51,10 +51,10 @@ def describe() -> Json:
     }
 
 
-KEY = r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$'
-"""The Idempotency-Key values that the API accepts: bare, or in quotes with backslashes."""
+KEY = r'^([!#-+\--~][!-+\--~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$'
+"""The Idempotency-Key values that the API accepts: bare without commas, or in quotes."""
 
-CUSTOMER_USER = r"^([!-?A-~]+@[!-?A-~]+)?$"
+CUSTOMER_USER = r"^([!-+\--?A-~]+@[!-+\--?A-~]+)?$"
 """The x-ms-customeruser-upn values that the API accepts; an empty one counts as no header."""
 
 

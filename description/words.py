@@ -21,9 +21,9 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "cartId": ("Cart ID", "The cart's id, a GUID in upper or lower case."),
     "Idempotency-Key": (
         "Idempotency Key",
-        "A key that identifies the order: 1 to 255 visible ASCII characters, bare or in quotes. "
-        "However often a request is sent with the same key, it takes effect once; a repetition "
-        "gets the earlier answer.",
+        "A key that identifies the order: 1 to 255 visible ASCII characters, bare or in quotes. A "
+        "key with a comma needs the quotes. However often a request is sent with the same key, it "
+        "takes effect once; a repetition gets the earlier answer.",
     ),
     "webhook-id": (
         "Webhook ID",
@@ -338,7 +338,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deeply.",
     "invalid_request": "The request has errors; the member errors lists them.",
     "body_too_large": "The body has more bytes than CART_MAX_BODY_BYTES.",
-    "invalid_idempotency_key": "The key is empty, too long, or not visible ASCII.",
+    "invalid_idempotency_key": "The key is empty, too long, or not visible ASCII, or there are "
+    "two.",
     "idempotency_key_required": "There is no key, and this operation or the function's "
     "settings require one.",
     "idempotency_key_reused": "The key was used for a different request.",

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
+from cart_core.api.headers import elements, repeated_header
 from cart_core.api.messages import Request
-from cart_core.problem import FieldError, Problem, pointer_to
+from cart_core.problem import FieldError, Problem, invalid_request, pointer_to
 
 MAX_DEPTH: Final = 32
 """Levels of arrays and objects. A cart needs 4, and 2 more for each level of add-on items."""
@@ -38,8 +39,11 @@ def unexpected_body_errors(request: Request) -> list[FieldError]:
 def json_body(request: Request, max_bytes: int) -> bytes:
     """The body, once its headers and its size say that it can be read as JSON.
 
-    Raises Problem `unsupported_media_type`, `unsupported_content_encoding` or `body_too_large`.
+    Raises Problem `invalid_request` for two content types, `unsupported_media_type`,
+    `unsupported_content_encoding` or `body_too_large`.
     """
+    if errors := repeated_header(request.headers, "Content-Type"):
+        raise invalid_request(errors)
     media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
     media_type = media_type.strip() or "application/json"
     charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
@@ -47,7 +51,9 @@ def json_body(request: Request, max_bytes: int) -> bytes:
         raise Problem("unsupported_media_type", "Send the body as 'application/json'.")
     if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
         raise Problem("unsupported_media_type", "Send the body in UTF-8.")
-    if request.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+    if not {"", "identity"}.issuperset(
+        elements(request.headers.get("content-encoding", "").lower())
+    ):
         raise Problem("unsupported_content_encoding", "Send the body without Content-Encoding.")
     if len(request.body) > max_bytes:
         raise Problem("body_too_large", f"The body may have at most {max_bytes} bytes.")

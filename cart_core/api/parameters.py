@@ -1,28 +1,42 @@
 """The parameters of a request, in its path and its headers: how each is read and what it may be.
 
 The idempotency key follows draft-ietf-httpapi-idempotency-key-header-07 (a quoted structured-field
-string), and also the bare form that most clients send.
+string), and also the bare form that most clients send, which has no comma.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+from cart_core.api.headers import elements, repeated_header
 from cart_core.problem import FieldError, Problem
 
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
 
+_CORRELATION_IDS: Final = ("MS-CorrelationId", "x-ms-client-tracking-id")
 _QUOTED_KEY: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 def correlation_id(headers: Mapping[str, str], new_guid: str) -> str:
     """The caller's MS-CorrelationId, else Logic Apps' x-ms-client-tracking-id, else `new_guid`."""
-    for name in ("ms-correlationid", "x-ms-client-tracking-id"):
-        if GUID.fullmatch(value := headers.get(name, "").strip()):
+    for name in _CORRELATION_IDS:
+        if GUID.fullmatch(value := headers.get(name.lower(), "").strip()):
             return value.lower()
     return new_guid
+
+
+def correlation_errors(headers: Mapping[str, str]) -> list[FieldError]:
+    """The error where the caller gave two correlation ids, of which none can be chosen.
+
+    Only a list with a GUID in it is one: a workflow's author may give its tracking id any text.
+    """
+    for name in _CORRELATION_IDS:
+        ids = elements(headers.get(name.lower(), ""))
+        if any(map(GUID.fullmatch, ids)):
+            return repeated_header(headers, name)
+    return []
 
 
 def locale(headers: Mapping[str, str], default: str) -> str:
@@ -56,7 +70,7 @@ def customer_user(headers: Mapping[str, str]) -> tuple[str | None, list[FieldErr
     It names the customer's user who gets the licence, as `user@domain` (SDK, ICart.Checkout).
     """
     value = headers.get("x-ms-customeruser-upn", "").strip()
-    if not value or (len(value) <= 256 and re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", value)):
+    if not value or (len(value) <= 256 and re.fullmatch(r"[!-+\--?A-~]+@[!-+\--?A-~]+", value)):
         return value or None, []
     detail = "The header x-ms-customeruser-upn must be a name like 'user@domain'."
     return None, [FieldError("", "invalid_customer_user", detail)]
@@ -74,6 +88,12 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     if value.startswith('"'):
         quoted = _QUOTED_KEY.fullmatch(value)
         value = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else ""
+    elif "," in value:
+        raise Problem(
+            "invalid_idempotency_key",
+            "There is a comma in the idempotency key, as if two keys were sent. Send one key; "
+            "put quotes around it if the comma belongs to it.",
+        )
     if not _KEY.fullmatch(value):
         raise Problem(
             "invalid_idempotency_key",

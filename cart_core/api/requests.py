@@ -7,6 +7,7 @@ from cart_core.api.messages import Invocation, Request
 from cart_core.api.parameters import (
     caller_id,
     cart_errors,
+    correlation_errors,
     customer_errors,
     customer_user,
     idempotency_key,
@@ -41,7 +42,12 @@ class RequestReader:
         self._order_rules = CartRules(limit, unknown or "reject")
 
     def call(self, request: Request, invocation: Invocation) -> Call:
-        """The context of a request. Its customer id is not yet validated."""
+        """The context of a request. Its customer id is not yet validated.
+
+        Raises Problem `invalid_request` where the request has two correlation ids.
+        """
+        if errors := correlation_errors(request.headers):
+            raise invalid_request(errors)
         settings = self._settings
         return Call(
             invocation.correlation_id,

@@ -191,6 +191,7 @@ def test_where_the_function_cannot_work(open_shop: Callable[..., Shop], deploy: 
     [
         {"orderId": ""},
         {"orderId": "two words"},
+        {"orderId": "two,keys"},
         {"customerId": "../orders"},
         {"lines": []},
         {"lines": [software(quantity=0)]},

@@ -5,6 +5,7 @@ import pytest
 from cart_core.api.parameters import (
     caller_id,
     cart_errors,
+    correlation_errors,
     correlation_id,
     customer_errors,
     customer_user,
@@ -39,6 +40,7 @@ def test_the_ids_in_the_path_are_guids_in_any_case(guid: str) -> None:
         *("{" + CUSTOMER + "}", CUSTOMER.replace("d", "g"), "\0" + CUSTOMER, CUSTOMER + "x\n"),
         *(CUSTOMER.replace("0", digit) for digit in ("\uff10", "\u0660")),
         *("../" + CUSTOMER, CUSTOMER + "/../" + OTHER, "%2e%2e%2f" + CUSTOMER),
+        *("a%2Fb", "a%252Fb", CUSTOMER + "%2F", "%2f" + CUSTOMER, CUSTOMER[:9] + "%2F" + CUSTOMER),
         *(CUSTOMER + end for end in ("%00", "?x=1", "#x", ";x", "\r\nX-Admin: 1")),
     ],
     ids=short,
@@ -81,6 +83,32 @@ def test_the_correlation_id_is_the_callers_if_it_is_a_guid(
     assert correlation_id(headers, NEW) == expected
 
 
+@pytest.mark.parametrize("header", ["ms-correlationid", "x-ms-client-tracking-id"])
+@pytest.mark.parametrize(
+    "value",
+    [f"{OTHER},{OTHER}", f"{OTHER}, {CUSTOMER}", f"{OTHER},", f"junk,{OTHER}", f"{OTHER},,"],
+    ids=short,
+)
+def test_of_two_correlation_ids_none_is_chosen(header: str, value: str) -> None:
+    (error,) = correlation_errors({header: value})
+    assert (error.pointer, error.code) == ("", "repeated_header")
+    assert header in error.detail.lower()
+    assert correlation_id({header: value}, NEW) == NEW
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *({}, {"ms-correlationid": OTHER}, {"ms-correlationid": ""}, {"ms-correlationid": "a,b"}),
+        {"x-ms-client-tracking-id": "order 7, line 2"},
+        {"ms-correlationid": OTHER, "x-ms-client-tracking-id": f"{OTHER},{OTHER}"},
+    ],
+    ids=short,
+)
+def test_what_is_no_list_of_correlation_ids_is_read_or_ignored(headers: dict[str, str]) -> None:
+    assert correlation_errors(headers) == []
+
+
 @pytest.mark.parametrize("value", ["de-DE", "en", "zh-Hans-CN", " fr-FR "])
 def test_the_locale_is_the_callers_if_it_is_a_language_tag(value: str) -> None:
     assert locale({"x-locale": value}, "en-US") == value.strip()
@@ -88,7 +116,16 @@ def test_the_locale_is_the_callers_if_it_is_a_language_tag(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "*", "de_DE", "de-DE,en;q=0.5", "de-DE\r\nX-Admin: 1", "x" * 10_000, "d\u00e9"],
+    [
+        "",
+        "*",
+        "de_DE",
+        "de-DE,en;q=0.5",
+        "de-DE,de-DE",
+        "de-DE\r\nX-Admin: 1",
+        "x" * 10_000,
+        "d\u00e9",
+    ],
     ids=short,
 )
 def test_any_other_locale_is_ignored(value: str) -> None:
@@ -116,6 +153,7 @@ def test_the_user_who_gets_the_licences_may_be_named(value: str, user: str | Non
     "value",
     [
         *("megan", "@contoso.example", "megan@", "@", "a@b@c", "a@@b", f"{USER}, {USER}"),
+        *(f"{USER},{USER}", f"{USER},", f",{USER}"),
         *("megan b@contoso.example", "megan@contoso.example\r\nX-Admin: 1", "megan@b\n\nx"),
         *("megan\x00@contoso.example", "megan\x7f@contoso.example", "m\u00e9gan@contoso.example"),
         *("megan\uff20contoso.example", "megan@contos\u043e.example"),
@@ -144,7 +182,9 @@ def test_what_names_no_user_is_refused_and_not_ignored(value: str) -> None:
         pytest.param(r'"a\\b"', r"a\b", id="escaped-backslash"),
         pytest.param(r'"\\\""', r"\"", id="escapes-side-by-side"),
         pytest.param(r"a\b", r"a\b", id="a-bare-backslash-is-itself"),
-        pytest.param("order/17;try=2,x:y", "order/17;try=2,x:y", id="punctuation"),
+        pytest.param("order/17;try=2.x:y", "order/17;try=2.x:y", id="punctuation"),
+        pytest.param('"order/17;try=2,x:y"', "order/17;try=2,x:y", id="a-quoted-comma"),
+        pytest.param('","', ",", id="nothing-but-a-quoted-comma"),
         pytest.param("k" * 255, "k" * 255, id="255-characters"),
         pytest.param('"' + "k" * 255 + '"', "k" * 255, id="255-quoted-characters"),
         pytest.param('"' + r"\"" * 255 + '"', '"' * 255, id="255-escaped-characters"),
@@ -170,8 +210,14 @@ def test_a_key_is_read_bare_or_quoted(value: str, key: str) -> None:
         pytest.param("a b", id="a-space-inside"),
         pytest.param('"a b"', id="a-quoted-space"),
         pytest.param('" a"', id="a-quoted-space-in-front"),
-        pytest.param(f"{KEY}, {KEY}", id="two-headers"),
-        pytest.param(f'"{KEY}", "{KEY}"', id="two-quoted-headers"),
+        pytest.param(f"{KEY}, {KEY}", id="two-keys"),
+        pytest.param("a,b", id="two-short-keys"),
+        pytest.param("dup,dup", id="one-key-twice"),
+        pytest.param("dup,", id="a-key-and-an-empty-one"),
+        pytest.param(",", id="two-empty-keys"),
+        pytest.param(f'"{KEY}", "{KEY}"', id="two-quoted-keys"),
+        pytest.param(f'"{KEY}",{KEY}', id="a-quoted-and-a-bare-key"),
+        pytest.param(f'{KEY},"{KEY}"', id="a-bare-and-a-quoted-key"),
         pytest.param("a\x00b", id="nul"),
         pytest.param("a\tb", id="tab"),
         pytest.param("a\x7f", id="delete"),
@@ -212,7 +258,7 @@ def test_a_refused_key_is_not_repeated() -> None:
 def test_a_webhooks_id_serves_where_there_is_no_key() -> None:
     assert idempotency_key({}) is None
     assert idempotency_key({"webhook-id": "msg_1"}) == "msg_1"
-    assert idempotency_key({"webhook-id": "msg_1", "idempotency-key": "mine"}) == "mine"
+    assert idempotency_key({"webhook-id": "msg_1,msg_1", "idempotency-key": "mine"}) == "mine"
 
 
 def test_a_bad_key_is_not_replaced_by_a_webhooks_id() -> None:

@@ -96,11 +96,13 @@ async def test_the_ids_of_a_call_go_to_partner_center_and_come_back(
 async def test_a_cart_is_sent_under_its_ids_and_comes_back_normalised(
     call: Call, document: Any, status: int, operation: str
 ) -> None:
-    world = World(reply(status, SEED_RESPONSE))
+    world = World(reply(200, SEED_RESPONSE))
+    world.center.script[operation] = [reply(status, SEED_RESPONSE)]
     more = {"document": document} if document else {}
     response = await call(world, headers=KEYED, **more)
     assert response.body == normalise_cart(SEED_RESPONSE, CUSTOMER)
-    [asked] = world.center.asked
+    asked = world.center.asked[-1]
+    assert world.center.operations() == (["get", "update"] if call is World.put else [operation])
     cart_id = None if call is World.create else CART_ID
     assert (asked.operation, asked.customer_id, asked.cart_id) == (operation, CUSTOMER, cart_id)
     assert (asked.attempt.token, asked.attempt.timeout) == ("token-1", 60)
@@ -157,6 +159,16 @@ async def test_everything_wrong_is_reported_at_once_and_nothing_is_done(
     assert (world.store.calls, world.center.asked) == ([], [])
     assert (invocation.customer_id, invocation.cart_id) == (None, None)
     assert invocation.sent.request_id is None
+
+
+@EVERY
+@in_virtual_time
+async def test_two_correlation_ids_are_refused(call: Call, good: Answer) -> None:
+    world = world_for(call, good)
+    headers = KEYED | {"ms-correlationid": f"{CUSTOMER},{CUSTOMER}"}
+    problem = await problem_of(call(world, headers=headers))
+    assert places(problem) == {("", "repeated_header")}
+    assert (world.store.calls, world.center.asked) == ([], [])
 
 
 @pytest.mark.parametrize(
