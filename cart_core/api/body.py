@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from email.message import Message
 from typing import Any, Final, NoReturn
 
 from cart_core.api.headers import elements, repeated_header
@@ -19,6 +20,9 @@ MAX_DEPTH: Final = 32
 
 MAX_NAME_LENGTH: Final = 256
 """Characters of a member name."""
+
+MAX_CONTENT_TYPE_LENGTH: Final = 256
+"""Characters of a Content-Type. Python's parser takes time by the square of the length."""
 
 
 class _RepeatedMembers(dict[str, Any]):
@@ -44,12 +48,10 @@ def json_body(request: Request, max_bytes: int) -> bytes:
     """
     if errors := repeated_header(request.headers, "Content-Type"):
         raise invalid_request(errors)
-    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    media_type = media_type.strip() or "application/json"
-    charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
+    media_type, charset = _content_type(request.headers.get("content-type", ""))
     if media_type != "application/json" and not re.fullmatch(r"[^/]+/[^/]+\+json", media_type):
         raise Problem("unsupported_media_type", "Send the body as 'application/json'.")
-    if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
+    if charset not in {"", "utf-8", "utf8", "us-ascii"}:
         raise Problem("unsupported_media_type", "Send the body in UTF-8.")
     if not {"", "identity"}.issuperset(
         elements(request.headers.get("content-encoding", "").lower())
@@ -58,6 +60,19 @@ def json_body(request: Request, max_bytes: int) -> bytes:
     if len(request.body) > max_bytes:
         raise Problem("body_too_large", f"The body may have at most {max_bytes} bytes.")
     return request.body
+
+
+def _content_type(header: str) -> tuple[str, str]:
+    """The media type and the charset in lower case; what is not given counts as JSON and as ""."""
+    if not header.strip():
+        return "application/json", ""
+    if len(header) > MAX_CONTENT_TYPE_LENGTH:
+        return "", ""
+    message = Message()
+    message["Content-Type"] = header
+    charset = message.get_param("charset", "")
+    text = charset[2] if isinstance(charset, tuple) else str(charset)
+    return message.get_content_type(), text.strip("' ").lower()
 
 
 def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
@@ -69,7 +84,7 @@ def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
     place: no body, bad UTF-8, bad syntax, NaN and Infinity, more than MAX_DEPTH levels.
     """
     try:
-        text = body.decode("utf-8-sig")
+        text = body.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _invalid(f"The body is not UTF-8: see byte {error.start}.") from None
     if not text.strip():

@@ -83,6 +83,20 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "offset"),
+    [
+        (b'{"a": "\xff"}', 7),
+        (b'\xef\xbb\xbf{"a": "\xff"}', 10),
+        (b"\xef\xbb\xbf\xff", 3),
+        (b"\xef\xbb", 0),
+    ],
+)
+def test_the_place_of_what_is_not_utf_8_counts_every_byte(body: bytes, offset: int) -> None:
+    with pytest.raises(Problem, match=f"not UTF-8: see byte {offset}\\."):
+        read_json(body)
+
+
+@pytest.mark.parametrize(
     ("body", "errors"),
     [
         (b'{"a": 1, "a": 1}', {("/a", "duplicate_member")}),
@@ -135,6 +149,11 @@ def test_no_body_raises_anything_but_a_problem(body: bytes) -> None:
         {"content_type": " Application/JSON "},
         {"content_type": "application/json;charset=UTF-8"},
         {"content_type": 'application/json; charset="utf-8"'},
+        {"content_type": "application/json; charset='utf-8'"},
+        {"content_type": "application/json;Charset = 'UTF-8' ;odata=verbose"},
+        {"content_type": 'application/json; a="charset=latin-1"; charset=utf8'},
+        {"content_type": "application/json; charset="},
+        {"content_type": "application/json; charset*=us-ascii'en'utf-8"},
         {"content_type": "application/json; odata=verbose"},
         {"content_type": 'application/json; profile="a,b"'},
         {"content_type": "application/vnd.cart.v1+json"},
@@ -161,6 +180,11 @@ def test_a_json_body_up_to_the_limit_is_taken(headers: dict[str, str]) -> None:
                 "application/json; charset=utf-16",
                 'application/json; charset="iso-8859-1"',
                 "application/json; Charset=UTF-7",
+                "application/json; charset='utf-16'",
+                "application/json; charset=utf-8x",
+                "application/json; charset=ütf-8",
+                "application/json; charset*=utf-8''utf-16",
+                "application/json; a=" + "x" * 300,
                 "application/vnd.cart+json; charset=windows-1252",
             ],
         ),
