@@ -17,6 +17,7 @@ MAX_REPORTED_ERRORS: Final = 100
 Code = Literal[
     "invalid_json",
     "invalid_request",
+    "length_required",
     "body_too_large",
     "invalid_idempotency_key",
     "idempotency_key_required",
@@ -85,6 +86,7 @@ _NOT_SENT, _REJECTED, _UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNK
 CATALOGUE: Final[Mapping[Code, Kind]] = {
     "invalid_json": Kind(400, "The body is not valid JSON", _NOT_SENT, False),
     "invalid_request": Kind(400, "The request is not valid", _NOT_SENT, False),
+    "length_required": Kind(411, "The body did not arrive", _NOT_SENT, False),
     "body_too_large": Kind(413, "The body is too large", _NOT_SENT, False),
     "invalid_idempotency_key": Kind(400, "The idempotency key is not valid", _NOT_SENT, False),
     "idempotency_key_required": Kind(400, "An idempotency key is required", _NOT_SENT, False),

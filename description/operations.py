@@ -59,6 +59,7 @@ class Operation:
 
 _BODY_CODES: tuple[Code, ...] = (
     "invalid_json",
+    "length_required",
     "body_too_large",
     "unsupported_media_type",
     "unsupported_content_encoding",

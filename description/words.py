@@ -321,6 +321,7 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
     403: "This function or Partner Center forbids it.",
     404: "Partner Center cannot find the customer, the cart or a product in it.",
     409: "Partner Center reports a conflict, or the same was ordered just before.",
+    411: "The body was sent without Content-Length, so it did not arrive.",
     412: "A precondition failed in Partner Center.",
     413: "The body is too large.",
     415: "The body is not JSON in UTF-8, or is encoded.",
@@ -337,6 +338,8 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
 CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deeply.",
     "invalid_request": "The request has errors; the member errors lists them.",
+    "length_required": "The body was sent with Transfer-Encoding, which the platform does not pass "
+    "on. Send it with Content-Length.",
     "body_too_large": "The body has more bytes than CART_MAX_BODY_BYTES.",
     "invalid_idempotency_key": "The key is empty, too long, or not visible ASCII, or there are "
     "two.",

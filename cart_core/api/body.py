@@ -43,9 +43,17 @@ def unexpected_body_errors(request: Request) -> list[FieldError]:
 def json_body(request: Request, max_bytes: int) -> bytes:
     """The body, once its headers and its size say that it can be read as JSON.
 
-    Raises Problem `invalid_request` for two content types, `unsupported_media_type`,
+    Raises Problem `length_required` for a body that the Functions host has dropped,
+    `invalid_request` for two content types, `unsupported_media_type`,
     `unsupported_content_encoding` or `body_too_large`.
     """
+    # The host hands a body on only if a Content-Length came with it, and says nothing of the rest.
+    if not request.body and request.headers.get("transfer-encoding", "").strip():
+        raise Problem(
+            "length_required",
+            "The body did not arrive: it was sent with Transfer-Encoding, which this platform does "
+            "not pass on. Send it with Content-Length.",
+        )
     if errors := repeated_header(request.headers, "Content-Type"):
         raise invalid_request(errors)
     media_type, charset = _content_type(request.headers.get("content-type", ""))

@@ -57,6 +57,7 @@ CODES = {
     403: "partner_center_forbidden",
     404: "partner_center_not_found",
     409: "partner_center_conflict",
+    411: "length_required",
     412: "partner_center_precondition_failed",
     413: "body_too_large",
     415: "unsupported_media_type",
@@ -68,7 +69,11 @@ CODES = {
     504: "partner_center_timeout",
 }
 """The codes that come with these statuses here."""
-BODY = {413: Way(content=b" " * 300_000), 415: Way(headers={"Content-Type": "text/plain"})}
+BODY = {
+    411: Way(content=b"", headers={"Transfer-Encoding": "chunked"}),
+    413: Way(content=b" " * 300_000),
+    415: Way(headers={"Content-Type": "text/plain"}),
+}
 
 WAYS: dict[str, dict[int, Way]] = {
     "CreateCart": FORWARDED

@@ -166,6 +166,29 @@ def test_a_json_body_up_to_the_limit_is_taken(headers: dict[str, str]) -> None:
         assert json_body(request(body, **headers), LIMIT) == body
 
 
+@pytest.mark.parametrize("encoding", ["chunked", "Chunked", "gzip, chunked", "chunked,chunked"])
+def test_a_body_that_was_sent_and_did_not_arrive_needs_a_length(encoding: str) -> None:
+    headers = {"transfer_encoding": encoding, "content_type": "text/plain"}
+    with pytest.raises(Problem, match="Content-Length") as refused:
+        json_body(request(b"", **headers), LIMIT)
+    assert refused.value.code == "length_required"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"{}", {"transfer_encoding": "chunked"}),
+        (b"", {"content_length": "0"}),
+        (b"", {"transfer_encoding": " "}),
+    ],
+)
+def test_a_body_that_arrived_or_was_never_sent_needs_none(
+    body: bytes, headers: dict[str, str]
+) -> None:
+    assert json_body(request(body, **headers), LIMIT) == body
+    assert unexpected_body_errors(request(b"", transfer_encoding="chunked")) == []
+
+
 @pytest.mark.parametrize(
     ("code", "header", "values"),
     [
