@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from local.functions_host import DEFAULT_KEY
+from local.functions_host import DEFAULT_KEY, DRAIN_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 120
@@ -30,12 +30,14 @@ class FunctionProcess:
         app_dir: Path = ROOT,
         port: int = 0,
         log_level: str = "INFO",
+        drain_seconds: float = DRAIN_SECONDS,
         inherit_log: bool = False,
     ) -> None:
         """Starts the process; with `inherit_log` its log goes to this process's standard error."""
         self.key = environment.get("FUNCTIONS_KEY") or DEFAULT_KEY
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         command = [sys.executable, "-m", "local.functions_host", "--log-level", log_level]
+        command += ["--drain-seconds", str(drain_seconds)]
         self.process = subprocess.Popen(
             [*command, "--port", str(port), "--app-dir", str(app_dir)],
             env=dict(environment),

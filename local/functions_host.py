@@ -2,38 +2,46 @@
 
 `python -m local.functions_host --port 7071 --app-dir .` prints one JSON line with its URL as soon
 as it accepts requests. Routes, methods and auth levels are those of the app's own triggers. The
-function key is the environment variable FUNCTIONS_KEY, or `local-key` without it.
+function key is the environment variable FUNCTIONS_KEY, or `local-key` without it. README.md lists
+what it does otherwise than Azure.
 """
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import importlib
 import inspect
 import json
 import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import azure.functions as func
 from aiohttp import web
-from azure.functions.http import HttpResponseConverter
 from azure.functions.meta import Datum
 from azure.functions.timer import TimerRequestConverter
 
 from local import loopback_guard
+from local.host_messages import from_function, normal_path, route_pattern, to_function
 
 DEFAULT_KEY = "local-key"
-_BODY_LIMIT = 100 * 1024 * 1024
+DRAIN_SECONDS = 30.0
+"""How long Azure lets running functions go on after SIGTERM."""
+
+_BODY_LIMIT = 104_857_600
+_REQUEST_LINE_LIMIT = 8179
 _HEADER_LIMIT = 32 * 1024
+_HEADER_COUNT_LIMIT = 100
+_DISABLE_HOME_PAGE = "AzureWebJobsDisableHomepage"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger("local.functions_host")
 
@@ -93,24 +101,73 @@ def _text(value: Any) -> str:
 
 
 class Host:
-    """The HTTP side: finds the function, checks the key, converts the request and the answer."""
+    """The HTTP side: finds the function, checks the key, and limits how much runs at once."""
 
-    def __init__(self, functions: list[Function], prefix: str, key: str) -> None:
+    def __init__(self, functions: list[Function], settings: Mapping[str, Any], key: str) -> None:
+        """`settings` are those of `extensions.http` in host.json."""
         self._functions = functions
+        prefix = settings.get("routePrefix", "api")
         self._routes = [
-            (_pattern(f"{prefix}/{function.trigger.route}"), function)
+            (route_pattern(prefix, function.trigger.route), function)
             for function in functions
             if function.trigger.type == "httpTrigger"
         ]
         self._key = key
+        self._headers = {"Server": "Kestrel", **settings.get("customHeaders", {})}
+        self._outstanding = _limit(settings, "maxOutstandingRequests")
+        self._places = asyncio.Semaphore(_limit(settings, "maxConcurrentRequests"))
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    def application(self) -> web.Application:
-        """The server's application."""
-        application = web.Application(client_max_size=_BODY_LIMIT)
+    def runner(self, drain_seconds: float) -> web.AppRunner:
+        """The server, which at its end waits so long for requests that are under way."""
+        return web.AppRunner(
+            self._application(),
+            access_log=None,
+            auto_decompress=False,
+            max_line_size=2 * _HEADER_LIMIT,
+            max_field_size=2 * _HEADER_LIMIT,
+            max_headers=2 * _HEADER_COUNT_LIMIT,
+            shutdown_timeout=drain_seconds,
+        )
+
+    def _application(self) -> web.Application:
+        limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or _BODY_LIMIT)
+        application = web.Application(client_max_size=limit, middlewares=[self._guard])
+        application.router.add_get("/admin/host/ping", self._ping)
         application.router.add_get("/admin/functions", self._list)
         application.router.add_post("/admin/functions/{name}", self._fire)
-        application.router.add_route("*", "/{path:(?s:.*)}", self._serve)
+        # The host answers an `Expect` only when it reads the body.
+        application.router.add_route(
+            "*", "/{path:(?s:.*)}", self._serve, expect_handler=_expect_nothing
+        )
         return application
+
+    async def ended(self, seconds: float) -> None:
+        """Waits until no function runs any more, or for so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuses what Kestrel would, and gives every answer the headers that the host adds."""
+        headers = request.raw_headers
+        if len(f"{request.method} {request.raw_path} HTTP/1.1") > _REQUEST_LINE_LIMIT:
+            response: web.StreamResponse = web.Response(status=414)
+        elif (
+            len(headers) > _HEADER_COUNT_LIMIT
+            or sum(len(name) + len(value) + 4 for name, value in headers) > _HEADER_LIMIT
+        ):
+            response = web.Response(status=431)
+        else:
+            response = await handler(request)
+        for name, value in self._headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        return web.Response()
 
     async def _list(self, request: web.Request) -> web.Response:
         if not self._has_key(request):
@@ -130,14 +187,15 @@ class Host:
             return web.Response(status=400)
         datum = Datum('{"IsPastDue": false}', "json")
         try:
-            await function.invoke(TimerRequestConverter.decode(datum, trigger_metadata={}))
+            with self._counted():
+                await function.invoke(TimerRequestConverter.decode(datum, trigger_metadata={}))
         except Exception:
             _log.exception("Function %s failed", function.name)
             return web.Response(status=500)
         return web.Response(status=202)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        path = _normal_path(request.raw_path.partition("?")[0])
+        path = normal_path(request.raw_path.partition("?")[0])
         if path is None:
             return web.Response(status=400)
         for pattern, function in self._routes:
@@ -146,98 +204,81 @@ class Host:
             if match and (not methods or request.method in methods):
                 break
         else:
-            return web.Response(status=404)
+            return _home_page() if path == "/" else web.Response(status=404)
         if function.trigger.auth_level != "anonymous" and not self._has_key(request):
             return web.Response(status=401)
+        if self._under_way >= self._outstanding:
+            return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
+        with self._counted():
+            async with self._places:
+                return await self._answer(function, request, match.groupdict())
+
+    async def _answer(
+        self, function: Function, request: web.Request, route: dict[str, str]
+    ) -> web.Response:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # aiohttp must not take this for the answer's beginning.
         try:
             body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
-        try:
-            if "Transfer-Encoding" in request.headers:
-                body = b""  # Azure hands on no body that came without a Content-Length.
-            answer = await function.invoke(_to_function(request, match.groupdict(), body))
-            return _from_function(answer)
+            return from_function(await function.invoke(to_function(request, route, body)), request)
         except Exception:
             _log.exception("Function %s failed", function.name)
             return web.Response(status=500)
 
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts what is under way while the block runs."""
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
     def _has_key(self, request: web.Request) -> bool:
-        given = request.headers.get("x-functions-key") or request.query.get("code", "")
-        return compare_digest(given.encode("utf-8", "replace"), self._key.encode())
+        """Whether the key is right; the header wins over the query, whose names have no case."""
+        given = request.headers.getall("x-functions-key", None) or [
+            value for name, value in request.query.items() if name.lower() == "code"
+        ]
+        return compare_digest(",".join(given).encode("utf-8", "replace"), self._key.encode())
 
 
-def _pattern(template: str) -> re.Pattern[str]:
-    """The regular expression of a route template. ASP.NET matches routes in any case."""
-    parts = re.split(r"\{(\w+)[^}]*\}", template.strip("/"))
-    parts[::2] = map(re.escape, parts[::2])
-    parts[1::2] = [f"(?P<{name}>[^/]+)" for name in parts[1::2]]
-    return re.compile(f"/{''.join(parts)}/?", re.IGNORECASE)
+def _limit(settings: Mapping[str, Any], name: str) -> int:
+    """A limit of host.json; -1 there, or nothing, means that there is none."""
+    limit = int(settings.get(name, -1))
+    return limit if limit > 0 else sys.maxsize
 
 
-def _normal_path(raw: str) -> str | None:
-    """The path as Azure's web server reads it: decoded except for slashes, with dots resolved.
-
-    None where it refuses the request.
-    """
-    try:
-        path = unquote(re.sub("%2[fF]", "%252F", raw), errors="strict")
-    except UnicodeDecodeError:
-        path = raw
-    if "\0" in path or not path.startswith("/"):
-        return None
-    segments: list[str] = []
-    for segment in path[1:].split("/"):
-        if segment == "..":
-            segments = segments[:-1]
-        elif segment != ".":
-            segments.append(segment)
-    return "/" + "/".join(segments)
+async def _expect_nothing(request: web.Request) -> None:
+    """Sends no `100 Continue` yet."""
 
 
-def _to_function(
-    request: web.Request, route_params: dict[str, str], body: bytes
-) -> func.HttpRequest:
-    headers: dict[str, str] = {}
-    for name in request.headers:
-        headers[name.lower()] = ", ".join(request.headers.getall(name))
-    return func.HttpRequest(
-        method=request.method,
-        url=f"{request.scheme}://{request.host}{request.raw_path}",
-        headers=headers,
-        params=dict(request.query),
-        route_params=route_params,
-        body=body,
-    )
-
-
-def _from_function(answer: Any) -> web.Response:
-    """The function's result as an HTTP answer, made with the converter that Azure uses."""
-    if answer is None:
+def _home_page() -> web.Response:
+    """What Azure shows at the root of an app, in short."""
+    if os.environ.get(_DISABLE_HOME_PAGE, "").lower() == "true":
         return web.Response(status=204)
-    datum = HttpResponseConverter.encode(answer, expected_type=None)
-    if datum.type == "string":
-        return web.Response(text=datum.value)
     return web.Response(
-        status=int(datum.value["status_code"].value),
-        headers={name: header.value for name, header in datum.value["headers"].items()},
-        body=datum.value["body"].value,
+        text="<h1>Your function app is up and running</h1>", content_type="text/html"
     )
 
 
-async def serve(app_dir: Path, port: int) -> None:
-    """Serves the app on loopback until SIGTERM or SIGINT. Raises OSError if the port is taken."""
+async def serve(app_dir: Path, port: int, drain_seconds: float) -> None:
+    """Serves the app on loopback until SIGTERM or SIGINT. Raises OSError if the port is taken.
+
+    Then the listening socket closes at once, what runs goes on for `drain_seconds` at most, and the
+    rest is cut off.
+    """
     settings = json.loads((app_dir / "host.json").read_text("utf-8"))
-    prefix = settings.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     functions = load(app_dir)
-    host = Host(functions, prefix, os.environ.get("FUNCTIONS_KEY") or DEFAULT_KEY)
-    runner = web.AppRunner(
-        host.application(),
-        access_log=None,
-        auto_decompress=False,
-        max_field_size=_HEADER_LIMIT,
-        shutdown_timeout=5,
+    host = Host(
+        functions,
+        settings.get("extensions", {}).get("http", {}),
+        os.environ.get("FUNCTIONS_KEY") or DEFAULT_KEY,
     )
+    runner = host.runner(drain_seconds)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
@@ -248,7 +289,10 @@ async def serve(app_dir: Path, port: int) -> None:
         print(json.dumps({"url": url, "functions": [f.name for f in functions]}), flush=True)
         await stopped.wait()
     finally:
+        drained = time.monotonic() + drain_seconds
         await runner.cleanup()
+        # A function whose caller has hung up belongs to no connection any more.
+        await host.ended(drained - time.monotonic())
 
 
 def main() -> int:
@@ -257,12 +301,15 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7071, help="0 takes a free one")
     parser.add_argument("--app-dir", type=Path, default=Path(), help="where function_app.py is")
     parser.add_argument("--log-level", default="INFO")
+    parser.add_argument(
+        "--drain-seconds", type=float, default=DRAIN_SECONDS, help="for what runs at SIGTERM"
+    )
     options = parser.parse_args()
     if os.environ.get(loopback_guard.VARIABLE):
         loopback_guard.install()
     logging.basicConfig(level=options.log_level, stream=sys.stderr)
     try:
-        asyncio.run(serve(options.app_dir.resolve(), options.port))
+        asyncio.run(serve(options.app_dir.resolve(), options.port, options.drain_seconds))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

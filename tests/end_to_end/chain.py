@@ -429,7 +429,9 @@ def started(
         guard_log = Path(directory) / "connections"
         variables = environment(cloud, LOOPBACK_GUARD_LOG=str(guard_log), **settings)
         with (
-            FunctionProcess(variables, app_dir=app_dir, log_level="DEBUG") as function,
+            FunctionProcess(
+                variables, app_dir=app_dir, log_level="DEBUG", drain_seconds=5
+            ) as function,
             httpx.Client(base_url=function.url, trust_env=False, timeout=WAIT_SECONDS) as client,
         ):
             chain = Chain(cloud, function, client, guard_log)
