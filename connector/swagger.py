@@ -13,6 +13,7 @@ from connector.schemas import SchemaConverter
 from connector.texts import (
     CONTACT,
     DESCRIPTION,
+    ERROR_DESCRIPTION,
     KEY_EXPRESSION,
     MAKER_DESCRIPTIONS,
     METADATA,
@@ -131,5 +132,5 @@ def _responses(schemas: SchemaConverter, responses: Mapping[str, Any]) -> dict[s
             "description": success["description"],
             "schema": schemas.definition(success["content"][_JSON]["schema"], in_request=False),
         },
-        "default": {"description": "An error. The members code and detail of the body explain it."},
+        "default": {"description": ERROR_DESCRIPTION},
     }

@@ -8,6 +8,11 @@ DESCRIPTION = (
     "one step. Carts are validated before they are sent. For each idempotency key one cart or one "
     "order is made, however often a flow repeats the step."
 )
+ERROR_DESCRIPTION = (
+    "An error. The members code and detail of the body explain it. An error without them says "
+    "nothing about an order. After 429 or 5xx, run the step again later with the same key. After "
+    "404, try a few times over some minutes. After 401, correct the function key first."
+)
 KEY_EXPRESSION = "concat('order-', triggerOutputs()?['body/id'])"
 """An expression for an idempotency key that each order has to itself, as a maker writes it."""
 

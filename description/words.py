@@ -8,9 +8,13 @@ API_TITLE = "Partner Center Carts"
 API_DESCRIPTION = """\
 Microsoft Partner Center's carts behind one HTTP call: each cart is validated, sent once, and
 answered in one normalised form. All errors have the same shape. They are sent as
-`application/json`, or as `application/problem+json` where the `Accept` header names it. A wrong
-route or method, and more requests at once than the platform takes, are answered by the platform
-itself, in another shape."""
+`application/json`, or as `application/problem+json` where the `Accept` header names it.
+
+Every answer of this API has the header `MS-CorrelationId`. An answer without it comes from the
+platform, mostly without a body, and says nothing about an order. After 429, 500, 502, 503 and 504
+send the same request under the same key after a pause. A wrong route or method is a 404, and so is
+a cold start at times: try a few times over some minutes, then alert somebody. A 401, or any other
+status, is not worth another try."""
 
 MEMBERS: Mapping[str, tuple[str, str]] = {
     # Parameters and headers of requests
@@ -317,9 +321,11 @@ def title_and_description(name: str, model: str = "") -> dict[str, str]:
 
 STATUS_DESCRIPTIONS: Mapping[int, str] = {
     400: "The request is not valid.",
-    401: "The function key is missing or wrong. The platform answers this itself, without a body.",
+    401: "The function key is missing or wrong. The platform answers this itself, without a body. "
+    "Do not send the request again before the key is right.",
     403: "This function or Partner Center forbids it.",
-    404: "Partner Center cannot find the customer, the cart or a product in it.",
+    404: "Partner Center cannot find the customer, the cart or a product in it. The platform "
+    "itself answers 404 without a body to a wrong route or method, and at times while it starts.",
     409: "Partner Center reports a conflict, or the same was ordered just before.",
     411: "The body was sent without Content-Length, so it did not arrive.",
     412: "A precondition failed in Partner Center.",
@@ -327,12 +333,14 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
     415: "The body is not JSON in UTF-8, or is encoded.",
     417: "An expectation failed in Partner Center.",
     422: "The request is valid, but cannot be carried out.",
-    429: "Partner Center is throttling. The platform itself may answer 429 too, in another shape.",
-    500: "The function has a defect.",
+    429: "Partner Center is throttling. The platform itself may answer 429 too, without a body, "
+    "where too many requests come at once.",
+    500: "The function has a defect. The platform itself may answer 500 too, without a body.",
     502: "Partner Center failed, or its answer was lost. The platform itself may answer 502 too.",
     503: "The function cannot serve the request now: its settings, a secret, a token or its store "
     "is not available, or another request is in progress. The platform itself may answer 503 too.",
-    504: "Partner Center did not answer in time, or no time was left to send the request.",
+    504: "Partner Center did not answer in time, or no time was left to send the request. The "
+    "platform itself may answer 504 too.",
 }
 
 CODE_DESCRIPTIONS: Mapping[Code, str] = {

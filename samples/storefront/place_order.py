@@ -33,7 +33,10 @@ class Refused(Exception):
 
 
 class Pending(Exception):
-    """The order may be bought. Send it again under the same orderId to find out."""
+    """The order may be bought, and somebody should know: this goes to whoever operates the shop.
+
+    Once the reason is gone, send the order again under the same orderId to find out.
+    """
 
 
 def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]:
@@ -48,28 +51,34 @@ def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]
                 headers={"Idempotency-Key": order["orderId"]},  # the same for every repetition
                 json={"lineItems": order["lines"]},
             )
-        except httpx.TransportError:
-            pass  # the order may be bought, although its answer was lost
+        except httpx.TransportError as error:
+            # The order may be bought, although its answer was lost.
+            again, reason = True, type(error).__name__
         else:
-            if answer.status_code == 201:
-                return dict(answer.json())
-            problem = problem_of(answer)
-            if not problem["retryable"]:
-                raise Refused(problem)
+            again, reason = worth_another_try(answer), f"the platform answered {answer.status_code}"
+            if is_the_functions(answer):
+                if answer.status_code == 201:
+                    return dict(answer.json())
+                problem = answer.json()
+                if not problem["retryable"]:
+                    raise Refused(problem)
+                again, reason = True, problem["code"]
             asked = answer.headers.get("Retry-After", "")
         wait = max(pause, int(asked)) if asked.isdigit() else pause
-        if monotonic() + wait > give_up:
-            raise Pending(f"No final answer about {order['orderId']}: run this again, as it is.")
+        if not again or monotonic() + wait > give_up:
+            raise Pending(f"No final answer about {order['orderId']} ({reason}): run this again.")
         sleep(wait)
         pause *= 2
 
 
-def problem_of(answer: httpx.Response) -> dict[str, Any]:
-    """The function's error answer, or one like it where the platform answered instead."""
-    if "MS-CorrelationId" in answer.headers:
-        return dict(answer.json())
-    again = answer.status_code == 429 or answer.status_code >= 500
-    return {"code": str(answer.status_code), "detail": answer.reason_phrase, "retryable": again}
+def is_the_functions(answer: httpx.Response) -> bool:
+    """Whether the function itself answered. Anything else says nothing about the order."""
+    return "MS-CorrelationId" in answer.headers
+
+
+def worth_another_try(answer: httpx.Response) -> bool:
+    """Whether the platform may do better soon. It answers 404 also while an app starts."""
+    return answer.status_code in (404, 429) or answer.status_code >= 500
 
 
 def main() -> int:

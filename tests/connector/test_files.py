@@ -91,7 +91,7 @@ def test_the_readme_shows_the_expression_of_the_definition() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\*([A-Z][\w ]+)\*", README))))
 def test_every_field_that_the_readme_names_exists(name: str) -> None:
-    platform = {"App keys", "Enter custom value"}
+    platform = {"App keys", "Delay", "Do until", "Enter custom value"}
     summaries = {operation["summary"] for operation in OPERATIONS.values()}
     fields = {each["x-ms-summary"] for each in (*PARAMETERS.values(), *MEMBERS.values())}
 

@@ -114,6 +114,7 @@ class _Running:
         self.run = Run()
         self._trigger_body = trigger_body
         self._items: list[Any] = []
+        self._variables: dict[str, Any] = {}
 
     def value(self, template: Any) -> Any:
         """A value of the definition with all its expressions evaluated."""
@@ -158,11 +159,16 @@ class _Running:
             return
         kinds: dict[str, Callable[[Mapping[str, Any]], Done]] = {
             "Http": self._http,
+            "If": self._if,
+            "InitializeVariable": self._initialize,
             "ParseJson": self._parse_json,
             "Response": self._respond,
             "Select": self._select,
+            "SetVariable": self._set,
             "Switch": self._switch,
             "Terminate": self._terminate,
+            "Until": self._until,
+            "Wait": self._wait,
         }
         if action["type"] not in kinds:
             raise Unsupported(f"{name} is of type {action['type']}")
@@ -250,6 +256,44 @@ class _Running:
                 branch = case
         return Done(self.all(branch["actions"]), chosen)
 
+    def _if(self, action: Mapping[str, Any]) -> Done:
+        _only(action, "type", "description", "runAfter", "expression", "actions")
+        chosen = self.value(action["expression"])
+        return Done(self.all(action["actions"] if chosen is True else {}), chosen)
+
+    def _until(self, action: Mapping[str, Any]) -> Done:
+        """The loop has the status of its last iteration, also where it reached its limit."""
+        _only(action, "type", "description", "runAfter", "expression", "limit", "actions")
+        status = ""
+        for _ in range(action["limit"]["count"]):
+            for name in _names(action["actions"]):
+                self.run.history.pop(name, None)
+            status = self.all(action["actions"])
+            if self.value(action["expression"]) is True:
+                break
+        return Done(status)
+
+    def _wait(self, action: Mapping[str, Any]) -> Done:
+        _only(action, *_COMMON)
+        interval = action["inputs"]["interval"]
+        self.app.sleep(interval["count"] * {"Second": 1, "Minute": 60}[interval["unit"]])
+        return Done("Succeeded", interval)
+
+    def _initialize(self, action: Mapping[str, Any]) -> Done:
+        _only(action, *_COMMON)
+        (variable,) = action["inputs"]["variables"]
+        _is(variable, type="object")
+        self._variables[variable["name"]] = self.value(variable["value"])
+        return Done("Succeeded", variable)
+
+    def _set(self, action: Mapping[str, Any]) -> Done:
+        _only(action, *_COMMON)
+        name, value = action["inputs"]["name"], self.value(action["inputs"]["value"])
+        if not isinstance(self._variables[name], dict) or not isinstance(value, dict):
+            raise BadContent(f"{name} is no object")
+        self._variables[name] = value
+        return Done("Succeeded")
+
     def _terminate(self, action: Mapping[str, Any]) -> Done:
         _only(action, *_COMMON)
         inputs = self.value(action["inputs"])
@@ -278,6 +322,14 @@ class _Running:
                 return _property(self.run.history[of].outputs, "body", safe=False)
             case "equals", [one, other]:
                 return type(one) is type(other) and one == other
+            case "variables", [str(of)]:
+                return self._variables[of]
+            case "json", [str(text)]:
+                return json.loads(text)
+            case "not", [bool(one)]:
+                return not one
+            case "and", [bool(one), bool(other)]:
+                return one and other
             case "if", [bool(condition), then, otherwise]:
                 return then if condition else otherwise
             case "coalesce", [_, *_]:
@@ -362,6 +414,13 @@ class _Expression:
                 self._take(".")
                 value = _property(value, self._take(), safe=safe)
         return value
+
+
+def _names(actions: Actions) -> Iterator[str]:
+    """The names of actions and of those inside them."""
+    for name, action in actions.items():
+        yield name
+        yield from _names(action.get("actions", {}))
 
 
 def _property(value: Any, name: Any, *, safe: bool) -> Any:

@@ -16,7 +16,8 @@ from tests.samples.callers import DEFINITION, WORKFLOW, Workflow
 from tests.samples.logic_apps import BadContent, Run, intervals
 from tests.samples.shop import Shop, order, refused_busy, software, throttled
 
-RETRIES: int = DEFINITION["actions"]["Place_order"]["inputs"]["retryPolicy"]["count"]
+POLICY = DEFINITION["actions"]["Until_found"]["actions"]["Place_order"]["inputs"]["retryPolicy"]
+RETRIES: int = POLICY["count"]
 
 Deploy = Callable[..., Workflow]
 
@@ -138,19 +139,23 @@ def test_no_connection(deploy: Deploy) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "waits"),
     [
-        httpx.Response(503, html="<h1>Service Unavailable</h1>"),
-        httpx.Response(502, json={"error": {"code": "BadGateway"}}),
-        httpx.Response(403),
+        (httpx.Response(503, html="<h1>Service Unavailable</h1>"), RETRIES),
+        (httpx.Response(502, json={"error": {"code": "BadGateway"}}), RETRIES),
+        (httpx.Response(404), 5),
     ],
-    ids=lambda answer: str(answer.status_code),
+    ids=lambda value: str(getattr(value, "status_code", "")),
 )
-def test_nothing_but_the_platform(shop: Shop, deploy: Deploy, answer: httpx.Response) -> None:
-    run = deploy(*[answer] * (1 + RETRIES)).app.post(order())
+def test_nothing_but_the_platform(
+    shop: Shop, deploy: Deploy, answer: httpx.Response, waits: int
+) -> None:
+    caller = deploy(*[answer] * (1 + RETRIES))
+    run = caller.app.post(order())
 
     assert answered(run) == (503, "pending", "no_answer")
     assert run.error_code == "no_answer"
+    assert len(caller.waits) == waits
     assert shop.bought == []
 
 
@@ -210,9 +215,8 @@ def test_the_last_retry_comes_after_the_claim_of_a_call_that_died() -> None:
     claim = sum(
         Settings.model_fields[name].default for name in ("deadline_seconds", "lease_margin_seconds")
     )
-    policy = DEFINITION["actions"]["Place_order"]["inputs"]["retryPolicy"]
 
-    assert sum(shortest for shortest, _ in intervals(policy)) > claim
+    assert sum(shortest for shortest, _ in intervals(POLICY)) > claim
 
 
 def test_every_parameter_has_a_value_and_the_key_is_secret() -> None:
