@@ -28,8 +28,8 @@ SECURITY = "api_key"
 
 EXCLUDED_OPERATIONS = frozenset({"GetOpenApi", "GetHealth"})
 """Operations that a maker has no use for."""
-EXCLUDED_HEADERS = frozenset({"webhook-id"})
-"""Only storefronts send an idempotency key under this name."""
+EXCLUDED_HEADERS = frozenset({"webhook-id", "Prefer"})
+"""Only storefronts send a key as webhook-id, and a policy in apiProperties.json sets Prefer."""
 
 _JSON = "application/json"
 

@@ -72,6 +72,7 @@ def _parameters() -> Json:
         "x-ms-customeruser-upn": _parameter("x-ms-customeruser-upn", user, "jane@contoso.example"),
         "MS-CorrelationId": _parameter("MS-CorrelationId", text, examples.CORRELATION_ID),
         "X-Locale": _parameter("X-Locale", text, "en-US"),
+        "Prefer": _parameter("Prefer", text, "omit-values=nulls"),
     }
 
 
@@ -97,6 +98,7 @@ _RESPONSE_HEADERS: Mapping[str, Json] = {
     "MS-ServerId": {"type": "string"},
     "Idempotent-Replayed": {"type": "string", "const": "true"},
     "Retry-After": {"type": "integer", "minimum": 1},
+    "Preference-Applied": {"type": "string", "const": "omit-values=nulls"},
 }
 
 

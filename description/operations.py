@@ -87,7 +87,7 @@ _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
 
 _CARTS_PATH = "/api/customers/{customerId}/carts"
 _CART_PATH = f"{_CARTS_PATH}/{{cartId}}"
-_TRACE_HEADERS = ("MS-CorrelationId", "X-Locale")
+_COMMON_HEADERS = ("MS-CorrelationId", "X-Locale", "Prefer")
 _KEY_HEADERS = ("Idempotency-Key", "webhook-id")
 
 _NEW_CART = RequestBody(
@@ -105,7 +105,7 @@ OPERATIONS = (
         summary="Create a cart",
         description="Creates a cart; nothing is bought yet. With an idempotency key, one cart is "
         "created however often the request is sent.",
-        parameters=("customerId", *_KEY_HEADERS, *_TRACE_HEADERS),
+        parameters=("customerId", *_KEY_HEADERS, *_COMMON_HEADERS),
         body=_NEW_CART,
         status=201,
         response_description="The cart. Check orderable: the cart may have lines that cannot be "
@@ -123,7 +123,7 @@ OPERATIONS = (
         tag="Carts",
         summary="Get a cart",
         description="Reads a cart as Partner Center has it now.",
-        parameters=("customerId", "cartId", *_TRACE_HEADERS),
+        parameters=("customerId", "cartId", *_COMMON_HEADERS),
         status=200,
         response_description="The cart.",
         response_schema=reference(CartAnswer),
@@ -142,7 +142,7 @@ OPERATIONS = (
         "Get the cart, change it and send it back; the id in the body, if present, must be that "
         "in the path. Sending the request twice has the same effect as sending it once, so it "
         "takes no idempotency key.",
-        parameters=("customerId", "cartId", *_TRACE_HEADERS),
+        parameters=("customerId", "cartId", *_COMMON_HEADERS),
         body=RequestBody(
             "The cart.",
             reference(Cart),
@@ -164,7 +164,7 @@ OPERATIONS = (
         description="Buys what is in the cart. The cart's id is the idempotency key: a repeated "
         "request gets the first answer again. Where that answer was partial, the request tries "
         "the failed order groups again.",
-        parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_TRACE_HEADERS),
+        parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_COMMON_HEADERS),
         body=RequestBody(
             "Nothing, or an empty object.",
             {
@@ -202,7 +202,7 @@ OPERATIONS = (
             "customerId",
             "Idempotency-Key.required",
             "x-ms-customeruser-upn",
-            *_TRACE_HEADERS,
+            *_COMMON_HEADERS,
         ),
         body=_NEW_CART,
         status=201,

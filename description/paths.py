@@ -67,7 +67,7 @@ def _request_body(body: RequestBody) -> Json:
 def _success(operation: Operation) -> Json:
     response: Json = {
         "description": operation.response_description,
-        "headers": _headers([*operation.response_headers, *_trace_headers(operation)]),
+        "headers": _headers([*operation.response_headers, *_usual_headers(operation)]),
         "content": {
             "application/json": {
                 "schema": operation.response_schema,
@@ -105,7 +105,7 @@ def _errors(operation: Operation) -> Json:
 
 
 def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
-    headers = _trace_headers(operation)
+    headers = _usual_headers(operation)
     if operation.calls_partner_center and any(CATALOGUE[code].retryable for code in codes):
         headers.append("Retry-After")
     problem = reference(ProblemAnswer)
@@ -136,10 +136,11 @@ def _table(operation: Operation, codes: Iterable[Code]) -> str:
     return "\n".join(rows)
 
 
-def _trace_headers(operation: Operation) -> list[str]:
-    """The response headers that identify the call, here and at Partner Center."""
+def _usual_headers(operation: Operation) -> list[str]:
+    """The response headers that identify the call, and that say what of it was preferred."""
     theirs = ["MS-RequestId", "MS-CV", "MS-ServerId"] if operation.calls_partner_center else []
-    return ["MS-CorrelationId", *theirs]
+    applied = ["Preference-Applied"] if "Prefer" in operation.parameters else []
+    return ["MS-CorrelationId", *theirs, *applied]
 
 
 def _headers(names: Iterable[str]) -> Json:

@@ -56,7 +56,10 @@ def schemas() -> Json:
     answers = (CartAnswer, CheckoutAnswer, ProblemAnswer, HealthAnswer)
     definitions = {
         **_definitions([(Cart, "validation")]),
-        **_definitions([(model, "serialization") for model in answers]),
+        **{
+            model: _with_nulls_optional(schema)
+            for model, schema in _definitions([(each, "serialization") for each in answers]).items()
+        },
     }
     return {model: _described(model, schema) for model, schema in definitions.items()}
 
@@ -64,6 +67,17 @@ def schemas() -> Json:
 def _definitions(models: list[tuple[type[BaseModel], JsonSchemaMode]]) -> Json:
     _, schema = models_json_schema(models, ref_template="#/components/schemas/{model}")
     return {model: _simplified(definition) for model, definition in schema["$defs"].items()}
+
+
+def _with_nulls_optional(schema: Json) -> Json:
+    """The schema of an answer, where a request may prefer that members that are null be absent."""
+    members = schema.get("properties", {})
+    required = [name for name in schema.get("required", ()) if not _may_be_null(members[name])]
+    return {**schema, "required": required} if "required" in schema else schema
+
+
+def _may_be_null(schema: Json) -> bool:
+    return "null" in schema.get("type", ()) or {"type": "null"} in schema.get("anyOf", ())
 
 
 def _described(model: str, schema: Json) -> Json:

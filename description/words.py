@@ -44,6 +44,11 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The language of Partner Center's messages, such as en-US. A value that is not a language "
         "tag is ignored.",
     ),
+    "Prefer": (
+        "Preference",
+        "A list of preferences (RFC 7240). With omit-values=nulls, members that are null are left "
+        "out of the answer; without it, every member is present. Others are ignored.",
+    ),
     "x-ms-customeruser-upn": (
         "Customer User",
         "The customer's user who gets the licences, as user@domain with at most 256 visible ASCII "
@@ -72,6 +77,10 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "Retry After",
         "The number of whole seconds to wait before the same request is repeated.",
     ),
+    "Preference-Applied": (
+        "Preference Applied",
+        "Present where members that are null were left out.",
+    ),
     # Models
     "Cart": (
         "Cart to Order",
@@ -93,7 +102,8 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     ),
     "CartAnswer": (
         "Cart",
-        "A cart as Partner Center has it, with every member present. Members that Partner Center "
+        "A cart as Partner Center has it. Members that are null are present too, unless the "
+        "request prefers otherwise. Members that Partner Center "
         "adds in future are passed on under their own names, in the cart and in all objects in "
         "it.",
     ),
@@ -104,7 +114,8 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "LinksAnswer": ("Links", "The paths of the cart in this API."),
     "CheckoutAnswer": (
         "Checkout",
-        "The orders that were made, with every member present. Members that Partner Center adds "
+        "The orders that were made. Members that are null are present too, unless the request "
+        "prefers otherwise. Members that Partner Center adds "
         "in future are passed on under their own names, in the checkout and in all objects in it.",
     ),
     "OrderAnswer": ("Order", "One order that Partner Center made from the cart."),

@@ -44,7 +44,10 @@ BUYING = {"CART_ALLOW_CHECKOUT": "true"}
 _stopped = threading.Event()
 """Set by SIGTERM and SIGINT."""
 
-_PRINTED_HEADERS = ("authorization", "accept", "content-type", "location", "retry-after")
+_PRINTED_HEADERS = (
+    *("authorization", "accept", "content-type", "location", "retry-after"),
+    *("prefer", "preference-applied"),
+)
 """The headers that the demo prints, with those that start with `ms-` or `x-`."""
 
 
@@ -67,6 +70,7 @@ def demo() -> int:
         httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
     ):
         client.headers["x-functions-key"] = function.key
+        client.headers["Prefer"] = "omit-values=nulls"
 
         def call(title: str, method: str, path: str, body: str = "") -> httpx.Response:
             own = {"Content-Type": "application/json"} if body else {}

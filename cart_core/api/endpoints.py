@@ -39,4 +39,4 @@ class Endpoint(Generic[Command]):
         if self.cart_id_member:
             invocation.cart_id = answer.body[self.cart_id_member]
         invocation.replayed = answer.replayed
-        return answer_response(answer, invocation)
+        return answer_response(answer, invocation, request.headers)

@@ -30,3 +30,15 @@ def repeated_header(headers: Mapping[str, str], name: str) -> list[FieldError]:
         return []
     detail = f"The header {name} came more than once, or has a comma in it. Send one value."
     return [FieldError("", "repeated_header", detail)]
+
+
+def preferences(headers: Mapping[str, str]) -> dict[str, str]:
+    """What the request prefers (RFC 7240): each value by its name in lower case, "" without one.
+
+    Of a preference that is given twice the first one counts. Its parameters are left out.
+    """
+    found: dict[str, str] = {}
+    for element in elements(headers.get("prefer", "")):
+        name, _, value = element.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip(' \t"'))
+    return found

@@ -57,7 +57,7 @@ async def _answer(
     if problem:
         telemetry.count_problem(problem)
         invocation.cart_id = invocation.sent.cart_id or invocation.cart_id
-        response = problem_response(problem, invocation, request.headers.get("accept", ""))
+        response = problem_response(problem, invocation, request.headers)
     request_id = response.headers.get("MS-RequestId")
     _log(name, response.status, problem, request_id, invocation)
     return response

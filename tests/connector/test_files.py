@@ -32,7 +32,7 @@ def test_a_connection_asks_for_the_function_key_as_a_secret_and_for_the_host() -
 
 
 def test_every_call_goes_to_the_host_of_the_connection() -> None:
-    (policy,) = PROPERTIES["policyTemplateInstances"]
+    policy, _ = PROPERTIES["policyTemplateInstances"]
 
     # The policy replaces the scheme, the host and the base path together.
     assert policy["templateId"] == "dynamichosturl"
@@ -44,6 +44,22 @@ def test_every_call_goes_to_the_host_of_the_connection() -> None:
     assert PROPERTIES["connectionParameters"]["hostName"]["type"] == "string"
     assert DEFINITION["host"] == HOST
     assert HOST in README
+
+
+def test_every_call_prefers_answers_without_nulls_beside_what_the_platform_prefers() -> None:
+    _, policy = PROPERTIES["policyTemplateInstances"]
+
+    assert policy["templateId"] == "setheader"
+    assert policy["parameters"] == {
+        "x-ms-apimTemplateParameter.name": "Prefer",
+        "x-ms-apimTemplateParameter.value": "omit-values=nulls",
+        "x-ms-apimTemplateParameter.existsAction": "append",
+        "x-ms-apimTemplate-policySection": "Request",
+    }
+    assert not any(where.endswith(" Prefer") for where in PARAMETERS)
+    # What may be absent is not required.
+    answers = DEFINITION["definitions"].keys() - {"Cart"}
+    assert all('"required":' not in json.dumps(DEFINITION["definitions"][name]) for name in answers)
 
 
 def test_the_properties_have_nothing_that_paconn_refuses() -> None:

@@ -37,6 +37,9 @@ def test_the_demo_shows_the_life_of_a_cart_and_succeeds() -> None:
     for member in ("CatalogItemId", "catalogItemId"):
         assert f'"{member}": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"' in printed
     assert "authorization: Bearer eyJ" in printed
+    assert printed.count("preference-applied: omit-values=nulls") == 4
+    answers = printed.split("== Answer: ")[1:]
+    assert not any(": null" in answer.partition("== ")[0] for answer in answers)
     statuses = re.findall("== Answer: (.+)", printed)
     assert statuses == ["201 Created", "200 OK", "200 OK", "201 Created"]
     assert "partner_center 4." in printed

@@ -103,6 +103,16 @@ async def test_a_problem_is_problem_json_only_if_accept_names_it(
     assert "Content-Type" not in worked.headers
 
 
+async def test_a_problem_has_no_nulls_for_who_prefers_that() -> None:
+    problem = Problem("partner_center_conflict", "No.", fault=Fault(409, data=[None, {"a": None}]))
+    answered = await answer("get_cart", fails(problem), request(prefer="omit-values=nulls"), NEW)
+
+    assert answered.headers["Preference-Applied"] == "omit-values=nulls"
+    assert answered.body["partnerCenter"] == {"status": 409, "data": [None, {}]}
+    assert {"requestId", "cart"}.isdisjoint(answered.body)
+    assert answered.body["orderErrors"] == []
+
+
 @pytest.mark.parametrize("error", [ValueError(MARKER), RecursionError(MARKER)], ids=repr)
 @pytest.mark.parametrize(
     ("sent", "may_have_effect", "outcome"),

@@ -1,6 +1,7 @@
 """What holds for every endpoint that leads to Partner Center, from its request to its response."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -159,6 +160,25 @@ async def test_everything_wrong_is_reported_at_once_and_nothing_is_done(
     assert (world.store.calls, world.center.asked) == ([], [])
     assert (invocation.customer_id, invocation.cart_id) == (None, None)
     assert invocation.sent.request_id is None
+
+
+@EVERY
+@in_virtual_time
+async def test_nulls_are_left_out_of_the_answer_for_who_prefers_that(
+    call: Call, good: Answer
+) -> None:
+    world = world_for(call, good, good)
+    without = await call(world, headers=KEYED | {"prefer": "respond-async,omit-values=nulls"})
+    whole = await call(world, headers=KEYED | {"prefer": "respond-async"})
+
+    assert without.headers["Preference-Applied"] == "omit-values=nulls"
+    assert "Preference-Applied" not in whole.headers
+    # Under a key this is the stored answer.
+    assert ": None" in repr(whole.body)
+    assert without.body == json.loads(
+        json.dumps(whole.body),
+        object_hook=lambda each: {name: each[name] for name in each if each[name] is not None},
+    )
 
 
 @EVERY
