@@ -29,17 +29,6 @@ def _within(where: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str,
         yield from _within(f"{where}.{name}", member)
 
 
-BODY_SCHEMAS: dict[str, dict[str, Any]] = {
-    **{where: each["schema"] for where, each in PARAMETERS.items() if "schema" in each},
-    **{
-        f"{where} {status}": response["schema"]
-        for where, operation in OPERATIONS.items()
-        for status, response in operation["responses"].items()
-        if "schema" in response
-    },
-}
-"""The schemas of all bodies, by the operation and either `body` or the status."""
-
 SCHEMAS: dict[str, dict[str, Any]] = {
     where: schema
     for name, definition in DEFINITION["definitions"].items()

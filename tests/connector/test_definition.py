@@ -17,7 +17,6 @@ from connector.swagger import EXCLUDED_OPERATIONS
 from connector.texts import DROP_DOWNS, KEY_EXPRESSION, MAKER_DESCRIPTIONS
 from description.document import describe
 from tests.connector.definition import (
-    BODY_SCHEMAS,
     DEFINITION,
     FILE,
     MEMBERS,
@@ -143,13 +142,6 @@ def test_the_parameters_of_a_path_are_those_in_its_braces(where: str) -> None:
     assert {each["x-ms-url-encoding"] for each in given} == {"single"}
 
 
-def test_the_operations_that_send_a_cart_have_a_body() -> None:
-    with_body = {where.rpartition(" ")[0] for where in PARAMETERS if where.endswith(" body")}
-
-    sending = {OPERATIONS[where]["operationId"] for where in with_body}
-    assert sending == {"CreateCart", "UpdateCart", "PlaceOrder"}
-
-
 def test_every_parameter_and_member_has_a_friendly_name_and_a_description() -> None:
     assert len(NAMED) > 150
     assert [where for where, each in NAMED.items() if not is_title(each["x-ms-summary"])] == []
@@ -183,13 +175,6 @@ def test_what_is_required_is_shown_first_and_the_rest_on_demand() -> None:
         "important",
         "advanced",
     }
-
-
-def test_every_definition_is_that_of_a_body() -> None:
-    references = [schema.get("$ref") for schema in BODY_SCHEMAS.values()]
-
-    assert {f"#/definitions/{name}" for name in DEFINITION["definitions"]} == set(references)
-    assert all(len(schema) == 1 for schema in BODY_SCHEMAS.values())
 
 
 def test_a_schema_has_one_type_and_only_keywords_that_the_designer_knows() -> None:

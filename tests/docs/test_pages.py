@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+FOLDERS = ("connector", "docs", "emulator", "local", "samples", "samples/logic-app")
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for name in FOLDERS for page in (ROOT / name).glob("*.md"))]
+)
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def anchors(page: Path) -> set[str]:
@@ -31,7 +34,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_file_and_folder_that_a_page_names_exists(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         return  # it also names what was moved away
-    places = (ROOT, ROOT / "cart_core")
+    places = (ROOT, ROOT / "cart_core", page.parent)
     for name in re.findall(r"`([\w.-]+\.py|(?:[\w-]+/)+[\w.-]*)`", page.read_text("utf-8")):
         first = name.partition("/")[0]
         ours = name.endswith((".py", "/")) or any((place / first).is_dir() for place in places)

@@ -1,8 +1,6 @@
-"""One function for all tests of the samples, and new ones for those that need other settings."""
+"""One function for all tests of the samples."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,10 +20,3 @@ def shop(_shop: Shop) -> Iterator[Shop]:
     yield _shop
     _shop.cloud.partner_center.deduplicate = True
     _shop.cloud.partner_center.repeat_checkout = True
-
-
-@pytest.fixture
-def open_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    """Opens a shop of the test's own, with other settings."""
-    with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(opened(tmp_path, **settings))

@@ -85,15 +85,15 @@ class Shop:
 
 
 @contextmanager
-def opened(directory: Path, **settings: str | None) -> Iterator[Shop]:
+def opened(directory: Path) -> Iterator[Shop]:
     """A function that tells its caller of every failure instead of trying again itself."""
     app = app_with_tries(directory, 1)
-    defaults = {
+    settings = {
         "CART_ALLOW_CHECKOUT": "true",
         "CART_MAX_WAIT_SECONDS": "0",
         "CART_INFLIGHT_WAIT_SECONDS": "0.2",
     }
-    with started(app, **{**defaults, **settings}) as chain:
+    with started(app_with_one_try(directory), **settings) as chain:
         yield Shop(chain)
 
 

@@ -19,7 +19,7 @@ Call = Callable[..., Caller]
 def call(request: pytest.FixtureRequest, shop: Shop) -> Iterator[Call]:
     """Makes a caller of the shop."""
     with ExitStack() as stack:
-        yield lambda *instead: stack.enter_context(request.param(shop, *instead))
+        yield lambda *instead, **how: stack.enter_context(request.param(shop, *instead, **how))
 
 
 def test_an_order_that_comes_again_is_bought_once(shop: Shop, call: Call) -> None:
@@ -92,6 +92,14 @@ def test_what_the_platform_answers_for_good_says_nothing_about_the_order(
     assert len(shop.bought) == 1
 
 
+def test_a_wrong_key(shop: Shop, call: Call) -> None:
+    caller = call(key="another")
+
+    assert caller.place(order())[0] == "pending"
+    assert caller.waits == []
+    assert shop.bought == []
+
+
 def test_orders_that_partner_center_does_not_repeat(shop: Shop, call: Call) -> None:
     shop.cloud.partner_center.deduplicate = False
     shop.cloud.partner_center.repeat_checkout = False
@@ -137,17 +145,6 @@ def test_a_refused_order_is_not_repeated(
     assert shop.bought == []
     if code == "checkout_failed":
         assert [error["code"] for error in problem["orderErrors"]] == ["800023"]
-
-
-def test_two_orders_with_one_id(shop: Shop, call: Call) -> None:
-    goods = order()
-    caller = call()
-    caller.place(goods)
-
-    status, _ = caller.place({**goods, "lines": [software(quantity=2)]})
-
-    assert (status, caller.waits) == ("idempotency_key_reused", [])
-    assert len(shop.bought) == 1
 
 
 def test_patience_ends_and_the_order_can_be_sent_again(shop: Shop, call: Call) -> None:

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
 
 from local.function_process import ROOT
 from local.functions_host import DEFAULT_KEY
@@ -52,15 +51,6 @@ def test_every_status_and_code_of_the_workflow_is_documented() -> None:
 
     for case in re.findall(r'"case": "?(\w+)"?', json.dumps(WORKFLOW)):
         assert case == "0" or re.search(rf"^\| (\d+ )?`?{case}`?( `\w+`)? \|", table, re.M), case
-
-
-@pytest.mark.parametrize("readme", READMES, ids=["samples", "logic-app"])
-def test_every_file_it_names_exists(readme: Path) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", readme.read_text("utf-8"))
-
-    assert links
-    for link in links:
-        assert (readme.parent / link).exists(), link
 
 
 def test_the_command_is_for_what_make_run_starts() -> None:

@@ -44,15 +44,6 @@ def test_a_longer_wait_than_there_is_patience(shop: Shop) -> None:
     assert caller.waits == []
 
 
-def test_a_wrong_key(shop: Shop) -> None:
-    with Storefront(shop, key="another") as caller:
-        status, pending = caller.place(order())
-
-    assert (status, caller.waits) == ("pending", [])
-    assert "(the platform answered 401)" in pending["detail"]
-    assert shop.bought == []
-
-
 def test_the_command_line(shop: Shop) -> None:
     goods = order()
 

@@ -1,7 +1,6 @@
 """samples/logic-app: every branch of the workflow, replayed against the function."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,7 +10,7 @@ from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
 from cart_core.settings import Settings
-from tests.end_to_end.chain import FUNCTION_KEY, closed_port, licence, until
+from tests.end_to_end.chain import FUNCTION_KEY, closed_port, licence
 from tests.samples.callers import DEFINITION, WORKFLOW, Workflow
 from tests.samples.logic_apps import BadContent, Run, intervals
 from tests.samples.shop import Shop, order, refused_busy, software, throttled
@@ -79,22 +78,6 @@ def test_a_partial_and_a_reused_order_fail_the_run(deploy: Deploy) -> None:
     assert (reused.status, reused.error_code) == ("Failed", "idempotency_key_reused")
 
 
-def test_two_deliveries_at_once(shop: Shop, deploy: Deploy) -> None:
-    """The second one finds the first under way (503), and gets the same answer after it."""
-    shop.trouble(Disturbance("partner_center", path="/checkout$", delay=1))
-    goods = order()
-    first, second = deploy().app, deploy().app
-    with ThreadPoolExecutor() as pool:
-        first_run = pool.submit(first.post, goods)
-        until(lambda: shop.cloud.journal.requests("partner_center", "/checkout"))
-        second.sleep = lambda seconds: until(first_run.done)
-        second_run = second.post(goods)
-
-    assert second_run.answer == first_run.result().answer
-    assert answered(second_run) == (201, "completed", None)
-    assert len(shop.bought) == 1
-
-
 @pytest.mark.parametrize(
     ("disturbance", "status", "code", "bought"),
     [
@@ -157,38 +140,6 @@ def test_nothing_but_the_platform(
     assert run.error_code == "no_answer"
     assert len(caller.waits) == waits
     assert shop.bought == []
-
-
-def test_a_wrong_key(deploy: Deploy) -> None:
-    run = deploy(key="another").app.post(order())
-
-    assert answered(run) == (503, "pending", "no_answer")
-    assert run.history["Place_order"].outputs["statusCode"] == 401
-    assert run.waits == []
-
-
-def test_where_nothing_may_be_bought(open_shop: Callable[..., Shop], deploy: Deploy) -> None:
-    own = open_shop(CART_ALLOW_CHECKOUT=None)
-
-    run = deploy(url=own.url).app.post(order())
-
-    assert answered(run) == (403, "rejected", "checkout_disabled")
-    assert run.error_code == "checkout_disabled"
-
-
-def test_where_the_function_cannot_work(open_shop: Callable[..., Shop], deploy: Deploy) -> None:
-    own = open_shop()
-    own.trouble(Disturbance("key_vault", None, status=503))
-    goods = order()
-    app = deploy(url=own.url).app
-
-    run = app.post(goods)
-    assert answered(run) == (503, "pending", "vault_unavailable")
-    assert run.answer
-    assert run.answer.headers["Retry-After"] == "60"
-
-    own.cloud.disturbances.clear()
-    assert answered(app.post(goods)) == (201, "completed", None)
 
 
 @pytest.mark.parametrize(
