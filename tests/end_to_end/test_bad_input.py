@@ -75,7 +75,11 @@ def test_all_that_is_wrong_is_listed_and_no_value_comes_back(
 
 
 @pytest.mark.parametrize(
-    "customer", [f"{CUSTOMER}%0d%0aX-Injected:%201", CUSTOMER[:-1] + "%FF", f"..%2f{CUSTOMER}"]
+    "customer",
+    [
+        *(f"{CUSTOMER}%0d%0aX-Injected:%201", CUSTOMER[:-1] + "%FF", f"..%2f{CUSTOMER}"),
+        *("a%2Fb", "a%252Fb"),
+    ],
 )
 def test_a_customer_id_must_be_a_guid(chain: Chain, customer: str) -> None:
     answer = chain.post(customer=customer)

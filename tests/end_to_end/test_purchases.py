@@ -6,6 +6,7 @@ The unit tests have the tables of all that Partner Center may answer; here is on
 import json
 import uuid
 
+import httpx
 import pytest
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.connections import Action
@@ -15,9 +16,11 @@ from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,
     ITEM,
+    KEY_HEADER,
     NO_CALLS,
     USER,
     Chain,
+    cart,
     check_request,
     licence,
     operations,
@@ -236,3 +239,16 @@ def test_an_answer_that_is_lost(
     assert buying.orders() == [(answer.json()["cartId"], "0")]
     assert len(request_ids(buying.sent("create"))) == 1
     assert len(request_ids(buying.sent("checkout"))) == (2 if status == 400 else 1)
+
+
+def test_a_repetition_by_a_gateway_that_doubles_headers_buys_nothing(
+    buying: Chain, key: str
+) -> None:
+    assert buying.order(key).status_code == 201
+    given = {**KEY_HEADER, "Content-Type": "application/json", "Idempotency-Key": key}
+    doubled = httpx.Headers([*given.items(), ("Idempotency-Key", key)])
+
+    answer = buying.send("POST", f"/api/customers/{CUSTOMER}/orders", doubled, json.dumps(cart()))
+
+    problem(answer, 400, "invalid_idempotency_key", "not_sent", False)
+    assert len(buying.cloud.partner_center.orders) == 1

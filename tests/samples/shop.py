@@ -87,13 +87,12 @@ class Shop:
 @contextmanager
 def opened(directory: Path) -> Iterator[Shop]:
     """A function that tells its caller of every failure instead of trying again itself."""
-    app = app_with_tries(directory, 1)
     settings = {
         "CART_ALLOW_CHECKOUT": "true",
         "CART_MAX_WAIT_SECONDS": "0",
         "CART_INFLIGHT_WAIT_SECONDS": "0.2",
     }
-    with started(app_with_one_try(directory), **settings) as chain:
+    with started(app_with_tries(directory, 1), **settings) as chain:
         yield Shop(chain)
 
 
