@@ -175,7 +175,7 @@ class BlobStore:
         except HttpResponseError as error:
             raise StoreUnavailable(_description(error)) from None
         except TokenFailure as failure:
-            raise StoreUnavailable(failure.detail) from None
+            raise StoreUnavailable(failure.detail, failure.retry_after) from None
         except TimeoutError:
             raise StoreUnavailable(
                 f"The store in CART_STORE_URL gave no answer within {OPERATION_SECONDS:g} seconds."

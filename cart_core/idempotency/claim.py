@@ -241,6 +241,7 @@ class Claim:
                 "store_unavailable",
                 f"{failure} The order's cart was made, and nothing bought: that needs a record of"
                 " it.",
+                retry_after=failure.retry_after,
             ) from None
         except LeaseLost as lost:
             raise in_progress(lost.stored.lease_left) from None

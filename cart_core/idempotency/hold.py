@@ -74,7 +74,10 @@ async def hold(claims: Claims, call: Call, purchase: OperationId, plan: Plan) ->
                 return Hold(claims, name, record, version)
     except StoreUnavailable as failure:
         raise Problem(
-            "store_unavailable", f"{failure} The cart was not changed.", outcome=Outcome.NOT_SENT
+            "store_unavailable",
+            f"{failure} The cart was not changed.",
+            retry_after=failure.retry_after,
+            outcome=Outcome.NOT_SENT,
         ) from None
 
 

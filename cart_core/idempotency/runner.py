@@ -44,7 +44,11 @@ class ExactlyOnce:
         try:
             claim = await self._claims.claim(call, operation, plan, content, lines)
         except StoreUnavailable as failure:
-            raise Problem("store_unavailable", f"{failure} This request sent nothing.") from None
+            raise Problem(
+                "store_unavailable",
+                f"{failure} This request sent nothing.",
+                retry_after=failure.retry_after,
+            ) from None
         if isinstance(claim, StoredAnswer):
             return claim.replayed()
         call.sent.may_have_effect = claim.resumed

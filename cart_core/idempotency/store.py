@@ -6,7 +6,14 @@ from cart_core.idempotency.record import Record
 
 
 class StoreUnavailable(Exception):
-    """The store could not be asked, or gave no usable answer; a write may have happened or not."""
+    """The store could not be asked, or gave no usable answer; a write may have happened or not.
+
+    `retry_after` is the pause in seconds that it, or the service that lets us in, has asked for.
+    """
+
+    def __init__(self, reason: str = "", retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class Versioned(NamedTuple):

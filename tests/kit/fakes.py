@@ -138,6 +138,7 @@ class FakeStore:
         self.clock = clock
         self.faults: dict[str, list[StoreFault]] = defaultdict(list)
         self.reason = "The store is away."
+        self.retry_after: int | None = None
         self.point: Callable[[str], None] = lambda _: None
 
     def fails(self, call: str, *faults: StoreFault, times: int = 1) -> None:
@@ -153,7 +154,7 @@ class FakeStore:
 
     async def read(self, name: str) -> Versioned | None:
         if self._next_fault("read") == "down":
-            raise StoreUnavailable(self.reason)
+            raise StoreUnavailable(self.reason, self.retry_after)
         return await self.inner.read(name)
 
     async def _write(
@@ -165,14 +166,14 @@ class FakeStore:
     ) -> str | None:
         fault = self._next_fault(call)
         if fault in ("down", "killed before"):
-            raise StoreUnavailable(self.reason) if fault == "down" else Killed
+            raise StoreUnavailable(self.reason, self.retry_after) if fault == "down" else Killed
         version = await write()
         if version is not None and not name.startswith(RECENT_PREFIX):
             self.written.append(record)
             self.lease_ends.append(self.clock() + record.lease_seconds)
         self.point(f"after {call}")
         if fault in ("lost", "killed after"):
-            raise StoreUnavailable(self.reason) if fault == "lost" else Killed
+            raise StoreUnavailable(self.reason, self.retry_after) if fault == "lost" else Killed
         return None if fault == "met itself" else version
 
     def _next_fault(self, call: str) -> StoreFault:

@@ -1,5 +1,6 @@
 """The managed identity through Microsoft's own SDK."""
 
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -45,25 +46,48 @@ def test_a_token_for_a_resource() -> None:
     assert endpoint.timeouts == {(CONNECT_TIMEOUT, READ_TIMEOUT)}
 
 
+HTML: dict[str, str] = {"Content-Type": "text/html"}
+
+
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "pause", "of_setting"),
     [
-        pytest.param((400, {"statusCode": 400, "message": "planted"}, {}), id="no such identity"),
-        pytest.param((429, {}, {"Retry-After": "3600"}), id="throttled"),
-        pytest.param((502, b"<html>planted</html>", {"Content-Type": "text/html"}), id="HTML"),
-        pytest.param((200, b'{"access_token": "planted', {}), id="cut"),
-        pytest.param((200, ["planted"], {}), id="no object"),
-        *NO_ANSWER,
+        pytest.param((400, {"message": "planted"}, {}), None, True, id="no such identity"),
+        pytest.param((403, {"message": "planted"}, {}), None, True, id="refused"),
+        pytest.param((429, {}, {"Retry-After": "60"}), 60, False, id="throttled"),
+        pytest.param((429, {}, {}), 5, False, id="throttled, nobody knows how long"),
+        pytest.param((429, {}, {"Retry-After": "81,120"}), 120, False, id="two pauses"),
+        pytest.param((404, {}, {}), None, False, id="being updated"),
+        pytest.param((410, {}, {"Retry-After": "70"}), 70, False, id="being updated, with a pause"),
+        pytest.param((500, {}, {}), None, False, id="defect"),
+        pytest.param((502, b"<html>planted</html>", HTML), None, False, id="HTML"),
+        pytest.param((503, {}, {"Retry-After": "60"}), 60, False, id="down"),
+        pytest.param((200, b'{"access_token": "planted', {}), None, False, id="cut"),
+        pytest.param((200, ["planted"], {}), None, False, id="no object"),
+        *(pytest.param(*case.values, None, False, id=case.id) for case in NO_ANSWER),
     ],
 )
 def test_every_failure_is_the_identitys_own_and_nothing_is_repeated(
-    reply: Reply | Exception,
+    reply: Reply | Exception, pause: int | None, of_setting: bool
 ) -> None:
     endpoint = Endpoint(reply)
     identity = ManagedIdentity(CLIENT_ID, new_session=endpoint.session)
 
     failure = failure_of(lambda: identity.fetch("https://r.example"))
 
-    assert failure.code == "managed_identity_unavailable"
-    assert "AZURE_CLIENT_ID" in failure.detail
+    assert (failure.code, failure.retry_after) == ("managed_identity_unavailable", pause)
+    assert ("AZURE_CLIENT_ID" in failure.detail) == of_setting
     assert len(endpoint.requests) == 1
+
+
+def test_nobody_asks_during_a_pause_whatever_it_is_for() -> None:
+    endpoint, now = Endpoint((429, {}, {"Retry-After": "60"})), 1_000_000.0
+    identity = ManagedIdentity(CLIENT_ID, clock=lambda: now, new_session=endpoint.session)
+    for seconds, told in ((0, 60), (20, 40), (39, 1)):
+        now += seconds
+        for resource in ("https://storage.azure.com", "https://vault.azure.net"):
+            assert failure_of(partial(identity.fetch, resource)).retry_after == told
+    assert len(endpoint.requests) == 1
+    endpoint.reply = TOKEN
+    now += 1
+    assert identity.fetch("https://storage.azure.com").value == "a token"

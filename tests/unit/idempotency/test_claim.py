@@ -244,7 +244,7 @@ async def test_nothing_is_sent_without_a_claim(
     earlier: End, call: str, faults: list[StoreFault]
 ) -> None:
     world = World("check out")
-    world.store.reason = "The store answered 403."
+    world.store.reason, world.store.retry_after = "The store answered 403.", 60
     first = None
     if earlier:
         world.ends["checkout"] = [earlier]
@@ -257,6 +257,7 @@ async def test_nothing_is_sent_without_a_claim(
     assert (problem.kind.status, problem.kind.retryable) == (503, True)
     assert problem.outcome is Outcome.UNKNOWN  # An earlier call may have had its effect.
     assert problem.detail == "The store answered 403. This request sent nothing."
+    assert problem.retry_after == 60
     assert len(world.requests) == requests
     if first:
         await first

@@ -18,7 +18,7 @@ async def test_the_second_step_is_not_begun_if_the_first_cannot_be_recorded(
     fault: StoreFault, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World("order")
-    world.store.reason = "The store answered 500."
+    world.store.reason, world.store.retry_after = "The store answered 500.", 60
     world.store.fails("replace", fault)
     world.store.fails("replace", "down", times=1000)
     world.store.fails("read", "down", times=1000)
@@ -30,6 +30,7 @@ async def test_the_second_step_is_not_begun_if_the_first_cannot_be_recorded(
         "The store answered 500. The order's cart was made, and nothing bought: that needs a record"
         " of it."
     )
+    assert problem.retry_after == 60
     assert DEADLINE - 5 < monotonic() <= DEADLINE
     assert "not recorded" in caplog.text
     assert world.sent("checkout") == []
