@@ -110,12 +110,9 @@ def build(environment: Mapping[str, str]) -> App:
 
     identity = ManagedIdentity(settings.managed_identity_client_id)
     vault = KeyVault(settings.key_vault_url or "", identity)
-    refresh_token_vault = KeyVault(
-        settings.refresh_token_vault_url or "",
-        identity,
-        setting="KEY_VAULT_REFRESH_TOKEN_URL"
-        if settings.refresh_token_vault_override
-        else "KEY_VAULT_URL",
+    own_vault = settings.refresh_token_vault_override
+    refresh_token_vault = (
+        KeyVault(own_vault, identity, setting="KEY_VAULT_REFRESH_TOKEN_URL") if own_vault else vault
     )
     new_entra = partial(EntraTokens, settings, vault, refresh_token_vault, identity)
     surroundings = Surroundings(

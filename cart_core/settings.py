@@ -122,6 +122,7 @@ class Settings(BaseModel):
     locale: LanguageTag = Field("en-US", alias="PARTNER_CENTER_LOCALE")
     managed_identity_client_id: Guid = Field(alias="AZURE_CLIENT_ID")
     refresh_token_vault_override: Url | None = Field(None, alias="KEY_VAULT_REFRESH_TOKEN_URL")
+    """A vault of its own for the refresh token, which is otherwise in that of the other secrets."""
     key_vault_url: Url | None = Field(None, alias="KEY_VAULT_URL", validate_default=True)
     client_secret_name: SecretName = Field(
         "partner-center-client-secret", alias="PARTNER_CENTER_CLIENT_SECRET_NAME"
@@ -208,11 +209,6 @@ class Settings(BaseModel):
     def base_url(self) -> str:
         """Partner Center's base URL, without a trailing slash."""
         return self.base_url_override or CLOUDS[self.cloud].base_url
-
-    @property
-    def refresh_token_vault_url(self) -> str | None:
-        """The vault of the refresh token: a vault of its own, or else that of the other secrets."""
-        return self.refresh_token_vault_override or self.key_vault_url
 
     @property
     def authority(self) -> str:

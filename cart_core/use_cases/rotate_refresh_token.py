@@ -28,7 +28,7 @@ class RefreshTokenVault(Protocol):
     def read(self, names: Iterable[str]) -> dict[str, str]:
         """The current versions."""
 
-    def issued(self, name: str) -> datetime:
+    def issued_at(self, name: str) -> datetime:
         """When the current version was issued."""
 
     def write(self, name: str, value: str, issued: datetime, expires: datetime) -> None:
@@ -102,5 +102,5 @@ class RotateRefreshToken:
     def _log_age(self) -> None:
         """Log the token's age in whole days; an alert reads this line."""
         now = datetime.fromtimestamp(self._clock(), UTC)
-        age = (now - self._vault.issued(self._name)).days
+        age = (now - self._vault.issued_at(self._name)).days
         _LOG.warning("refresh token age %d days; it ends at %d", age, LIFETIME.days)

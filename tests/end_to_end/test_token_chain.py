@@ -147,7 +147,7 @@ def test_a_new_sign_in_is_used_while_entra_still_takes_the_old_one(start: Start)
     assert parse_qs(exchange.body.decode())["refresh_token"] == [consented]
 
 
-@pytest.mark.parametrize("service", ["identity", "entra"])
+@pytest.mark.parametrize("service", ["identity", "key_vault", "entra"])
 def test_the_pause_that_a_service_asks_for_is_kept_and_told(start: Start, service: Any) -> None:
     chain = start()
     chain.cloud.disturbances.inject(Disturbance(service, status=503, headers={"Retry-After": "60"}))

@@ -72,7 +72,9 @@ class Cloud(Service):
         )
         new_session, clock = self.session, lambda: self.now
         identity = ManagedIdentity(IDENTITY, clock=clock, new_session=new_session)
-        vault = KeyVault(settings.key_vault_url or "", identity, new_session=new_session)
+        vault = KeyVault(
+            settings.key_vault_url or "", identity, clock=clock, new_session=new_session
+        )
         return EntraTokens(settings, vault, vault, identity, clock=clock, new_session=new_session)
 
     def answer(self, request: requests.PreparedRequest) -> Reply | Exception:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -128,9 +129,9 @@ class Vault(Service):
         return shown | ({"tags": version.tags} if version.tags is not None else {})
 
 
-def key_vault(vault: Vault, identity: Identity | None = None) -> KeyVault:
+def key_vault(vault: Vault, identity: Identity | None = None, **options: Any) -> KeyVault:
     url, identity = f"https://{vault.host}", identity or Identity()
-    return KeyVault(url, identity, setting=SETTING, new_session=vault.session)
+    return KeyVault(url, identity, setting=SETTING, new_session=vault.session, **options)
 
 
 def versions(*created: int) -> list[Version]:
@@ -168,7 +169,7 @@ def test_a_new_version_has_its_age_and_its_end(before: list[str]) -> None:
         "attributes": {"exp": int(EXPIRES.timestamp())},
     }
     assert keys.read([NAME]) == {NAME: NEWEST}
-    assert keys.issued(NAME) == ISSUED.replace(microsecond=0)
+    assert keys.issued_at(NAME) == ISSUED.replace(microsecond=0)
     assert vault.enabled == [*before, NEWEST]
 
 
@@ -192,11 +193,11 @@ def test_the_tag_says_when_a_version_was_issued_else_its_creation_does(
 ) -> None:
     vault = Vault(Version("older", T0 - 1000), Version("current", tags=tags))
 
-    assert key_vault(vault).issued(NAME) == issued
+    assert key_vault(vault).issued_at(NAME) == issued
 
 
 def test_a_version_without_dates_counts_as_very_old() -> None:
-    assert key_vault(Vault(Version("x", created=None))).issued(NAME).year == 1
+    assert key_vault(Vault(Version("x", created=None))).issued_at(NAME).year == 1
 
 
 # --- Disabling older versions
@@ -254,7 +255,7 @@ def test_a_disabled_version_is_left_alone_and_does_not_count() -> None:
 
 OPERATIONS: dict[str, tuple[str, Callable[[KeyVault], object]]] = {
     "read": ("GET", lambda keys: keys.read([NAME])),
-    "issued": ("GET", lambda keys: keys.issued(NAME)),
+    "issued_at": ("GET", lambda keys: keys.issued_at(NAME)),
     "write": ("PUT", lambda keys: keys.write(NAME, NEWEST, ISSUED, EXPIRES)),
     "list": ("GET", lambda keys: keys.disable_older(NAME, 1)),
     "disable": ("PATCH", lambda keys: keys.disable_older(NAME, 1)),
@@ -266,10 +267,21 @@ def error(code: str, inner: str | None = None) -> dict[str, Any]:
     return {"error": content | ({"innererror": {"code": inner}} if inner else {})}
 
 
+RECOVER = f"`az keyvault secret recover --name {NAME}"
+SHOW = f"`az keyvault secret show --name {NAME}"
+
+
 @pytest.mark.parametrize(
     ("reply", "code", "word"),
     [
-        ((404, error("SecretNotFound"), {}), "secret_missing", NAME),
+        ((404, error("SecretNotFound"), {}), "secret_missing", RECOVER),
+        ((409, error("Conflict", "ObjectIsDeletedButRecoverable"), {}), "secret_missing", RECOVER),
+        ((409, error("Conflict", "ObjectIsBeingDeleted"), {}), "vault_unavailable", "HTTP 409"),
+        ((409, error("Conflict", "ObjectIsBeingRecovered"), {}), "vault_unavailable", "HTTP 409"),
+        ((409, error("Conflict"), {}), "vault_denied", "HTTP 409"),
+        ((400, error("BadParameter"), {}), "vault_denied", SHOW),
+        ((400, b"<html>planted</html>", {"Content-Type": "text/html"}), "vault_denied", SHOW),
+        ((405, error("MethodNotAllowed"), {}), "vault_denied", "HTTP 405"),
         ((403, error("Forbidden", "SecretDisabled"), {}), "secret_missing", "disabled"),
         ((200, {"value": " \n"}, {}), "secret_missing", "empty"),
         ((200, {"id": "https://v.vault.azure.net/secrets/n/1"}, {}), "secret_missing", "empty"),
@@ -278,20 +290,52 @@ def error(code: str, inner: str | None = None) -> dict[str, Any]:
         ((403, b"<html>planted</html>", {"Content-Type": "text/html"}), "vault_denied", "HTTP 403"),
         ((401, error("Unauthorized"), {}), "vault_denied", "HTTP 401"),
         ((429, error("Throttled"), {"Retry-After": "3600"}), "vault_unavailable", "HTTP 429"),
+        ((408, b"", {}), "vault_unavailable", "HTTP 408"),
         ((200, b'{"value": "planted', {}), "vault_unavailable", "answer"),
         ((200, ["planted"], {}), "vault_unavailable", "answer"),
     ],
 )
 def test_a_failure_is_classified(reply: Reply, code: FailureCode, word: str) -> None:
-    vault = Vault(Version("current"))
-    vault.broken["GET"] = reply
+    status = reply[0]
+    for operation in OPERATIONS if status >= 400 else ["read"]:
+        method, call = OPERATIONS[operation]
+        vault = Vault(*versions(0, 1, 2))
+        vault.broken[method] = reply
 
-    failure = failure_of(lambda: key_vault(vault).read([NAME]))
+        failure = failure_of(partial(call, key_vault(vault)))
 
-    assert failure.code == code
-    assert word in failure.detail
-    assert (SETTING in failure.detail) == (code != "secret_missing")
-    assert len(vault.calls) == 1
+        assert failure.code == code
+        assert word in failure.detail
+        assert (SETTING in failure.detail) == (code != "secret_missing")
+        assert [call[0] for call in vault.calls].count(method) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "pause"),
+    [
+        (429, {"Retry-After": "60"}, 60),
+        (503, {"Retry-After": "60"}, 60),
+        (503, {"Retry-After": '"81", 120'}, 120),
+        (409, {"Retry-After": "60"}, None),
+        (429, {}, 5),
+        (500, {}, None),
+    ],
+)
+def test_the_pause_that_the_vault_asks_for_is_kept_and_told(
+    status: int, headers: dict[str, str], pause: int | None
+) -> None:
+    vault, now = Vault(Version("current")), 1_000_000.0
+    vault.broken["GET"] = (status, error("Busy"), headers)
+    keys = key_vault(vault, clock=lambda: now)
+
+    assert failure_of(lambda: keys.read([NAME])).retry_after == pause
+    if pause:
+        now += pause - 0.5
+        told = {failure_of(partial(call, keys)).retry_after for _, call in OPERATIONS.values()}
+        assert (told, len(vault.calls)) == ({1}, 1)
+        now += 0.5
+    vault.broken.clear()
+    assert keys.read([NAME]) == {NAME: "current"}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
