@@ -22,6 +22,7 @@ from cart_core.adapters.http_sessions import (
     OpenSession,
     open_session,
 )
+from cart_core.adapters.secret_form import flaw_in
 from cart_core.partner_center.pauses import DEFAULT_PAUSE, asked_pause
 from cart_core.settings import Settings
 from cart_core.tokens import PAUSE, AccessToken, FailureCode, Renewal, TokenFailure
@@ -318,6 +319,13 @@ class EntraTokens:
             _certificate(settings.certificate_name, values[settings.certificate_name])
         if settings.auth == "app_user":
             values |= self._refresh_token_vault.read([settings.refresh_token_name])
+        for name in values.keys() - {settings.certificate_name}:
+            if flaw := flaw_in(values[name]):
+                raise TokenFailure(
+                    "secret_missing",
+                    f"The secret {name} in the vault cannot be used: it {flaw}. Store the value "
+                    "alone, in one line.",
+                )
         memory.read_at = self._clock()
         changed = False
         for name, value in values.items():

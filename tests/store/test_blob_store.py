@@ -327,12 +327,14 @@ async def test_an_identity_without_token(blobs: Blobs, ask: Operation) -> None:
 
 
 async def test_an_identity_that_fails_once_is_heard_of_by_nobody(blobs: Blobs) -> None:
-    blobs.cloud.faults.inject(Fault("identity", status=500))
+    blobs.cloud.disturbances.inject(Disturbance("identity", status=500))
     assert await blobs.store.read(NAME) is None
 
 
 async def test_an_identity_that_asks_for_a_pause(blobs: Blobs) -> None:
-    blobs.cloud.faults.inject(Fault("identity", status=429, headers={"Retry-After": "60"}))
+    blobs.cloud.disturbances.inject(
+        Disturbance("identity", status=429, headers={"Retry-After": "60"})
+    )
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="asked too often") as failure:
             await blobs.store.read(NAME)

@@ -362,6 +362,24 @@ def test_where_the_vault_fails_the_secrets_in_memory_are_used(
     assert failure_of(entra.fetch).code.endswith("_unavailable")  # A newer secret may be there.
 
 
+@pytest.mark.parametrize("name", [SECRET, REFRESH_TOKEN])
+def test_a_secret_of_a_wrong_form_is_named_not_sent_and_read_anew(cloud: Cloud, name: str) -> None:
+    entra = cloud.tokens(auth="app_user")
+    good, cloud.secrets[name] = cloud.secrets[name], '"planted-in-quotes"'
+
+    failure = failure_of(entra.fetch)
+
+    assert (failure.code, cloud.forms) == ("secret_missing", [])
+    assert f"{name} in the vault cannot be used: it has quotes around it" in failure.detail
+    cloud.secrets[name] = good
+    entra.fetch()
+    cloud.secrets[name] = "\ufeffplanted"
+    entra.fetch(Renewal())  # The one in memory is good.
+    cloud.now += SECRETS_AGE
+    cloud.refuse = lambda form: refusal(70000, "invalid_grant")
+    assert "byte order mark" in failure_of(entra.fetch).detail
+
+
 # --- Claims challenges
 
 CLAIMS = '{"access_token": {"nbf": {"essential": true, "value": "1604106651"}}}'
