@@ -7,6 +7,7 @@ time write two working ones.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,12 @@ from cart_core.tokens import AccessToken, TokenFailure
 LIFETIME: Final = timedelta(days=90)
 KEPT_VERSIONS: Final = 2
 """The current one and the one before it."""
+
+ONCE_MORE_AFTER: Final = 5
+"""Seconds after which a rotation that failed is tried once more; the next one is tomorrow's."""
+
+LONGEST_PAUSE: Final = 60
+"""Seconds that a service may ask to wait before that; after a longer pause nothing is tried."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +57,10 @@ class Exchanger(Protocol):
 
 
 class RotateRefreshToken:
-    """The daily exchange of the refresh token called `name`. `clock` gives POSIX seconds."""
+    """The daily exchange of the refresh token called `name`.
+
+    `clock` gives POSIX seconds, `sleep` waits for some.
+    """
 
     def __init__(
         self,
@@ -59,26 +69,39 @@ class RotateRefreshToken:
         new_exchanger: Callable[[], Exchanger],
         *,
         clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._name = name
         self._vault = vault
         self._new_exchanger = new_exchanger
         self._clock = clock
+        self._sleep = sleep
 
     def __call__(self) -> None:
         """Write a new refresh token that works, and disable old versions.
 
-        Blocks. Raises TokenFailure, after it has logged the failure and the token's age.
+        Blocks. A failure that passes by itself is tried once more. Raises TokenFailure, after it
+        has logged the failure and the token's age.
         """
         try:
             with telemetry.span("refresh_token.rotate"):
-                self._rotate()
+                self._rotate_or_try_once_more()
         except TokenFailure as failure:
             _LOG.error("refresh token rotation failed: %s", failure)
             with suppress(TokenFailure):
                 self._log_age()
             raise
         _LOG.info("refresh token rotated")
+
+    def _rotate_or_try_once_more(self) -> None:
+        try:
+            return self._rotate()
+        except TokenFailure as failure:
+            pause = failure.retry_after or ONCE_MORE_AFTER
+            if not failure.kind.retryable or pause > LONGEST_PAUSE:
+                raise
+        self._sleep(pause)
+        self._rotate()
 
     def _rotate(self) -> None:
         before = self._current()

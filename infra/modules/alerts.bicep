@@ -56,11 +56,13 @@ AppRequests
 '''
 
 // A failure whose code ends in _unavailable mostly passes by itself. All others need a person at once.
+// So does every failure of the daily renewal, which has tried twice and tries no more before the next
+// day.
 var tokenFailureQueryEnd = '''
-| summarize Failures = count() by Code
-| where Failures >= iff(Code endswith "_unavailable", 3, 1)
+| summarize Failures = count(), Renewals = countif(Daily) by Code
+| where Failures >= iff(Code endswith "_unavailable", 3, 1) or Renewals > 0
 '''
-var tokenFailureQuery = 'AppTraces | extend Code = extract("(${tokenFailureText}|${rotationFailureText})([a-z_]+)", 2, Message) | where isnotempty(Code)${tokenFailureQueryEnd}'
+var tokenFailureQuery = 'AppTraces | extend Code = extract("(${tokenFailureText}|${rotationFailureText})([a-z_]+)", 2, Message), Daily = Message contains "${rotationFailureText}" | where isnotempty(Code)${tokenFailureQueryEnd}'
 
 var refreshTokenAgeQuery = 'AppTraces | where Message contains "${refreshTokenAgeText}" | extend Days = toint(extract("${refreshTokenAgeText}([0-9]+)", 1, Message)) | where Days >= ${refreshTokenAgeDays}'
 

@@ -17,6 +17,10 @@ DAY = 86_400
 TIMER = "/admin/functions/rotate_refresh_token"
 
 
+_DELETED = {"error": {"code": "Conflict", "innererror": {"code": "ObjectIsDeletedButRecoverable"}}}
+_LONG = {"Retry-After": "3600"}
+
+
 class Rotation:
     """A chain in app+user mode, the vault of its refresh token, and the log since a test began."""
 
@@ -122,12 +126,18 @@ def test_without_a_refresh_token_the_timer_does_nothing(chain: Chain) -> None:
 @pytest.mark.parametrize(
     ("disturbance", "written", "code"),
     [
+        (Disturbance("key_vault", method="PUT", status=403), False, "vault_denied"),
         (
-            Disturbance("key_vault", method="PUT", action="drop", commit=True),
-            True,
-            "vault_unavailable",
+            Disturbance("key_vault", method="PUT", status=409, body=_DELETED),
+            False,
+            "secret_missing",
         ),
         (Disturbance("key_vault", method="PATCH", status=403), True, "vault_denied"),
+        (
+            Disturbance("entra", path="/token$", status=503, headers=_LONG),
+            False,
+            "token_unavailable",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -148,3 +158,14 @@ def test_what_fails_once_succeeds_the_next_time(
     assert rotation.fire() == 202
     assert rotation.enabled()[-2:] == [True, True]
     assert sum(rotation.enabled()) == 2
+
+
+def test_a_write_whose_answer_is_lost_is_tried_once_more(rotation: Rotation) -> None:
+    disturbance = Disturbance("key_vault", method="PUT", action="drop", commit=True)
+    rotation.chain.cloud.disturbances.inject(disturbance)
+
+    assert rotation.fire() == 202
+
+    assert rotation.log() == ["refresh token rotated"]
+    assert len(rotation.versions()) == 5
+    assert rotation.chain.post().status_code == 201

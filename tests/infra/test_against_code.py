@@ -285,6 +285,12 @@ def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptur
     rotated, refused, aged = caplog.messages
     assert rotated == at(ALERTS, "rotatedText")
     assert read_by_alert("tokenFailureQuery", refused) == "consent_required"
+    daily = re.search(r'Daily = Message contains "\$\{(\w+)\}"', at(ALERTS, "tokenFailureQuery"))
+    assert daily
+    assert at(ALERTS, daily[1]) in refused
+    assert "or Renewals > 0" in at(
+        ALERTS, "tokenFailureQueryEnd"
+    )  # one is enough, whatever its code
     assert read_by_alert("refreshTokenAgeQuery", aged) == "12"
     assert read_by_alert("refreshTokenAgeQuery", refused) is None
     # Another alert is raised where there was no line of a renewal.

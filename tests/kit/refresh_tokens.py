@@ -43,6 +43,7 @@ class RefreshTokens:
     issues: bool = True
     now: datetime = NOW
     tick: timedelta = timedelta(0)
+    pauses: list[float] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def store(self, value: str, age: timedelta = timedelta(0), **properties: Any) -> None:
@@ -71,9 +72,13 @@ class RefreshTokens:
         return self.current.enabled and self.current.value in self.good
 
     def rotation(self) -> RotateRefreshToken:
-        """The use case, as one more process has it."""
+        """The use case, as one more process has it. What it waits for is noted in `pauses`."""
         return RotateRefreshToken(
-            NAME, _Vault(self), lambda: _Exchanger(self), clock=self.now.timestamp
+            NAME,
+            _Vault(self),
+            lambda: _Exchanger(self),
+            clock=self.now.timestamp,
+            sleep=self.pauses.append,
         )
 
 

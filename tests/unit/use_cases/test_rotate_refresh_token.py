@@ -4,12 +4,13 @@ import itertools
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
 from cart_core.tokens import TokenFailure
-from cart_core.use_cases.rotate_refresh_token import KEPT_VERSIONS, LIFETIME
+from cart_core.use_cases.rotate_refresh_token import KEPT_VERSIONS, LIFETIME, ONCE_MORE_AFTER
 from tests.kit.fakes import Killed
 from tests.kit.refresh_tokens import NOW, RefreshTokens, Version
 
@@ -128,6 +129,43 @@ def test_wherever_it_ends_the_vault_holds_a_working_token(
     tokens.rotation()()
     assert tokens.works()
     assert len(tokens.enabled) == KEPT_VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("asked", "times", "pauses", "rotated"),
+    [
+        (None, 1, [ONCE_MORE_AFTER], True),
+        (60, 1, [60], True),
+        (61, 1, [], False),
+        (None, 2, [ONCE_MORE_AFTER], False),
+    ],
+)
+@pytest.mark.parametrize("number", range(len(STEPS)))
+def test_a_failure_that_passes_is_tried_once_more_before_anybody_hears_of_it(
+    tokens: RefreshTokens,
+    number: int,
+    asked: int | None,
+    times: int,
+    pauses: list[float],
+    rotated: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    steps, failing = itertools.count(), iter([number, number + 1][:times])
+    failing_step = next(failing)
+
+    def step(name: str) -> None:
+        nonlocal failing_step
+        if next(steps) == failing_step:
+            failing_step = next(failing, -1)
+            raise TokenFailure("vault_unavailable", "Not now.", retry_after=asked)
+
+    tokens.step, tokens.tick = step, timedelta(seconds=1)
+    with caplog.at_level(logging.INFO), nullcontext() if rotated else pytest.raises(TokenFailure):
+        tokens.rotation()()
+    assert tokens.pauses == pauses
+    assert (caplog.messages == ["refresh token rotated"]) == rotated
+    assert tokens.works()
+    assert not rotated or len(tokens.enabled) == KEPT_VERSIONS
 
 
 def test_a_token_that_entra_refuses_at_once_is_never_written(tokens: RefreshTokens) -> None:
