@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cart_core.api.invocation import Operation
 from cart_core.api.messages import Invocation, Request, Response
@@ -66,11 +66,18 @@ def _app() -> App:
     return _running[1]
 
 
+SILENT_LIBRARIES: Final = (
+    *("aiohttp", "azure.core", "azure.identity", "azure.keyvault", "azure.storage", "httpcore"),
+    *("httpx", "msal", "requests", "urllib3"),
+)
+"""Libraries whose lines hold addresses of requests, or what another party has answered."""
+
+
 def _set_log_levels() -> None:
-    """Let through our one line for each request, and no line of a library for each call of its."""
+    """Let through our own lines, and none of those libraries. Our lines say what went wrong."""
     logging.getLogger("cart_core").setLevel(logging.INFO)
-    for library in ("azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    for library in SILENT_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
