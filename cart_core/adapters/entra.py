@@ -231,11 +231,13 @@ class EntraTokens:
         while True:
             try:
                 return self._request_token(session, memory, renewal)
-            except _Refusal as refusal:
-                if unread and self._secret_may_help(refusal):
-                    raise unread.repeated() from None
-                if not (known and self._secret_may_help(refusal) and self._read_again(memory)):
-                    raise self._failure_for(refusal) from None
+            except _Refusal as caught:
+                refusal = caught
+            secret_may_help = known and self._secret_may_help(refusal)
+            if unread and secret_may_help:
+                raise unread.repeated()
+            if not (secret_may_help and self._read_again(memory)):
+                raise self._failure_for(refusal)
 
     def _request_token(
         self, session: "requests.Session", memory: _Memory, renewal: Renewal | None
