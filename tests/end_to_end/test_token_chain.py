@@ -19,7 +19,6 @@ from partner_center_emulator.watch.disturbances import Disturbance
 from partner_center_emulator.watch.journal import Arrival
 
 from tests.end_to_end.chain import (
-    NO_CALLS,
     Chain,
     app_with_tries,
     problem,
@@ -205,48 +204,6 @@ def test_outages_on_the_way_to_a_token_end_with_the_outage(start: Start, tmp_pat
 
     chain.reset()
     assert chain.post().status_code == 201
-
-
-def _denied(chain: Chain) -> None:
-    body = {"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}
-    chain.cloud.disturbances.inject(Disturbance("key_vault", times=None, status=403, body=body))
-
-
-def _no_secret(chain: Chain) -> None:
-    del chain.cloud.key_vault.vaults[VAULT][CLIENT_SECRET_NAME]
-
-
-def _expired_secret(chain: Chain) -> None:
-    chain.cloud.entra.expired_secrets = set(chain.cloud.entra.client_secrets)
-
-
-def _second_factor_required(chain: Chain) -> None:
-    chain.cloud.entra.refresh_tokens = dict.fromkeys(chain.cloud.entra.refresh_tokens, 50076)
-
-
-@pytest.mark.parametrize(
-    ("auth", "spoil", "code", "named"),
-    [
-        ("app_only", _denied, "vault_denied", "KEY_VAULT_URL"),
-        ("app_only", _no_secret, "secret_missing", CLIENT_SECRET_NAME),
-        ("app_only", _expired_secret, "token_rejected", "AADSTS7000222"),
-        ("app_user", _second_factor_required, "consent_required", REFRESH_TOKEN_NAME),
-    ],
-)
-def test_what_only_a_person_can_repair_is_not_asked_for_again(
-    start: Start, auth: str, spoil: Callable[[Chain], None], code: str, named: str
-) -> None:
-    chain = start(PARTNER_CENTER_AUTH=auth)
-    spoil(chain)
-
-    error = problem(chain.post(), 503, code, "not_sent", False)
-
-    assert named in error["detail"]
-    assert error["partnerCenter"] is None
-    assert chain.sent() == []
-    chain.reset()
-    problem(chain.post(), 503, code)
-    assert chain.calls() == NO_CALLS
 
 
 def _exchanges(chain: Chain) -> list[Arrival]:

@@ -1,12 +1,11 @@
 """Partner Center tokens through msal, with managed identity, vault and Entra in memory."""
 
 import base64
-import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import jwt
 import pytest
@@ -14,50 +13,44 @@ import requests
 from cryptography.hazmat.primitives import hashes
 
 from cart_core.adapters.entra import SECRETS_AGE, EntraTokens
-from cart_core.adapters.key_vault import KeyVault
-from cart_core.adapters.managed_identity import ManagedIdentity
 from cart_core.settings import Settings
-from cart_core.tokens import Renewal
+from cart_core.tokens import AccessToken, Renewal, TokenFailure
 from tests.unit.adapters.certificates import UNUSABLE, USABLE, certificate, key, pem, pfx
 from tests.unit.adapters.services import NO_ANSWER, Reply, Service, failure_of
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 CLIENT = "22222222-2222-4222-8222-222222222222"
-IDENTITY = "33333333-3333-4333-8333-333333333333"
 SECRET = "partner-center-client-secret"
 CERTIFICATE = "partner-center-certificate"
 REFRESH_TOKEN = "partner-center-refresh-token"
 SCOPE = "https://api.partnercenter.microsoft.com/.default"
 
-_vaults = itertools.count()
-
 
 class Cloud(Service):
-    """Managed identity, vault and Entra. `now` are the seconds of everybody's clock.
+    """Entra below msal, and the managed identity and the vault that EntraTokens asks.
 
-    `broken[place]` replaces what a place answers, by a reply or by an exception. Places are
-    "identity", "vault", "metadata" and "token". `refuse` says whether a token request is refused.
+    `now` are the seconds of the clock. `places` has who was asked: "identity", "vault", "metadata"
+    or "token"; `at` is called with each before it answers. `broken[place]` replaces what metadata
+    or token answer, and is raised by the others. `refuse` says whether a token request is refused.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.vault = f"vault-{next(_vaults)}.vault.azure.net"
         self.secrets = {
             SECRET: "planted-client-secret",
             REFRESH_TOKEN: "planted-refresh-token",
             CERTIFICATE: pfx(),
         }
-        self.broken: dict[str, Reply | Exception] = {}
+        self.broken: dict[str, Any] = {}
         self.refuse: Callable[[dict[str, str]], Reply | None] = lambda form: None
+        self.at: Callable[[str], None] = lambda place: None
         self.places: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.urls: list[str] = []
         self.issued = 0
         self.now = 1_000_000.0
 
-    def tokens(
-        self, credential: str = "secret", auth: str = "app_only", **changes: str
-    ) -> EntraTokens:
+    def tokens(self, credential: str = "secret", auth: str = "app_only") -> EntraTokens:
         """Tokens of an application in this cloud."""
         settings = Settings.read(
             {
@@ -65,47 +58,37 @@ class Cloud(Service):
                 "PARTNER_CENTER_CLIENT_ID": CLIENT,
                 "PARTNER_CENTER_CREDENTIAL": credential,
                 "PARTNER_CENTER_AUTH": auth,
-                "AZURE_CLIENT_ID": IDENTITY,
-                "KEY_VAULT_URL": f"https://{self.vault}",
-                **changes,
+                "AZURE_CLIENT_ID": CLIENT,
+                "KEY_VAULT_URL": "https://kv.example",
             }
         )
-        new_session, clock = self.session, lambda: self.now
-        identity = ManagedIdentity(IDENTITY, clock=clock, new_session=new_session)
-        vault = KeyVault(
-            settings.key_vault_url or "", identity, clock=clock, new_session=new_session
+        return EntraTokens(
+            settings, self, self, self, clock=lambda: self.now, new_session=self.session
         )
-        return EntraTokens(settings, vault, vault, identity, clock=clock, new_session=new_session)
+
+    def read(self, names: Iterable[str]) -> dict[str, str]:
+        """What the vault answers."""
+        self._visit("vault")
+        return {name: self.secrets[name] for name in names}
+
+    def fetch(self, resource: str) -> AccessToken:
+        """What the managed identity answers."""
+        self._visit("identity")
+        return AccessToken(f"planted-identity-token for {resource}", 4_000_000_000)
+
+    def _visit(self, place: str) -> None:
+        self.places.append(place)
+        self.at(place)
+        if failure := self.broken.get(place):
+            raise failure
 
     def answer(self, request: requests.PreparedRequest) -> Reply | Exception:
-        host = urlsplit(str(request.url)).hostname
-        if host == "127.0.0.1":
-            place, answer = "identity", self._identity
-        elif host == self.vault:
-            place, answer = "vault", self._vault
-        elif request.method == "POST":
-            place, answer = "token", self._token
-        else:
-            place, answer = "metadata", self._metadata
+        place = "token" if request.method == "POST" else "metadata"
         self.places.append(place)
         self.urls.append(str(request.url))
-        return self.broken.get(place) or answer(request)
-
-    def _identity(self, request: requests.PreparedRequest) -> Reply:
-        query = dict(parse_qsl(urlsplit(str(request.url)).query))
-        token = f"planted-identity-token for {query['resource']}"
-        return 200, {"access_token": token, "expires_on": "4000000000", "resource": "r"}, {}
-
-    def _vault(self, request: requests.PreparedRequest) -> Reply:
-        resource = "https://vault.azure.net"
-        if "Authorization" not in request.headers:
-            tenant = f"https://login.microsoftonline.com/{TENANT}"
-            challenge = f'Bearer authorization="{tenant}", resource="{resource}"'
-            return 401, {}, {"WWW-Authenticate": challenge}
-        assert request.headers["Authorization"] == f"Bearer planted-identity-token for {resource}"
-        name = urlsplit(str(request.url)).path.split("/")[2]
-        address = f"https://{self.vault}/secrets/{name}/1"
-        return 200, {"value": self.secrets[name], "id": address, "attributes": {}}, {}
+        reply = self.broken.get(place) or getattr(self, f"_{place}")(request)
+        self.at(place)
+        return reply  # type: ignore[no-any-return] # It is what was found above.
 
     def _metadata(self, request: requests.PreparedRequest) -> Reply:
         base = str(request.url).partition("/v2.0/")[0]
@@ -125,9 +108,7 @@ class Cloud(Service):
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:41000/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", "planted-identity-header")
+def cloud() -> Cloud:
     return Cloud()
 
 
@@ -144,6 +125,8 @@ def refusal(number: int | None, error: str, status: int = 400) -> Reply:
 
 
 WRONG_SECRET = refusal(7000215, "invalid_client", 401)
+VAULT_DOWN = TokenFailure("vault_unavailable", "The vault is down.", retry_after=60)
+NO_IDENTITY = TokenFailure("managed_identity_unavailable", "No identity.", retry_after=60)
 
 
 # --- Tokens
@@ -175,30 +158,13 @@ def test_every_credential_in_both_modes(cloud: Cloud, credential: str, auth: str
     assert cloud.timeouts == {(2.0, 6.0)}
 
 
-def test_federated_needs_no_vault(cloud: Cloud) -> None:
-    cloud.tokens("federated", KEY_VAULT_URL="").fetch()
-
-    assert cloud.places == ["metadata", "identity", "token"]
-
-
 def test_a_second_token_costs_one_call(cloud: Cloud, entra: EntraTokens) -> None:
     entra.fetch()
-    assert cloud.places == ["vault", "identity", "vault", "metadata", "token"]
+    assert cloud.places == ["vault", "metadata", "token"]
     cloud.places.clear()
 
     assert entra.fetch().value == "planted-access-token-2"
     assert cloud.places == ["token"]
-
-
-def test_the_cloud_decides_on_authority_scope_and_audience(cloud: Cloud) -> None:
-    cloud.tokens("federated", PARTNER_CENTER_CLOUD="china").fetch()
-
-    authority = f"https://login.partner.microsoftonline.cn/{TENANT}"
-    assert cloud.urls[0].startswith(f"{authority}/v2.0/")
-    assert cloud.urls[-1].startswith(f"{authority}/oauth2/v2.0/")
-    (form,) = cloud.forms
-    assert form["scope"] == "https://partner.partnercenterapi.microsoftonline.cn/.default"
-    assert form["client_assertion"].endswith("AzureADTokenExchangeChina")
 
 
 @pytest.mark.parametrize("content", USABLE.values(), ids=USABLE)
@@ -283,7 +249,7 @@ def test_a_changed_secret_is_read_again_and_tried_at_once(cloud: Cloud, entra: E
     cloud.refuse = lambda form: None if form["client_secret"] == "planted-newer" else WRONG_SECRET
 
     assert entra.fetch().value == "planted-access-token-2"
-    assert cloud.places == ["token", "identity", "vault", "token"]
+    assert cloud.places == ["token", "vault", "token"]
 
 
 @pytest.mark.parametrize("renewal", [None, Renewal()])
@@ -304,7 +270,7 @@ def test_secrets_are_not_read_twice_for_one_token(cloud: Cloud, entra: EntraToke
 
     failure_of(entra.fetch)
 
-    assert cloud.places == ["vault", "identity", "vault", "metadata", "token"]
+    assert cloud.places == ["vault", "metadata", "token"]
 
 
 def test_a_refused_federated_credential_has_no_secret_to_read_again(cloud: Cloud) -> None:
@@ -343,23 +309,21 @@ def test_a_secret_that_a_person_has_stored_is_used_while_entra_still_takes_the_o
 
 
 @pytest.mark.parametrize("renewal", [None, Renewal()])
-@pytest.mark.parametrize("place", ["vault", "identity"])
 def test_where_the_vault_fails_the_secrets_in_memory_are_used(
-    cloud: Cloud, place: str, renewal: Renewal | None, caplog: pytest.LogCaptureFixture
+    cloud: Cloud, renewal: Renewal | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     entra = cloud.tokens(auth="app_user")
     entra.fetch()
     cloud.now += SECRETS_AGE
-    cloud.broken[place] = (503, {}, {})
+    cloud.broken["vault"] = VAULT_DOWN
 
     entra.fetch(renewal)
 
     assert cloud.forms[-1]["refresh_token"] == "planted-rotated-1"
-    (line,) = [text for text in caplog.messages if text.startswith("The secrets in memory")]
-    assert "_unavailable: " in line
+    assert caplog.messages == [f"The secrets in memory are used further: {VAULT_DOWN}"]
     cloud.refuse = lambda form: refusal(50173, "invalid_grant")
     cloud.now += SECRETS_AGE
-    assert failure_of(entra.fetch).code.endswith("_unavailable")  # A newer secret may be there.
+    assert failure_of(entra.fetch).code == "vault_unavailable"  # A newer secret may be there.
 
 
 @pytest.mark.parametrize("name", [SECRET, REFRESH_TOKEN])
@@ -411,24 +375,23 @@ def test_claims_of_a_challenge_are_sent(
 # --- Failures, each under the name of the service where it occurs
 
 
-@pytest.mark.parametrize("credential", ["secret", "federated"])
-def test_a_failure_of_the_identity_is_reported_as_such(cloud: Cloud, credential: str) -> None:
-    cloud.broken["identity"] = requests.ConnectionError("planted")
+@pytest.mark.parametrize(
+    ("credential", "place", "failure"),
+    [("secret", "vault", VAULT_DOWN), ("federated", "identity", NO_IDENTITY)],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_a_failure_of_another_service_stays_its_own(
+    cloud: Cloud, credential: str, place: str, failure: TokenFailure, later: bool
+) -> None:
+    entra = cloud.tokens(credential)
+    if later:
+        entra.fetch()
+        cloud.refuse = lambda form: WRONG_SECRET  # so that the secret is read again
+    cloud.broken[place] = failure
 
-    failure = failure_of(cloud.tokens(credential).fetch)
+    told = failure_of(entra.fetch)
 
-    assert failure.code == "managed_identity_unavailable"
-    assert cloud.places.count("identity") == 1
-
-
-def test_a_failure_of_the_vault_is_reported_as_such(cloud: Cloud, entra: EntraTokens) -> None:
-    cloud.broken["vault"] = (503, {}, {})
-    assert failure_of(entra.fetch).code == "vault_unavailable"
-    cloud.broken.clear()
-    entra.fetch()
-    cloud.refuse = lambda form: WRONG_SECRET
-    cloud.broken["vault"] = (503, {}, {})
-    assert failure_of(entra.fetch).code == "vault_unavailable"
+    assert (told.code, told.detail, told.retry_after) == (failure.code, failure.detail, 60)
 
 
 @pytest.mark.parametrize(
@@ -608,20 +571,17 @@ def test_the_pause_that_entra_asks_for_is_told(
 
 @pytest.mark.parametrize("hangs", ["vault", "metadata", "token"])
 def test_a_request_that_hangs_holds_up_no_other_and_what_it_learns_late_is_forgotten(
-    cloud: Cloud, hangs: str, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, hangs: str
 ) -> None:
     entra = cloud.tokens(auth="app_user")
     entered, leave = threading.Event(), threading.Event()
-    answer = cloud.answer
 
-    def slow(request: requests.PreparedRequest) -> Reply | Exception:
-        reply = answer(request)
-        if cloud.places[-1] == hangs and not entered.is_set():
+    def hang_once(place: str) -> None:
+        if place == hangs and not entered.is_set():
             entered.set()
             assert leave.wait(60)
-        return reply
 
-    monkeypatch.setattr(cloud, "answer", slow)
+    cloud.at = hang_once
     hung = threading.Thread(target=entra.fetch)
     hung.start()
     assert entered.wait(60)
