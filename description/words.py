@@ -20,9 +20,9 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     # Parameters and headers of requests
     "customerId": (
         "Customer ID",
-        "The customer's Microsoft tenant id, a GUID in upper or lower case.",
+        "The customer's Microsoft tenant id, a GUID in upper or lower case, and not all zeros.",
     ),
-    "cartId": ("Cart ID", "The cart's id, a GUID in upper or lower case."),
+    "cartId": ("Cart ID", "The cart's id, a GUID in upper or lower case, and not all zeros."),
     "Idempotency-Key": (
         "Idempotency Key",
         "A key that identifies the order: 1 to 255 visible ASCII characters, bare or in quotes. A "
@@ -42,7 +42,7 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "X-Locale": (
         "Locale",
         "The language of Partner Center's messages, such as en-US. A value that is not a language "
-        "tag is ignored.",
+        "tag, or has more than 35 characters, is ignored.",
     ),
     "Prefer": (
         "Preference",

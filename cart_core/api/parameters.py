@@ -13,6 +13,12 @@ from cart_core.problem import FieldError, Problem
 
 GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 LOCALE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
+MAX_LOCALE_LENGTH: Final = 35
+"""Characters of a language tag that every implementation has to take (RFC 5646, section 4.4.1)."""
+
+_UNSET_GUID: Final = "00000000-0000-0000-0000-000000000000"
+"""How .NET and others write a GUID that nobody has set."""
+
 
 _CORRELATION_IDS: Final = ("MS-CorrelationId", "x-ms-client-tracking-id")
 _QUOTED_KEY: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
@@ -22,8 +28,8 @@ _KEY: Final = re.compile(r"[!-~]{1,255}")
 def correlation_id(headers: Mapping[str, str], new_guid: str) -> str:
     """The caller's MS-CorrelationId, else Logic Apps' x-ms-client-tracking-id, else `new_guid`."""
     for name in _CORRELATION_IDS:
-        if GUID.fullmatch(value := headers.get(name.lower(), "").strip()):
-            return value.lower()
+        if guid := valid_guid(headers.get(name.lower(), "").strip()):
+            return guid
     return new_guid
 
 
@@ -40,38 +46,45 @@ def correlation_errors(headers: Mapping[str, str]) -> list[FieldError]:
 
 
 def locale(headers: Mapping[str, str], default: str) -> str:
-    """The caller's X-Locale if it is a language tag, else `default`."""
+    """The caller's X-Locale if it is a language tag of usual length, else `default`."""
     value = headers.get("x-locale", "").strip()
-    return value if LOCALE.fullmatch(value) else default
+    return value if len(value) <= MAX_LOCALE_LENGTH and LOCALE.fullmatch(value) else default
 
 
 def valid_guid(value: str | None) -> str | None:
-    """The value in lower case; None unless it is a GUID."""
-    return value.lower() if value and GUID.fullmatch(value) else None
+    """The value in lower case; None unless it is a GUID that somebody has set."""
+    return value.lower() if value and GUID.fullmatch(value) and value != _UNSET_GUID else None
 
 
 def customer_errors(customer_id: str) -> list[FieldError]:
     """What is wrong with a route's customerId; Partner Center knows customers by tenant GUID."""
-    if GUID.fullmatch(customer_id):
+    if valid_guid(customer_id):
         return []
-    return [FieldError("", "invalid_customer_id", "The customerId in the path must be a GUID.")]
+    detail = f"The customerId in the path {_why_no_guid(customer_id)}."
+    return [FieldError("", "invalid_customer_id", detail)]
 
 
 def cart_errors(cart_id: str) -> list[FieldError]:
     """What is wrong with a route's cartId; Partner Center gives each cart a GUID."""
-    if GUID.fullmatch(cart_id):
+    if valid_guid(cart_id):
         return []
-    return [FieldError("", "invalid_cart_id", "The cartId in the path must be a GUID.")]
+    detail = f"The cartId in the path {_why_no_guid(cart_id)}."
+    return [FieldError("", "invalid_cart_id", detail)]
+
+
+def _why_no_guid(value: str) -> str:
+    return "is all zeros: nobody has set it" if value == _UNSET_GUID else "must be a GUID"
 
 
 def customer_user(headers: Mapping[str, str]) -> tuple[str | None, list[FieldError]]:
     """The caller's x-ms-customeruser-upn, and what is wrong with it.
 
-    It names the customer's user who gets the licence, as `user@domain` (SDK, ICart.Checkout).
+    It names the customer's user who gets the licence, as `user@domain` (SDK, ICart.Checkout). It
+    is given in lower case, because Microsoft Entra ID does not tell the cases of it apart.
     """
     value = headers.get("x-ms-customeruser-upn", "").strip()
     if not value or (len(value) <= 256 and re.fullmatch(r"[!-+\--?A-~]+@[!-+\--?A-~]+", value)):
-        return value or None, []
+        return value.lower() or None, []
     detail = "The header x-ms-customeruser-upn must be a name like 'user@domain'."
     return None, [FieldError("", "invalid_customer_user", detail)]
 

@@ -25,9 +25,10 @@ def short(value: object) -> str:
     return repr(value)[:40]
 
 
-@pytest.mark.parametrize(
-    "guid", [CUSTOMER, CUSTOMER.upper(), "0" * 8 + "-0000" * 3 + "-" + "0" * 12]
-)
+UNSET_GUID = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize("guid", [CUSTOMER, CUSTOMER.upper(), UNSET_GUID[:-1] + "1"])
 def test_the_ids_in_the_path_are_guids_in_any_case(guid: str) -> None:
     assert customer_errors(guid) == cart_errors(guid) == []
     assert valid_guid(guid) == guid.lower()
@@ -56,6 +57,19 @@ def test_any_other_id_in_the_path_is_refused_and_any_other_correlation_id_ignore
     assert error.detail == "The cartId in the path must be a GUID."
     assert valid_guid(value) is None
     assert correlation_id({"ms-correlationid": value}, NEW) == NEW
+
+
+def test_a_guid_that_nobody_has_set_is_no_id() -> None:
+    (customer,) = customer_errors(UNSET_GUID)
+    (cart,) = cart_errors(UNSET_GUID)
+
+    assert (customer.code, cart.code) == ("invalid_customer_id", "invalid_cart_id")
+    assert "zeros" in customer.detail
+    assert "zeros" in cart.detail
+    assert valid_guid(UNSET_GUID) is None
+    assert correlation_id({"ms-correlationid": UNSET_GUID}, NEW) == NEW
+    other = {"ms-correlationid": UNSET_GUID, "x-ms-client-tracking-id": OTHER}
+    assert correlation_id(other, NEW) == OTHER
 
 
 @pytest.mark.parametrize("value", [f" {CUSTOMER}", f"{CUSTOMER}\n"], ids=short)
@@ -109,7 +123,9 @@ def test_what_is_no_list_of_correlation_ids_is_read_or_ignored(headers: dict[str
     assert correlation_errors(headers) == []
 
 
-@pytest.mark.parametrize("value", ["de-DE", "en", "zh-Hans-CN", " fr-FR "])
+@pytest.mark.parametrize(
+    "value", ["de-DE", "en", "zh-Hans-CN", " fr-FR ", "en" + "-abcdefgh" * 3 + "-abcde"]
+)
 def test_the_locale_is_the_callers_if_it_is_a_language_tag(value: str) -> None:
     assert locale({"x-locale": value}, "en-US") == value.strip()
 
@@ -124,6 +140,8 @@ def test_the_locale_is_the_callers_if_it_is_a_language_tag(value: str) -> None:
         "de-DE,de-DE",
         "de-DE\r\nX-Admin: 1",
         "x" * 10_000,
+        "en" + "-abcdefgh" * 3 + "-abcdef",
+        "de" + "-x" * 4_000,
         "d\u00e9",
     ],
     ids=short,
@@ -138,8 +156,12 @@ USER = "megan@contoso.example"
 @pytest.mark.parametrize(
     ("value", "user"),
     [
-        *((user, user) for user in (USER, "MeganB@Contoso.example", "a@b", "a" * 254 + "@b")),
-        *((user, user) for user in ("!~#'*+/=?^_`{|}~.-@[1.2.3.4]", "megan_x.de#EXT#@c.example")),
+        *((user, user) for user in (USER, "a@b", "a" * 254 + "@b")),
+        *(
+            (user, USER)
+            for user in (USER.upper(), "Megan@Contoso.Example", "megan@CONTOSO.example")
+        ),
+        *((user, user) for user in ("!~#'*+/=?^_`{|}~.-@[1.2.3.4]", "megan_x.de#ext#@c.example")),
         *((f" \t{USER} ", USER), ("", None), ("  ", None)),
     ],
     ids=short,
