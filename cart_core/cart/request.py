@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict, StrictBool, ValidationError
+from pydantic_core import PydanticCustomError
 
 from cart_core.cart.dropped_lines import dropped_lines
 from cart_core.cart.line_ids import line_ids, with_line_ids
@@ -29,7 +30,7 @@ from cart_core.cart.request_types import (
     json_schema,
 )
 from cart_core.cart.request_warnings import request_warnings
-from cart_core.cart.spelling import participant_pairs, single_renews_to
+from cart_core.cart.spelling import is_one_participant, participant_pairs, single_renews_to
 from cart_core.cart.validation_context import ValidationContext
 from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, invalid_request, pointer_to
 
@@ -152,18 +153,33 @@ class PurchaseCommitment(RequestModel):
     grain: NonBlankText | None = None
 
 
+def _participants(value: Any) -> Any:
+    if is_one_participant(value):
+        raise PydanticCustomError("wrong_type", 'Must be a list: \'[{"key": …, "value": …}]\'.')
+    return participant_pairs(value)
+
+
 Participants = Annotated[
     list[Participant],
     BeforeValidator(
-        participant_pairs,
+        _participants,
         json_schema_input_type=list[Participant]
         | Annotated[
             dict[str, NonBlankText],
-            json_schema(propertyNames={"minLength": 1, "pattern": NON_BLANK_PATTERN}),
+            json_schema(
+                propertyNames={
+                    "minLength": 1,
+                    "pattern": NON_BLANK_PATTERN,
+                    "not": {"pattern": "^([Kk][Ee][Yy]|[Vv][Aa][Ll][Uu][Ee])$"},
+                }
+            ),
         ],
     ),
 ]
-"""Participants as an array, or as an object of texts by key. Sent as an array."""
+"""Participants as an array, or as an object of texts by key. Sent as an array.
+
+An object with a member called `key` or `value` is refused: it is a participant without its list.
+"""
 
 SingleRenewsTo = Annotated[
     RenewsTo,

@@ -37,12 +37,22 @@ def find_billing_cycle(text: str) -> str | None:
 def participant_pairs(value: Any) -> Any:
     """Participants as the wire's list of objects with `key` and `value`.
 
-    Callers may write them as an object of values by key: `{"transaction_reseller": "5139005"}`.
-    Anything that is not an object is returned as it is.
+    They may be an object of values by key: `{"transaction_reseller": "5139005"}`. An object that is
+    itself one participant is returned as a list of it. Anything else is returned as it is.
     """
+    if is_one_participant(value):
+        return [value]
     if isinstance(value, dict):
         return [{"key": key, "value": item} for key, item in value.items()]
     return value
+
+
+def is_one_participant(value: Any) -> bool:
+    """Whether `value` is a participant where a list of them belongs: it has a `key` or a `value`.
+
+    PowerShell makes this of a list with one element.
+    """
+    return isinstance(value, dict) and any(name.lower() in {"key", "value"} for name in value)
 
 
 def single_renews_to(value: Any) -> Any:

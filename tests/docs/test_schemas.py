@@ -30,6 +30,7 @@ VALUES: list[Any] = [
     *([{"termDuration": "P1Y"}], [{"termDuration": "x"}], [{}, {}]),
     *([{"key": "k", "value": "v"}], [{"key": "k"}], [{"key": "", "value": "v"}]),
     *([{"key": "k", "value": "v"}] * 2, [{"key": "k", "value": None}]),
+    *({"key": "k", "value": "v"}, {"KEY": "k"}, {"value": "v", "x": "y"}),
     *({"amount": 0.05, "currency": "usd", "grain": "hourly"}, {"amount": 0}, {"amount": "1"}),
     *({"currency": ""}, {"grain": None}, {"amount": None}),
     *([LINE], [LINE, LINE], [{**LINE, "quantity": 0}], [{**LINE, "addonItems": [{}]}]),

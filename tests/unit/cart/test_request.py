@@ -215,6 +215,13 @@ NOT_A_DURATION = [
 ]
 NOT_A_CYCLE = ["", "unknown", "weekly", "monthl", "month", "1", " ", "P1M", UNSET]
 
+UNROLLED: list[Any] = [
+    {"key": "transaction_reseller", "value": "1111111"},
+    {"VALUE": "1111111", "Key": "transaction_reseller", "other": 1},
+    *({"key": "transaction_reseller"}, {"value": None}, {"transaction_reseller": "1", "Value": ""}),
+]
+"""A participant where the list of them belongs. PowerShell unrolls a list of one element."""
+
 TEXTS = [
     *("catalogItemId", "friendlyName", "currencyCode", "billingCycle", "termDuration"),
     *("orderGroup", "promotionId", "customTermEndDate", "purchaseSystem"),
@@ -222,7 +229,7 @@ TEXTS = [
 WRONG_TYPES: dict[str, list[Any]] = dict.fromkeys(TEXTS, NOT_TEXT) | {
     "id": [True, 0.0, 1.5, UNSET, *NOT_AN_ID, [], {}],
     "quantity": NOT_NUMBER,
-    "participants": [*NOT_ARRAY, [1], ["x"], [None]],
+    "participants": [*NOT_ARRAY, [1], ["x"], [None], *UNROLLED],
     "provisioningContext": [*NOT_OBJECT, []],
     "addonItems": [*NOT_ARRAY, {}, [1], ["x"], [None]],
     "renewsTo": [*NOT_OBJECT, [], [None], [{}, {}], [[{}]]],
