@@ -8,7 +8,6 @@ Center would ignore such a member without a word, and the customer would buy the
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
@@ -16,23 +15,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, mod
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from cart_core.cart.request_types import Refused, refuse
 from cart_core.cart.spelling import is_unset_date, wire_names, without_separators
 from cart_core.cart.validation_context import ValidationContext
 
 
-@dataclass(frozen=True, slots=True)
-class _RefusedMember:
-    """Takes the place of a value whose member must not be sent, until the value is validated.
-
-    pydantic then raises the error for this one member and goes on with the others.
-    """
-
-    error: PydanticCustomError
-
-
 def _unknown_member(value: Any, info: ValidationInfo[ValidationContext]) -> Any:
-    if isinstance(value, _RefusedMember):
-        raise value.error
+    refuse(value)
     context = info.context
     context.unknown_members += 1
     if context.reject_unknown_members:
@@ -75,7 +64,7 @@ class RequestModel(BaseModel):
             if name is None or value is None or (name in cls.dates and is_unset_date(value)):
                 continue
             if matched.setdefault(name, value) != value:
-                matched[given] = _RefusedMember(_differing_alias(name))
+                matched[given] = Refused(_differing_alias(name))
         return matched
 
     @classmethod
@@ -105,7 +94,7 @@ def _refuse_if_misspelt(
     bare = without_separators(given)
     candidates = [name for name in names if abs(len(name) - len(bare)) <= 2 and name not in exempt]
     nearest = difflib.get_close_matches(bare, candidates, n=1, cutoff=0.8)
-    return _RefusedMember(_misspelt(names[nearest[0]] or nearest[0])) if nearest else value
+    return Refused(_misspelt(names[nearest[0]] or nearest[0])) if nearest else value
 
 
 def _misspelt(name: str) -> PydanticCustomError:

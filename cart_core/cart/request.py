@@ -17,14 +17,14 @@ from cart_core.cart.line_ids import line_ids, with_line_ids
 from cart_core.cart.member_names import RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
-    NON_BLANK_PATTERN,
+    IDENTIFIER_PATTERN,
     CurrencyCode,
     Duration,
+    Identifier,
     KnownBillingCycle,
     LineId,
-    NonBlankText,
-    PrintableText,
     Quantity,
+    Text,
     TextsByName,
     UtcDateTime,
     json_schema,
@@ -135,8 +135,8 @@ def _mismatches(document: Any, member: str, expected: str) -> Iterator[str]:
 class Participant(RequestModel):
     """A participant: `key` such as `transaction_reseller`, `value` a PartnerID; keys may repeat."""
 
-    key: NonBlankText
-    value: NonBlankText
+    key: Identifier
+    value: Identifier
 
 
 class RenewsTo(RequestModel):
@@ -149,8 +149,8 @@ class PurchaseCommitment(RequestModel):
     """The commitment of an Azure savings plan."""
 
     amount: Annotated[float, Strict(), Field(gt=0)] | None = None
-    currency: NonBlankText | None = None
-    grain: NonBlankText | None = None
+    currency: Identifier | None = None
+    grain: Identifier | None = None
 
 
 def _participants(value: Any) -> Any:
@@ -165,11 +165,10 @@ Participants = Annotated[
         _participants,
         json_schema_input_type=list[Participant]
         | Annotated[
-            dict[str, NonBlankText],
+            dict[str, Identifier],
             json_schema(
                 propertyNames={
-                    "minLength": 1,
-                    "pattern": NON_BLANK_PATTERN,
+                    "pattern": IDENTIFIER_PATTERN,
                     "not": {"pattern": "^([Kk][Ee][Yy]|[Vv][Aa][Ll][Uu][Ee])$"},
                 }
             ),
@@ -200,22 +199,22 @@ class LineItem(RequestModel):
     dates = frozenset({"customTermEndDate"})
 
     id: LineId | None = None
-    catalog_item_id: NonBlankText
-    friendly_name: PrintableText | None = None
+    catalog_item_id: Identifier
+    friendly_name: Text | None = None
     quantity: Quantity
     currency_code: CurrencyCode | None = None
     billing_cycle: KnownBillingCycle
     term_duration: Duration | None = None
     participants: Participants | None = None
     provisioning_context: TextsByName | None = None
-    order_group: PrintableText | None = None
+    order_group: Identifier | None = None
     addon_items: "list[LineItem] | None" = None
     renews_to: SingleRenewsTo | None = None
-    promotion_id: PrintableText | None = None
+    promotion_id: Identifier | None = None
     custom_term_end_date: UtcDateTime | None = None
     attestation_accepted: StrictBool | None = None
     purchase_commitment: PurchaseCommitment | None = None
-    purchase_system: PrintableText | None = None
+    purchase_system: Identifier | None = None
 
 
 class Cart(RequestModel):

@@ -6,17 +6,18 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from cart_core.cart.vocabulary import BILLING_CYCLES
 from cart_core.problem import FieldError, pointer_to
 
 Location = tuple[str | int, ...]
 """Where a value is in the models: documented member names and indexes, as pydantic gives them."""
 
 PYDANTIC_ERRORS: Mapping[str, tuple[str, str]] = {
-    "missing": ("required", "'{name}' is required."),
+    "missing": ("required", "'{name}' is required{expected}."),
     "model_type": ("wrong_type", "Must be an object."),
     "dict_type": ("wrong_type", "Must be an object."),
     "list_type": ("wrong_type", "Must be an array."),
-    "string_type": ("wrong_type", "Must be a text in quotes."),
+    "string_type": ("wrong_type", "Must be a text in quotes{expected}."),
     "bool_type": ("wrong_type", "Must be true or false."),
     "float_type": ("wrong_type", "Must be a number without quotes."),
     "int_type": ("wrong_type", "Must be a whole number without quotes or decimal point."),
@@ -24,10 +25,29 @@ PYDANTIC_ERRORS: Mapping[str, tuple[str, str]] = {
     "greater_than_equal": ("out_of_range", "Must be at least {ge}."),
     "less_than_equal": ("out_of_range", "Must be at most {le}."),
     "too_short": ("too_short", "Must have at least {min_length} item."),
-    "string_too_short": ("too_short", "Must not be empty."),
+    "empty_text": ("empty_text", "Must not be empty{expected}.{otherwise}"),
     "string_unicode": ("invalid_text", "Must be valid Unicode."),
 }
-"""pydantic's error types -> our code and detail. Errors of our own validators come with both."""
+"""pydantic's error types -> our code and detail.
+
+`{expected}` is the member's entry in EXPECTED. Other errors of our own validators than `empty_text`
+come with both.
+"""
+
+EXPECTED: Mapping[str, str] = {
+    "lineItems": "an array of at least one line item",
+    "catalogItemId": "'ProductId:SkuId:AvailabilityId'",
+    "quantity": "a whole number from 1",
+    "billingCycle": f"one of {', '.join(BILLING_CYCLES)}",
+    "termDuration": "an ISO 8601 duration such as 'P1M', 'P1Y' or 'P3Y'",
+    "customTermEndDate": "an RFC 3339 date-time such as '2027-01-31T00:00:00Z'",
+    "currencyCode": "a currency of three letters such as 'USD'",
+    "key": "a role such as 'transaction_reseller'",
+    "value": "a PartnerID",
+}
+"""What a member must be, for the errors that nothing else says it of."""
+
+_REQUIRED = frozenset({"lineItems", "catalogItemId", "quantity", "billingCycle", "key", "value"})
 
 
 def errors_of(invalid: ValidationError) -> list[ErrorDetails]:
@@ -50,7 +70,11 @@ def field_error(error: ErrorDetails, pointers: "CallerPointers") -> FieldError:
     location = error["loc"]
     code, detail = PYDANTIC_ERRORS.get(error["type"], (error["type"], ""))
     name = location[-1] if location else ""
-    detail = detail.format(name=name, **error.get("ctx", {})) or error["msg"]
+    ours = "" if location[-2:-1] == ("provisioningContext",) else name  # its names are data
+    expected = f": {EXPECTED[str(ours)]}" if ours in EXPECTED else ""
+    otherwise = "" if ours in _REQUIRED else " Leave it out or send null."
+    placeholders = {"name": name, "expected": expected, "otherwise": otherwise}
+    detail = detail.format(**placeholders, **error.get("ctx", {})) or error["msg"]
     return FieldError(pointers.pointer(location), code, detail)
 
 

@@ -4,6 +4,7 @@ Validators of our own say in JSON Schema's keywords what they accept; `descripti
 """
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
@@ -15,11 +16,24 @@ from cart_core.cart.vocabulary import BILLING_CYCLES
 
 INT32_MAX = 2**31 - 1
 
-NON_BLANK_PATTERN = r"^[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f\s][^\u0000-\u001f\u007f]*$"
-"""What NonBlankText accepts, in JSON Schema's regular expressions."""
+# Characters as ranges of a regular expression, in a form that Python and JSON Schema share.
+_REFUSED = r"\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""Controls, line separators, what overrides the direction of writing, and zero-width fillers."""
+_UNSEEN = (
+    r"\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200a\u200c-\u200f"
+    r"\u202f\u205f\u2800\u3000\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+)
+"""White space but the blank, and what shows nothing alone (Default_Ignorable_Code_Point)."""
+_BEYOND_16_BITS = "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+"""More of _REFUSED, which JSON Schema's regular expressions cannot name everywhere."""
 
-_PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f]*$"
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+_TEXT_PATTERN = f"^[^{_REFUSED}]*[^ {_REFUSED}{_UNSEEN}][^{_REFUSED}]*$"
+IDENTIFIER_PATTERN = f"^[^ {_REFUSED}{_UNSEEN}]([^{_REFUSED}{_UNSEEN}]*[^ {_REFUSED}{_UNSEEN}])?$"
+"""What Identifier accepts, in JSON Schema's regular expressions."""
+
+_REFUSED_CHARACTER = re.compile(f"[{_REFUSED}{_BEYOND_16_BITS}]")
+_UNSEEN_CHARACTER = re.compile(f"[{_REFUSED}{_BEYOND_16_BITS}{_UNSEEN}]")
+_SEEN_CHARACTER = re.compile(f"[^ {_REFUSED}{_BEYOND_16_BITS}{_UNSEEN}]")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _DURATION = re.compile(
     r"P(?!$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?!$)(\d+H)?(\d+M)?(\d+S)?)?", re.ASCII
@@ -31,37 +45,87 @@ def json_schema(**keywords: Any) -> Any:
     return Field(json_schema_extra=keywords)
 
 
-def _printable(text: str) -> str:
-    if _CONTROL_CHARACTER.search(text):
-        raise PydanticCustomError("invalid_text", "Must not contain control characters.")
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Takes the place of a value in an object, until the value is validated.
+
+    pydantic then raises the error for this one member and goes on with the others.
+    """
+
+    error: PydanticCustomError
+
+
+def refuse(value: Any) -> Any:
+    """Raise the error of a Refused; give every other value back."""
+    if isinstance(value, Refused):
+        raise value.error
+    return value
+
+
+def _text(text: str) -> str:
+    if error := _error_in(text, _REFUSED_CHARACTER):
+        raise error
     return text
 
 
-def _non_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("invalid_text", "Must not be blank.")
+def _identifier(text: str) -> str:
+    if error := _error_in_identifier(text):
+        raise error
     return text
+
+
+def _error_in_identifier(text: str) -> PydanticCustomError | None:
+    if error := _error_in(text, _UNSEEN_CHARACTER):
+        return error
+    if text[0] == " " or text[-1] == " ":
+        return PydanticCustomError("invalid_text", "Must not begin or end with white space.")
+    return None
+
+
+def _error_in(text: str, refused: re.Pattern[str]) -> PydanticCustomError | None:
+    """The error in an empty text, a blank one, or one with a character that is `refused`."""
+    if not text:
+        return PydanticCustomError("empty_text", "Must not be empty.")
+    if not _SEEN_CHARACTER.search(text):
+        return PydanticCustomError("invalid_text", "Must not be blank.")
+    plain = text.isascii() and text.isprintable()  # which is the faster question
+    if not plain and refused.search(text):
+        return PydanticCustomError(
+            "invalid_text",
+            "Must not contain control characters, invisible characters or characters that change "
+            "the direction of writing.",
+        )
+    return None
 
 
 def _currency_code(text: str) -> str:
+    _require(text)
     if not re.fullmatch(r"[A-Za-z]{3}", text):
         raise PydanticCustomError("invalid_format", "Must be a currency of three letters: 'USD'.")
     return text.upper()
 
 
+def _require(text: str) -> None:
+    if not text:
+        raise PydanticCustomError("empty_text", "Must not be empty.")
+
+
 def _billing_cycle(text: str) -> str:
+    _require(text)
     if cycle := find_billing_cycle(text):
         return cycle
     raise PydanticCustomError("unknown_value", f"Must be one of: {', '.join(BILLING_CYCLES)}.")
 
 
 def _duration(text: str) -> str:
+    _require(text)
     if not _DURATION.fullmatch(text):
         raise PydanticCustomError("invalid_format", "Must be an ISO 8601 duration: 'P1Y'.")
     return text
 
 
 def _utc_date_time(text: str) -> str:
+    _require(text)
     try:
         return format_timestamp(parse_timestamp(text), "auto")
     except ValueError:
@@ -70,10 +134,23 @@ def _utc_date_time(text: str) -> str:
         ) from None
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: item for key, item in value.items() if item is not None}
-    return value
+def _named_texts(value: Any) -> Any:
+    """The object without nulls, in which each value whose name is wrong is a Refused."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: Refused(_error_in_name()) if _error_in_identifier(name) else item
+        for name, item in value.items()
+        if item is not None
+    }
+
+
+def _error_in_name() -> PydanticCustomError:
+    return PydanticCustomError(
+        "invalid_name",
+        "The name must not be empty or blank, begin or end with white space, or contain control "
+        "characters or invisible ones.",
+    )
 
 
 def _number_of_decimal(value: Any) -> Any:
@@ -99,21 +176,16 @@ def _within_limit(quantity: int, info: ValidationInfo[ValidationContext]) -> int
     return quantity
 
 
-PrintableText = Annotated[
-    str, Strict(), AfterValidator(_printable), json_schema(pattern=_PRINTABLE_PATTERN)
-]
-"""A text without control characters. It may be empty."""
+Text = Annotated[str, Strict(), AfterValidator(_text), json_schema(pattern=_TEXT_PATTERN)]
+"""A text for people. It shows something, and hides nothing."""
 
-NonBlankText = Annotated[
-    PrintableText,
-    Field(min_length=1),
-    AfterValidator(_non_blank),
-    json_schema(pattern=NON_BLANK_PATTERN),
+Identifier = Annotated[
+    str, Strict(), AfterValidator(_identifier), json_schema(pattern=IDENTIFIER_PATTERN)
 ]
-"""A text without control characters in which at least one character is no white space."""
+"""A text for programs: every character of it can be seen, but for blanks inside."""
 
 CurrencyCode = Annotated[
-    PrintableText, AfterValidator(_currency_code), json_schema(pattern="^[A-Za-z]{3}$")
+    str, Strict(), AfterValidator(_currency_code), json_schema(pattern="^[A-Za-z]{3}$")
 ]
 """Three letters in any case, as of ISO 4217. Sent in capitals."""
 
@@ -123,20 +195,27 @@ KnownBillingCycle = Annotated[
 """A documented billing cycle in any spelling. Sent in the spelling of the wire."""
 
 Duration = Annotated[
-    NonBlankText,
+    str,
+    Strict(),
     AfterValidator(_duration),
     json_schema(pattern=f"^{_DURATION.pattern}$".replace(r"\d", "[0-9]")),
 ]
 """An ISO 8601 duration."""
 
 UtcDateTime = Annotated[
-    PrintableText, AfterValidator(_utc_date_time), json_schema(format="date-time")
+    str, Strict(), AfterValidator(_utc_date_time), json_schema(format="date-time")
 ]
 """An RFC 3339 date-time; one without a zone is in UTC. Sent in UTC."""
 
 TextsByName = Annotated[
-    dict[str, PrintableText],
-    BeforeValidator(_without_nulls, json_schema_input_type=dict[str, PrintableText | None]),
+    dict[str, Annotated[Identifier, BeforeValidator(refuse)]],
+    BeforeValidator(
+        _named_texts,
+        json_schema_input_type=Annotated[
+            dict[str, Identifier | None],
+            json_schema(propertyNames={"pattern": IDENTIFIER_PATTERN}),
+        ],
+    ),
 ]
 """An object of texts, whose names are kept as they are. A text that is null is left out."""
 

@@ -85,7 +85,7 @@ FULL_LINE: dict[str, Any] = {
     **{"id": 7, "catalogItemId": "A:1:B", "friendlyName": "é 日本", "quantity": 2**31 - 1},
     **{"currencyCode": "USD", "billingCycle": "annual", "termDuration": "P1Y"},
     "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
-    "provisioningContext": {"ParentSubscriptionId": "x", "catalogId": "y", "quantitty": ""},
+    "provisioningContext": {"ParentSubscriptionId": "x", "catalogId": "y", "quantitty": "z"},
     "orderGroup": "OMS-0",
     "addonItems": [{"id": 9, "catalogItemId": "C:1", "quantity": 1, "billingCycle": "none"}],
     "renewsTo": {"termDuration": "P1M"},

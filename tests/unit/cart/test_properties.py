@@ -88,6 +88,7 @@ _ANYTHING = st.recursive(
 _FULL = {"lineItems": [FULL_LINE]}
 _CODES = {
     *("required", "wrong_type", "out_of_range", "too_short", "invalid_text", "invalid_format"),
+    "empty_text",
     *("unknown_value", "duplicate_id", "duplicate_member", "misspelled_member", "invalid_name"),
     *("unknown_member", "unknown_term", "customer_mismatch"),
 }

@@ -71,8 +71,14 @@ def test_every_member_is_sent_under_its_documented_name_and_in_one_order() -> No
         assert json.dumps(accepted.body) == json.dumps({"lineItems": [FULL_LINE | {"unheard": 1}]})
 
 
+READABLE = [
+    *("a\u00a0b", "\u3000\u65e5", "\u0646\u0631\u0645\u200c\u0627\u0641", "\u200f\u05e2\u05d1"),
+    *("\U0001f469\u200d\U0001f4bb", "\u2764\ufe0f", "co\u00adop"),
+]
+"""Texts for people, with characters that show nothing by themselves but shape what is seen."""
+
 SENT: dict[str, list[Any]] = {
-    **{"catalogItemId": [UNSET], "friendlyName": ["", UNSET, f"{UNSET} or so"]},
+    **{"catalogItemId": [UNSET, "A B"], "friendlyName": [UNSET, f" {UNSET} or so ", *READABLE]},
     **{"orderGroup": [UNSET], "promotionId": [UNSET], "purchaseSystem": [UNSET]},
     **{"id": [INT32_MAX], "termDuration": ["P3Y"], "attestationAccepted": [True]},
     **{"addonItems": [[]], "purchaseCommitment": [{"amount": 5}]},
@@ -207,13 +213,44 @@ NOT_OBJECT: list[Any] = [True, 1, 1.5, "x", "", UNSET, [1], ["x"]]
 NOT_ARRAY: list[Any] = [True, 1, 1.5, "x", "", UNSET]
 NOT_AN_ID = ["", "00", "01", "+1", "-1", " 1", "1 ", "1\n", "1.0", "1e1", "0x1", "\u0661", "x"]
 NOT_A_DATE = [
-    *("tomorrow", "", "2022-02-30T00:00:00Z", "2022-02-19", "20220219T000000Z"),
+    *("tomorrow", "2022-02-30T00:00:00Z", "2022-02-19", "20220219T000000Z"),
     *("9999-12-31T23:59:59-01:00", "2022-02-19T00:00:00+99:00"),
 ]
 NOT_A_DURATION = [
     *("1Year", "P", "PT", "P1YT", "1Y", "PY", "P1M1Y", "-P1Y", "P1Y ", "P1H", "P\u0661Y", UNSET)
 ]
-NOT_A_CYCLE = ["", "unknown", "weekly", "monthl", "month", "1", " ", "P1M", UNSET]
+NOT_A_CYCLE = ["unknown", "weekly", "monthl", "month", "1", " ", "P1M", UNSET]
+
+BLANK = [
+    *(
+        " ",
+        " \u00a0 ",
+        "\u2003",
+        "\u3000",
+        "\u00ad",
+        "\u200d",
+        "\u200e\u200f",
+        "\u115f",
+        "\u2800",
+        "\u3164",
+    ),
+    *("\ufe0f", "\uffa0", "\t", "\u180e"),
+]
+NO_TEXT = [
+    *BLANK,
+    *(
+        f"a{character}b"
+        for character in "\0\t\r\n\x1b\x1f\x7f\x80\x85\x9f\u200b\u2028\u2029\u2060\u2064\ufeff"
+        "\ufffa\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\U0001d173\U000e0041"
+    ),
+]
+"""What no text may be: blank, or with controls, invisible fillers or overrides of direction."""
+
+NO_ID = [
+    *NO_TEXT,
+    *(" A", "A ", "\u00a0A", "A\u3000", "A\u00a0B", "A\u200dB", "A\u00adB", "A\u200eB", "A\ufe0f"),
+]
+"""What no id may be. White space around it is not taken away, because it may be a part of it."""
 
 UNROLLED: list[Any] = [
     {"key": "transaction_reseller", "value": "1111111"},
@@ -243,14 +280,14 @@ REFUSED: dict[str, dict[str, list[Any]]] = {
         "id": [-1, 2**31, "2147483648", 10**400],
         "quantity": [0, -1, 2**31, 2**63, 10**400],
     },
-    "too_short": {"catalogItemId": [""], "termDuration": [""]},
+    "empty_text": {name: [""] for name in TEXTS},
     "invalid_text": {
-        **{"catalogItemId": ["A\r\nB", "A\0", "  ", "\u00a0\u2003"], "orderGroup": ["\t"]},
-        **{"friendlyName": ["\x7f", "\ud800"], "promotionId": ["\x1b"], "purchaseSystem": ["\x1f"]},
+        **dict.fromkeys(("catalogItemId", "orderGroup", "promotionId", "purchaseSystem"), NO_ID),
+        **{"friendlyName": [*NO_TEXT, "\ud800"]},
     },
     "unknown_value": {"billingCycle": NOT_A_CYCLE},
     "invalid_format": {
-        "currencyCode": ["", "US", "USDX", "U$D", "840", "ÜSD", UNSET],
+        "currencyCode": ["US", "USDX", "U$D", "840", "ÜSD", UNSET],
         "termDuration": NOT_A_DURATION,
         "customTermEndDate": NOT_A_DATE,
     },
@@ -280,6 +317,9 @@ def test_a_wrong_value_is_refused_in_a_line_and_in_an_add_on(
         assert error.detail
 
 
+EMPTY_BLANK_OR_SPACED = {"a": "empty_text", "b": "invalid_text", "e": "invalid_text"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
@@ -288,9 +328,24 @@ def test_a_wrong_value_is_refused_in_a_line_and_in_an_add_on(
         ("participants", [{"key": "x"}], {"0/value": "required"}),
         ("participants", [{"key": None, "value": "x"}], {"0/key": "required"}),
         ("participants", [{"key": "x", "Value": 5}], {"0/Value": "wrong_type"}),
-        ("participants", [{"key": "", "value": "x"}], {"0/key": "too_short"}),
+        ("participants", [{"key": "", "value": "x"}], {"0/key": "empty_text"}),
         ("participants", [{"key": "x", "value": "\u3000"}], {"0/value": "invalid_text"}),
         ("participants", {" ": "5139005"}, {" ": "invalid_text"}),
+        ("participants", [{"key": "x", "value": " 5139005"}], {"0/value": "invalid_text"}),
+        *(
+            ("provisioningContext", {name: "x", "scope": "y"}, {name: "invalid_name"})
+            for name in (
+                "",
+                " ",
+                "scope ",
+                "\u00a0scope",
+                "a\nb",
+                "\u200b",
+                "sc\u202eope",
+                "a\x85b",
+            )
+        ),
+        ("provisioningContext", {"a": "", "b": " c", "e": "\u200b"}, EMPTY_BLANK_OR_SPACED),
         ("participants", {"a/b": 5, "c~d": None}, {"a~1b": "wrong_type", "c~0d": "required"}),
         ("participants", {"e": {"value": 5}}, {"e": "wrong_type"}),
         ("ProvisioningContext", {"Scope": 1, "e": None}, {"Scope": "wrong_type"}),
@@ -300,6 +355,8 @@ def test_a_wrong_value_is_refused_in_a_line_and_in_an_add_on(
         ("purchaseCommitment", {"Amount": "0.05"}, {"Amount": "wrong_type"}),
         ("purchaseCommitment", {"Amount": True}, {"Amount": "wrong_type"}),
         ("purchaseCommitment", {"grain": " "}, {"grain": "invalid_text"}),
+        ("purchaseCommitment", {"grain": ""}, {"grain": "empty_text"}),
+        ("renewsTo", {"termDuration": ""}, {"termDuration": "empty_text"}),
         ("purchaseCommitment", {"currency": True}, {"currency": "wrong_type"}),
     ],
 )

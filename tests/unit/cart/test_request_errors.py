@@ -56,15 +56,33 @@ def test_all_errors_are_reported_at_once_in_the_callers_spelling() -> None:
     }
 
 
+A_TERM = "an ISO 8601 duration such as 'P1M', 'P1Y' or 'P3Y'"
+AN_ITEM = "'ProductId:SkuId:AvailabilityId'"
+
+
 @pytest.mark.parametrize(
     ("wrong", "detail"),
     [
-        ({"quantity": None}, "'quantity' is required."),
+        ({"quantity": None}, "'quantity' is required: a whole number from 1."),
+        (
+            {"billingCycle": None},
+            f"'billingCycle' is required: one of {', '.join(BILLING_CYCLES)}.",
+        ),
+        ({"billingCycle": ""}, f"Must not be empty: one of {', '.join(BILLING_CYCLES)}."),
+        ({"billingCycle": 5}, f"Must be a text in quotes: one of {', '.join(BILLING_CYCLES)}."),
+        ({"termDuration": ""}, f"Must not be empty: {A_TERM}. Leave it out or send null."),
+        ({"promotionId": ""}, "Must not be empty. Leave it out or send null."),
+        ({"participants": {"key": ""}}, 'Must be a list: \'[{"key": …, "value": …}]\'.'),
+        ({"provisioningContext": {"key": ""}}, "Must not be empty. Leave it out or send null."),
+        ({"provisioningContext": {"quantity": 5}}, "Must be a text in quotes."),
+        ({"friendlyName": " "}, "Must not be blank."),
+        ({"catalogItemId": "A "}, "Must not begin or end with white space."),
         ({"quantity": "2"}, "Must be a whole number without quotes or decimal point."),
         ({"quantity": 0}, "Must be at least 1."),
         ({"quantity": 26}, "Must be at most 25 (this function's own limit)."),
         ({"quantity": 2**31}, "Must be at most 2147483647."),
-        ({"catalogItemId": 5}, "Must be a text in quotes."),
+        ({"catalogItemId": 5}, f"Must be a text in quotes: {AN_ITEM}."),
+        ({"friendlyName": 5}, "Must be a text in quotes."),
         ({"billingCycle": "x"}, f"Must be one of: {', '.join(BILLING_CYCLES)}."),
         ({"attestationAccepted": "true"}, "Must be true or false."),
         ({"addonItems": {}}, "Must be an array."),
