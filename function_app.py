@@ -1,6 +1,5 @@
 """The routes of the function app, and the only module that knows Azure Functions."""
 
-import json
 import uuid
 
 import azure.functions as func
@@ -9,6 +8,7 @@ from cart_core import composition
 from cart_core.api import about
 from cart_core.api.invocation import Operation, answer
 from cart_core.api.messages import Request, Response
+from cart_core.json_text import write_json
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -73,5 +73,5 @@ def to_http_response(response: Response) -> func.HttpResponse:
     headers = dict(response.headers)
     media_type = headers.pop("Content-Type", "application/json")
     return func.HttpResponse(
-        json.dumps(response.body), status_code=response.status, headers=headers, mimetype=media_type
+        write_json(response.body), status_code=response.status, headers=headers, mimetype=media_type
     )

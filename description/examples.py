@@ -1,9 +1,11 @@
 """Examples of requests and answers; the answers are made by the functions that answer callers."""
 
+import json
 from typing import Any
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
+from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
 from description.words import CODE_DESCRIPTIONS
 
@@ -100,6 +102,11 @@ def changed_cart_answers() -> dict[str, Any]:
     return {"changed": _cart(CHANGED_CART)}
 
 
+def _plain(answer: dict[str, Any]) -> Any:
+    """An answer as json.loads gives it, whose decimals are floats."""
+    return json.loads(write_json(answer))
+
+
 def checkout_answers() -> dict[str, Any]:
     """A checkout with each status that it may have, by the name of the example."""
     line = CART["lineItems"][0]
@@ -129,9 +136,9 @@ def checkout_answers() -> dict[str, Any]:
     partial = {"orders": [order], "orderErrors": [_ORDER_ERROR]}
     in_progress = {"orders": [order], "orderErrors": [_IN_PROGRESS]}
     return {
-        "completed": normalise_checkout({"orders": [order]}, CUSTOMER_ID, CART_ID),
-        "partial": normalise_checkout(partial, CUSTOMER_ID, CART_ID),
-        "in_progress": normalise_checkout(in_progress, CUSTOMER_ID, CART_ID),
+        "completed": _plain(normalise_checkout({"orders": [order]}, CUSTOMER_ID, CART_ID)),
+        "partial": _plain(normalise_checkout(partial, CUSTOMER_ID, CART_ID)),
+        "in_progress": _plain(normalise_checkout(in_progress, CUSTOMER_ID, CART_ID)),
         "ordered": ordered_already(CUSTOMER_ID, CART_ID),
     }
 

@@ -13,7 +13,6 @@ httpx and aiohttp are imported at first use, so that importing this module is ch
 import asyncio
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Mapping
 from functools import cache, lru_cache, partial
@@ -23,6 +22,7 @@ from urllib.parse import quote
 from cart_core import __version__
 from cart_core.adapters.http_sessions import proxy_for
 from cart_core.call import Call
+from cart_core.json_text import write_json
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 
 if TYPE_CHECKING:
@@ -326,5 +326,5 @@ def _decompressed(content: bytes) -> tuple[bytes, bool]:
 
 
 def _json_bytes(document: Mapping[str, object]) -> bytes:
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = write_json(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8")

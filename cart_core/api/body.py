@@ -4,15 +4,18 @@ What RFC 8259 leaves open (repeated names, depth, encoding) is decided here.
 """
 
 import json
+import math
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from email.message import Message
 from typing import Any, Final, NoReturn
 
 from cart_core.api.headers import elements, repeated_header
 from cart_core.api.messages import Request
+from cart_core.json_text import read_decimal
 from cart_core.problem import FieldError, Problem, invalid_request, pointer_to
 
 MAX_DEPTH: Final = 32
@@ -150,7 +153,7 @@ def _errors(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
             yield FieldError(
                 pointer, "invalid_text", "Not valid Unicode: it has half a surrogate pair."
             )
-    elif isinstance(value, int | float) and abs(value) > sys.float_info.max:
+    elif value == _TOO_LARGE or (isinstance(value, int) and abs(value) > sys.float_info.max):
         yield FieldError(pointer, "out_of_range", "This number is too large.")
 
 
@@ -183,4 +186,15 @@ def _invalid(detail: str) -> Problem:
     return Problem("invalid_json", detail)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)
+_TOO_LARGE: Final = math.inf
+"""Stands for a decimal beyond a double."""
+
+
+def _decimal(digits: str) -> Decimal | float:
+    number = read_decimal(digits)
+    return _TOO_LARGE if number is None else number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_decimal
+)

@@ -3,7 +3,6 @@
 A member that cannot be read does not make the whole cart unreadable; see answer_types.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -26,6 +25,7 @@ from cart_core.cart.answer_types import (
 from cart_core.cart.expected_lines import differences, expected_lines
 from cart_core.cart.spelling import participant_pairs, without_separators
 from cart_core.cart.vocabulary import CART_ERROR_NAMES, CART_STATUSES
+from cart_core.json_text import write_json
 from cart_core.problem import MAX_REPORTED_ERRORS, FieldError
 
 
@@ -82,7 +82,7 @@ def _line_error(value: Any) -> Any:
     What is not an object becomes the description, so that the line still has an error.
     """
     if not isinstance(value, dict):
-        return {"description": json.dumps(value)}
+        return {"description": write_json(value)}
     error = {
         _LINE_ERROR_MEMBERS.get(given.lower(), given): item
         for given, item in value.items()

@@ -6,8 +6,8 @@ member that cannot be read becomes null (or empty), and a warning names it: the 
 that it belongs to exists all the same, and must not be lost.
 """
 
-import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -32,6 +33,7 @@ from cart_core.cart.spelling import (
     single_renews_to,
     wire_names,
 )
+from cart_core.json_text import write_json
 from cart_core.problem import FieldError
 
 
@@ -82,7 +84,7 @@ def _values_as_texts(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key: item if isinstance(item, str) else json.dumps(item)
+        key: item if isinstance(item, str) else write_json(item)
         for key, item in value.items()
         if item is not None
     }
@@ -99,7 +101,10 @@ TextOrNumber = Annotated[str, BeforeValidator(_number_as_text)]
 
 TextOrNull = Annotated[TextOrNumber | None, readable_or(None)]
 IntegerOrNull = Annotated[int | None, readable_or(None)]
-NumberOrNull = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, readable_or(None)]
+NumberOrNull = Annotated[
+    Annotated[Decimal, WithJsonSchema({"type": "number"})] | None, readable_or(None)
+]
+"""A number with the digits in which Partner Center wrote it."""
 BoolOrNull = Annotated[bool | None, readable_or(None)]
 
 TimestampOrNull = Annotated[

@@ -4,7 +4,6 @@ An order with members that cannot be read is still an order, and an order error 
 is still an error: the customer pays for the one and did not get the other. See answer_types.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -26,6 +25,7 @@ from cart_core.cart.answer_types import (
     readable_or,
 )
 from cart_core.cart.error_codes import Meaning, meaning_of
+from cart_core.json_text import write_json
 from cart_core.problem import FieldError, Outcome
 
 _ORDERS_NOT_RETRIEVED = FieldError(
@@ -129,7 +129,7 @@ def _may_be_ordered(error: dict[str, Any]) -> FieldError:
 
 
 def _order_error(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"description": json.dumps(value)}
+    return value if isinstance(value, dict) else {"description": write_json(value)}
 
 
 class OrderLineAnswer(AnswerModel):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, Strict, StrictBool, ValidationError
+from pydantic import BeforeValidator, Field, StrictBool, ValidationError
 from pydantic_core import PydanticCustomError
 
 from cart_core.cart.dropped_lines import dropped_lines
@@ -18,6 +18,7 @@ from cart_core.cart.member_names import RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
     IDENTIFIER_PATTERN,
+    Amount,
     CurrencyCode,
     Duration,
     Identifier,
@@ -148,7 +149,7 @@ class RenewsTo(RequestModel):
 class PurchaseCommitment(RequestModel):
     """The commitment of an Azure savings plan."""
 
-    amount: Annotated[float, Strict(), Field(gt=0)] | None = None
+    amount: Amount | None = None
     currency: Identifier | None = None
     grain: Identifier | None = None
 

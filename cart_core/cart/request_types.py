@@ -5,9 +5,18 @@ Validators of our own say in JSON Schema's keywords what they accept; `descripti
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from cart_core.cart.spelling import find_billing_cycle, format_timestamp, parse_timestamp
@@ -15,6 +24,9 @@ from cart_core.cart.validation_context import ValidationContext
 from cart_core.cart.vocabulary import BILLING_CYCLES
 
 INT32_MAX = 2**31 - 1
+
+MAX_DIGITS = 15
+"""Digits of an amount that are the same after it has been a double at Partner Center."""
 
 # Characters as ranges of a regular expression, in a form that Python and JSON Schema share.
 _REFUSED = r"\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -159,6 +171,22 @@ def _number_of_decimal(value: Any) -> Any:
     return value
 
 
+def _amount(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise PydanticCustomError("wrong_type", "Must be a number without quotes.")
+    amount = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+    if amount <= 0:
+        raise PydanticCustomError("out_of_range", "Must be more than 0.")
+    digits = str(amount).partition("E")[0].replace(".", "").strip("0")
+    if len(digits) > MAX_DIGITS:
+        raise PydanticCustomError(
+            "out_of_range",
+            "Must have at most {limit} digits, because a double has no more.",
+            {"limit": MAX_DIGITS},
+        )
+    return amount
+
+
 def _unused_id(line_id: int, info: ValidationInfo[ValidationContext]) -> int:
     line_ids = info.context.line_ids
     if line_id in line_ids:
@@ -221,6 +249,13 @@ TextsByName = Annotated[
 
 Quantity = Annotated[int, Strict(), Field(ge=1, le=INT32_MAX), AfterValidator(_within_limit)]
 """A whole number from 1, up to what the operator allows."""
+
+Amount = Annotated[
+    Decimal,
+    PlainValidator(_amount),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+"""An amount of money. It is sent in the digits in which it was given."""
 
 LineId = Annotated[
     int,

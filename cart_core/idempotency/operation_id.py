@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 NAMING_VERSION: Final = 2
@@ -74,5 +75,13 @@ def fingerprint_like(recorded: str, content: Mapping[str, Any]) -> str | None:
 
 
 def _sha256(value: Any) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_canonical_number)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical_number(number: Any) -> float | str:
+    """The same for 1.5 and 1.50. The digits where no float has just these."""
+    if not isinstance(number, Decimal):
+        raise TypeError(f"{type(number).__name__} is not JSON")
+    nearest = float(number)
+    return nearest if Decimal(repr(nearest)) == number else str(number)

@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from cart_core.call import Answer
 from cart_core.idempotency.operation_id import OperationId
+from cart_core.json_text import read_decimal, write_json
 
 RECORD_VERSION = 3
 
@@ -234,7 +235,7 @@ class Record(_Stored):
         ValueError where the answer is nested too deeply to be written.
         """
         try:
-            text = json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False)
+            text = write_json(self.model_dump(by_alias=True), indent=2, ensure_ascii=False)
         except RecursionError:
             raise ValueError("nested too deeply") from None
         return text.encode("utf-8", "backslashreplace")
@@ -243,7 +244,7 @@ class Record(_Stored):
     def from_json(cls, data: bytes) -> "Record":
         """The record in `data`. Raises ValueError if `data` is not a record."""
         try:
-            return cls.model_validate(json.loads(data))
+            return cls.model_validate(json.loads(data, parse_float=read_decimal))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 

@@ -1,9 +1,9 @@
 """Partner Center's error bodies, in every shape they come in, read into one Fault."""
 
-import json
 import re
 from typing import Any
 
+from cart_core.json_text import write_json
 from cart_core.partner_center.foreign_json import foreign_text, read_foreign_json
 from cart_core.problem import Fault
 
@@ -60,7 +60,7 @@ def _first(members: dict[str, Any], *names: str) -> Any:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, bool):
         return None
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else write_json(value)
     return " ".join(text.split())[:MAX_DESCRIPTION] or None
 
 

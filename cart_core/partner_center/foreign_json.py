@@ -1,10 +1,11 @@
 """JSON that a server sent, read as far as our own answers can repeat it."""
 
 import json
-import math
 import re
 from collections.abc import Callable
 from typing import Any
+
+from cart_core.json_text import read_decimal
 
 
 def foreign_text(body: bytes) -> str:
@@ -20,20 +21,16 @@ def foreign_text(body: bytes) -> str:
 def read_foreign_json(text: str) -> Any:
     r"""The value of a JSON text that a server sent.
 
-    NaN, Infinity and decimals beyond a double become None, because our own answer could not repeat
-    them. Half a surrogate pair in the name of a member becomes its escape, such as `\ud800`. Tabs
-    and line breaks within a text are read. Raises ValueError for anything that cannot be read.
+    Decimals keep their digits. NaN, Infinity and decimals beyond a double become None, because our
+    own answer could not repeat them. Half a surrogate pair in the name of a member becomes its
+    escape, such as `\ud800`. Tabs and line breaks within a text are read. Raises ValueError for
+    anything that cannot be read.
     """
     decoder = _DECODER_WITH_NAMES if re.search(r"\\u[dD][89a-fA-F]", text) else _DECODER
     try:
         return decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
 
 
 def _with_valid_names(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -44,7 +41,10 @@ def _with_valid_names(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _decoder(hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> json.JSONDecoder:
     return json.JSONDecoder(
-        parse_constant=lambda _: None, parse_float=_finite, strict=False, object_pairs_hook=hook
+        parse_constant=lambda _: None,
+        parse_float=read_decimal,
+        strict=False,
+        object_pairs_hook=hook,
     )
 
 

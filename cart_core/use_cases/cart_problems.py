@@ -1,10 +1,10 @@
 """The problems of a cart that is not bought as it is, each with the cart in it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cart_core.cart.error_codes import Meaning, meaning_of
+from cart_core.json_text import write_json
 from cart_core.problem import Fault, FieldError, Problem
 
 
@@ -35,7 +35,7 @@ def not_orderable(cart: dict[str, Any], fault: Fault | None = None) -> Problem:
 
 def item_not_offered(cart: dict[str, Any], fault: Fault) -> Problem:
     """The problem of a cart that is alive, with an item that left the catalogue since."""
-    words = json.dumps([fault.description, fault.data]).lower()
+    words = write_json([fault.description, fault.data]).lower()
     lines = list(_lines(cart["lineItems"]))
     named = [line for line in lines if _availability(line) and _availability(line) in words]
     items = ", ".join(f"{each['catalogItemId']} (line {each['id']})" for each in named or lines)

@@ -7,6 +7,7 @@ from typing import Any
 from cart_core.api.body import read_json
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.request import CartRequest, CartRules, read_cart
+from cart_core.json_text import write_json
 from cart_core.problem import FieldError, Problem
 
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -92,7 +93,7 @@ FULL_LINE: dict[str, Any] = {
     "promotionId": "39NFJQT1PHSN:0008:39NFJQT1Q5J0",
     "customTermEndDate": "2022-02-19T00:00:00Z",
     "attestationAccepted": False,
-    "purchaseCommitment": {"amount": 0.05, "currency": "usd", "grain": "hourly"},
+    "purchaseCommitment": {"amount": 0.5, "currency": "usd", "grain": "hourly"},
     "purchaseSystem": "x",
 }
 """A line item with every documented member, as it is sent."""
@@ -129,7 +130,7 @@ def lines_of(document: Any) -> Iterator[dict[str, Any]]:
 
 def read(document: Any, **rules: Any) -> CartRequest:
     """Send a document through the same two steps as a request."""
-    return read_bytes(json.dumps(document).encode(), **rules)
+    return read_bytes(write_json(document).encode(), **rules)
 
 
 def read_bytes(body: bytes, **rules: Any) -> CartRequest:
@@ -160,13 +161,13 @@ def places(problem: Problem) -> set[tuple[str, str]]:
 
 def shown(problem: Problem) -> str:
     """All that a caller could see of a problem."""
-    return json.dumps(problem.as_json(request_id=None, correlation_id=CUSTOMER)) + str(problem)
+    return write_json(problem.as_json(request_id=None, correlation_id=CUSTOMER)) + str(problem)
 
 
 def normalised(document: Any, *warnings: FieldError) -> dict[str, Any]:
     """The normalised answer, once it is known to be JSON."""
     answer = normalise_cart(document, CUSTOMER, warnings)
-    json.dumps(answer, allow_nan=False)
+    write_json(answer)
     return answer
 
 

@@ -6,7 +6,6 @@ where a test wants it to fail.
 
 import asyncio
 import itertools
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cart_core.call import Call
+from cart_core.json_text import write_json
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from tests.kit.builders import CART_ID, CUSTOMER
 from tests.kit.fakes import Killed, monotonic
@@ -32,7 +32,7 @@ ORDER_ERROR = {"orderGroupId": "1", "code": "800023", "description": "No credit.
 
 def reply(status: int, document: Any) -> Reply:
     """An answer of Partner Center."""
-    return Reply(status, {"ms-cv": f"cv-{status}"}, json.dumps(document).encode("utf-8-sig"))
+    return Reply(status, {"ms-cv": f"cv-{status}"}, write_json(document).encode("utf-8-sig"))
 
 
 def refused(status: int, code: str = "900000", **headers: str) -> Reply:

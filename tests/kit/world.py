@@ -1,7 +1,6 @@
 """All endpoints over a store and a Partner Center in memory, in virtual time."""
 
 import itertools
-import json
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from cart_core import composition
 from cart_core.api.invocation import answer
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.record import Record
+from cart_core.json_text import write_json
 from cart_core.problem import Problem
 from cart_core.settings import Settings
 from tests.kit.builders import CART_ID, CUSTOMER, cart
@@ -150,7 +150,7 @@ class World:
 
 def _json(document: Any) -> bytes:
     """The body of a request: a document, or else a minimal cart."""
-    return json.dumps(cart() if document is None else document).encode()
+    return write_json(cart() if document is None else document).encode()
 
 
 async def problem_of(doing: Awaitable[Response]) -> Problem:

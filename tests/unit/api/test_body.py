@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def objects(levels: int) -> bytes:
         ('{"é": "日本 😀"}'.encode(), {"é": "日本 😀"}),
         (rb'{"a": "\ud83d\ude00"}', {"a": "😀"}),
         (rb'{"a": "\u0000"}', {"a": "\0"}),
-        (b"[1e308, -1e308, 1e-400]", [1e308, -1e308, 0.0]),
+        (b"[1e308, -1.50e308, 0.1]", [Decimal("1e308"), Decimal("-1.5e308"), Decimal("0.1")]),
         (b'{"a": {"x": 1}, "b": {"X": 2}}', {"a": {"x": 1}, "b": {"X": 2}}),
         (json.dumps({"x" * MAX_NAME_LENGTH: 1}).encode(), {"x" * MAX_NAME_LENGTH: 1}),
         *((body, json.loads(body)) for body in (arrays(MAX_DEPTH), objects(MAX_DEPTH))),

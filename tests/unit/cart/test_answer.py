@@ -1,6 +1,5 @@
 """What a caller gets for a cart of Partner Center."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from cart_core.cart.answer import NotACart, cart_path, normalise_cart
+from cart_core.json_text import write_json
 from cart_core.problem import FieldError
 from tests.kit.builders import CART_ID, CUSTOMER, SEED_RESPONSE, normalised, shouted, unreadable
 
@@ -257,8 +257,8 @@ def test_new_members_are_kept_and_the_envelope_is_dropped_at_every_level() -> No
     levels = [answer, item, *(item[name] for name in names), *(item[name][0] for name in several)]
     for level in levels:
         assert {name: level[name] for name in FUTURE} == FUTURE
-    assert "objectType" not in json.dumps(answer)
-    assert "headers" not in json.dumps(answer)
+    assert "objectType" not in write_json(answer)
+    assert "headers" not in write_json(answer)
     assert answer["links"] == LINKS
 
 

@@ -1,12 +1,13 @@
 """What is sent for a caller's cart, and which values are refused. See also test_member_names."""
 
-import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cart_core.cart.request import MAX_UNKNOWN_MEMBERS, CartRequest, CartRules, read_cart
 from cart_core.cart.request_types import INT32_MAX
+from cart_core.json_text import write_json
 from cart_core.problem import Problem
 from tests.kit.builders import (
     CART_ID,
@@ -68,7 +69,7 @@ def test_the_partners_attestation_is_sent(accepted: bool) -> None:
 def test_every_member_is_sent_under_its_documented_name_and_in_one_order() -> None:
     for given in (FULL_LINE, shouted(FULL_LINE)):
         accepted = read({"LineItems": [given | {"unheard": 1}]})
-        assert json.dumps(accepted.body) == json.dumps({"lineItems": [FULL_LINE | {"unheard": 1}]})
+        assert write_json(accepted.body) == write_json({"lineItems": [FULL_LINE | {"unheard": 1}]})
 
 
 READABLE = [
@@ -124,6 +125,15 @@ def test_a_value_is_sent_in_partner_centers_spelling(
     accepted = read(cart(line(**{name: given})))
 
     assert accepted == CartRequest({"lineItems": [{"id": 0} | line() | sent]}, ())
+
+
+@pytest.mark.parametrize(
+    "amount", ["0.05", "0.10", "5", "123456789012.345", "1E+20", "0.000000000000001", "1e-7"]
+)
+def test_an_amount_is_sent_in_the_digits_that_were_given(amount: str) -> None:
+    sent = read(cart(line(purchaseCommitment={"amount": Decimal(amount)}))).body
+
+    assert f'"amount": {Decimal(amount)}' in write_json(sent)
 
 
 @pytest.mark.parametrize("term", ["P2Y", "P6M", "P14D", "P2W", "P1Y6M", "PT12H", "P1DT2H30M"])
@@ -354,6 +364,15 @@ EMPTY_BLANK_OR_SPACED = {"a": "empty_text", "b": "invalid_text", "e": "invalid_t
         ("purchaseCommitment", {"Amount": 0}, {"Amount": "out_of_range"}),
         ("purchaseCommitment", {"Amount": "0.05"}, {"Amount": "wrong_type"}),
         ("purchaseCommitment", {"Amount": True}, {"Amount": "wrong_type"}),
+        *(
+            ("purchaseCommitment", {"amount": Decimal(digits)}, {"amount": "out_of_range"})
+            for digits in (
+                "100000000000000000000.01",
+                "1234567890123456",
+                "0.1000000000000001",
+                "-1",
+            )
+        ),
         ("purchaseCommitment", {"grain": " "}, {"grain": "invalid_text"}),
         ("purchaseCommitment", {"grain": ""}, {"grain": "empty_text"}),
         ("renewsTo", {"termDuration": ""}, {"termDuration": "empty_text"}),
@@ -414,7 +433,7 @@ def test_a_cart_that_replaces_another_one_is_sent_with_its_id(members: dict[str,
 
     lines = [{"id": 1} | line(), {"id": 3} | line()]  # Not 0, which is gone, and not 2.
     sent = {"id": CART_ID, "lineItems": lines}
-    assert json.dumps(changed.body) == json.dumps(sent)
+    assert write_json(changed.body) == write_json(sent)
     [dropped] = changed.warnings
     assert (dropped.code, dropped.pointer) == ("line_dropped", "")
     assert "Line 2 of the cart (A:1:B)" in dropped.detail

@@ -1,6 +1,7 @@
 """Which operation a request is, and the names and ids that follow from that."""
 
 import re
+from decimal import Decimal
 
 import pytest
 
@@ -73,6 +74,12 @@ def test_all_spellings_of_one_cart_have_one_fingerprint() -> None:
     assert fingerprint(read_bytes(spelling).body) == fingerprint(CART)
 
 
+@pytest.mark.parametrize("digits", ["1.50", "1.5", "0.15e1", "15E-1", "1.5000000000000000000000"])
+def test_all_spellings_of_one_number_have_one_fingerprint(digits: str) -> None:
+    spelt = fingerprint(read(cart(newMember=Decimal(digits))).body)
+    assert spelt == fingerprint(cart(line(id=0), newMember=1.5))
+
+
 def test_different_carts_have_different_fingerprints() -> None:
     carts = [
         cart(),
@@ -87,6 +94,8 @@ def test_different_carts_have_different_fingerprints() -> None:
             for value in (1, "1", True, False, 0, [1], {"a": 1}, {"A": 1}, {"a": [1, 2]})
         ),
         cart(newMember={"a": [2, 1]}),
+        *(cart(newMember=Decimal(digits)) for digits in ("1.5", "0.1", "1e20", "1.5e-9")),
+        *(cart(newMember=Decimal(f"0.1000000000000000055{digit}")) for digit in "129"),
     ]
     fingerprints = {fingerprint(read(document).body) for document in carts}
     assert len(fingerprints) == len(carts)
