@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cart_core.api.body import json_body, read_json, unexpected_body_errors
+from cart_core.api.body import json_body, unexpected_body_errors
 from cart_core.api.messages import Invocation, Request
 from cart_core.api.parameters import (
     caller_id,
@@ -13,6 +13,7 @@ from cart_core.api.parameters import (
     idempotency_key,
     locale,
 )
+from cart_core.api.request_json import read_json
 from cart_core.call import Call
 from cart_core.cart.request import CartRequest, CartRules, read_cart
 from cart_core.deadline import Deadline

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cart_core.api.body import read_json
 from cart_core.api.parameters import cart_errors, customer_errors, customer_user, idempotency_key
+from cart_core.api.request_json import read_json
 from cart_core.cart.request import CartRules, read_cart
 from cart_core.problem import Fault, FieldError, Problem
 from description.examples import CUSTOMER_ID

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from cart_core.api.body import read_json
+from cart_core.api.request_json import read_json
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.request import CartRequest, CartRules, read_cart
 from cart_core.json_text import write_json

@@ -46,7 +46,7 @@ TABLE = {
     ),
     "cart_core.api": Room(
         {"about", "body", "endpoints", "headers", "invocation", "messages", "parameters"}
-        | {"requests", "responses"},
+        | {"request_json", "requests", "responses"},
         {"cart_core.cart", "cart_core.use_cases"},
     ),
     "cart_core.use_cases": Room(
@@ -101,7 +101,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 71
+MODULE_COUNT = 72
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 
