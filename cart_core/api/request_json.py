@@ -7,12 +7,14 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
+from cart_core.api.json_syntax import constant_detail, long_number_detail, syntax_detail
+from cart_core.api.remnants import MARKS, is_remnant
 from cart_core.json_text import read_decimal
-from cart_core.problem import FieldError, Problem, pointer_to
+from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, Problem, pointer_to
 
 MAX_DEPTH: Final = 32
 """Levels of arrays and objects. A cart needs 4, and 2 more for each level of add-on items."""
@@ -20,20 +22,42 @@ MAX_DEPTH: Final = 32
 MAX_NAME_LENGTH: Final = 256
 """Characters of a member name."""
 
+_LARGEST: Final = int(sys.float_info.max)
+_TOO_LARGE: Final = math.inf
+"""Stands for a decimal beyond a double. There are no other floats."""
+
+_Path = tuple["_Path", str | int] | None
+"""Where a value is: where its parent is, and its name or index in it. Most need no JSON Pointer."""
+
 
 class _RepeatedMembers(dict[str, Any]):
     """An object in which a member name occurs more than once; case makes no difference."""
 
-    repeated: list[str]
+    pairs: list[tuple[str, Any]]
+
+    def repeated(self) -> list[str]:
+        """The names that have another one beside them, each in its spelling, once."""
+        counts = Counter(name.lower() for name, _ in self.pairs)
+        return [name for name in self if counts[name.lower()] > 1]
+
+
+class _Constant(Exception):
+    """There is NaN or Infinity in the text."""
+
+
+class _Enough(Exception):
+    """There are more errors than can be listed."""
 
 
 def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
     """The value of a UTF-8 JSON text (a BOM is accepted), and what is wrong inside it.
 
     The errors, each with its place, are: repeated member names (also those that differ only in
-    case, which Partner Center does not tell apart), numbers beyond a double, lone surrogates, and
-    member names longer than MAX_NAME_LENGTH. Raises Problem `invalid_json` for errors that have no
-    place: no body, bad UTF-8, bad syntax, NaN and Infinity, more than MAX_DEPTH levels.
+    case, which Partner Center does not tell apart), numbers beyond a double, lone surrogates, texts
+    that the caller's serialiser left of an object, and member names longer than MAX_NAME_LENGTH.
+    Nothing more is looked for once one error more than can be listed is found. Raises Problem
+    `invalid_json` for errors that no pointer can name: no body, bad UTF-8, bad syntax, NaN and
+    Infinity, more than MAX_DEPTH levels.
     """
     try:
         text = body.decode().removeprefix("\ufeff")
@@ -44,65 +68,96 @@ def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _invalid(f"The body is not JSON: {error.msg} at {where}.") from None
+        raise _invalid(syntax_detail(text, error)) from None
+    except _Constant:
+        raise _invalid(constant_detail(text)) from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:  # CPython's limit on the digits of an integer
-        raise _invalid("A number in the body has too many digits.") from None
-    return value, list(_errors(value, "", 1))
+        raise _invalid(long_number_detail(text)) from None
+    # Only escapes make half a surrogate pair, and can hide a mark.
+    inspection = _Inspection("\\u" in text or any(mark in text for mark in MARKS))
+    with suppress(_Enough):
+        inspection.look([value], None, 0)
+    return value, inspection.errors
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len({name.lower() for name in members}) == len(pairs):
-        return members
-    counts = Counter(name.lower() for name, _ in pairs)
-    marked = _RepeatedMembers(members)
-    marked.repeated = [name for name in members if counts[name.lower()] > 1]
-    return marked
+class _Inspection:
+    """A look at every value of a document. With `texts` it looks into the texts as well."""
+
+    def __init__(self, texts: bool) -> None:
+        self.errors: list[FieldError] = []
+        self._texts = texts
+
+    def look(self, parent: Any, path: _Path, depth: int) -> None:
+        """Collect what is wrong in an object or array, which is at `path` on a level from 1.
+
+        The document itself is the only item of an array on level 0. Raises _Enough.
+        """
+        named = isinstance(parent, dict)
+        if isinstance(parent, _RepeatedMembers):
+            self._report_repeated(parent, path)
+        for name, value in parent.items() if named else enumerate(parent):
+            if named and (detail := self._error_in_name(name)):
+                self._add(FieldError(_pointer(path), "invalid_name", detail))
+                continue
+            kind = type(value)
+            if kind is str:
+                if self._texts and (detail := _error_in_text(value)):
+                    self._add(FieldError(_pointer(_at(path, name, depth)), "invalid_text", detail))
+            elif kind is int or kind is float:
+                if not -_LARGEST <= value <= _LARGEST:
+                    pointer = _pointer(_at(path, name, depth))
+                    self._add(FieldError(pointer, "out_of_range", "This number is too large."))
+            elif isinstance(value, dict | list):
+                if depth == MAX_DEPTH:
+                    raise _too_deep()
+                if value:
+                    self.look(value, _at(path, name, depth), depth + 1)
+
+    def _add(self, error: FieldError) -> None:
+        self.errors.append(error)
+        if len(self.errors) > MAX_REPORTED_ERRORS:
+            raise _Enough
+
+    def _report_repeated(self, members: _RepeatedMembers, path: _Path) -> None:
+        for name in members.repeated():
+            detail = "This member is given more than once (names are compared without case)."
+            self._add(FieldError(pointer_to(_pointer(path), name), "duplicate_member", detail))
+
+    def _error_in_name(self, name: str) -> str | None:
+        if len(name) > MAX_NAME_LENGTH:
+            return f"A member name has over {MAX_NAME_LENGTH} characters."
+        if self._texts and (error := _error_in_text(name)):
+            return f"A member name: {error}"
+        return None
 
 
-def _errors(value: Any, pointer: str, depth: int) -> Iterator[FieldError]:
-    if isinstance(value, dict):
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-        if isinstance(value, _RepeatedMembers):
-            for name in value.repeated:
-                yield FieldError(
-                    pointer_to(pointer, name),
-                    "duplicate_member",
-                    "This member is given more than once (names are compared without case).",
-                )
-        for name, member in value.items():
-            if len(name) > MAX_NAME_LENGTH:
-                yield FieldError(
-                    pointer, "invalid_name", f"A member name has over {MAX_NAME_LENGTH} characters."
-                )
-            elif not _encodable(name):
-                yield FieldError(pointer, "invalid_name", "A member name is not valid Unicode.")
-            elif not _certainly_valid(member):
-                yield from _errors(member, pointer_to(pointer, name), depth + 1)
-    elif isinstance(value, list):
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-        for index, item in enumerate(value):
-            if not _certainly_valid(item):
-                yield from _errors(item, pointer_to(pointer, index), depth + 1)
-    elif isinstance(value, str):
-        if not _encodable(value):
-            yield FieldError(
-                pointer, "invalid_text", "Not valid Unicode: it has half a surrogate pair."
-            )
-    elif value == _TOO_LARGE or (isinstance(value, int) and abs(value) > sys.float_info.max):
-        yield FieldError(pointer, "out_of_range", "This number is too large.")
+def _at(path: _Path, name: str | int, depth: int) -> _Path:
+    return (path, name) if depth else None
 
 
-def _certainly_valid(value: Any) -> bool:
-    """A quick check, after which most values need no JSON Pointer."""
-    if isinstance(value, str):
-        return value.isascii()
-    return value is None or (isinstance(value, int) and value.bit_length() < 64)
+def _pointer(path: _Path) -> str:
+    """The JSON Pointer of a path."""
+    steps: list[str | int] = []
+    while path:
+        path, step = path
+        steps.append(step)
+    pointer = ""
+    for step in reversed(steps):
+        pointer = pointer_to(pointer, step)
+    return pointer
+
+
+def _error_in_text(text: str) -> str | None:
+    if not _encodable(text):
+        return "Not valid Unicode: it has half a surrogate pair."
+    if is_remnant(text):
+        return (
+            "This is what is left of an object or a list: the caller's serialiser cut it off. "
+            "Write it as JSON (in PowerShell: ConvertTo-Json with a larger -Depth)."
+        )
+    return None
 
 
 def _encodable(text: str) -> bool:
@@ -115,8 +170,22 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(pairs) < 2 or len(set(map(str.lower, members))) == len(pairs):
+        return members
+    marked = _RepeatedMembers(members)
+    marked.pairs = pairs
+    return marked
+
+
+def _decimal(digits: str) -> Decimal | float:
+    number = read_decimal(digits)
+    return _TOO_LARGE if number is None else number
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise _invalid(f"{name} is not a JSON number.")
+    raise _Constant
 
 
 def _too_deep() -> Problem:
@@ -125,15 +194,6 @@ def _too_deep() -> Problem:
 
 def _invalid(detail: str) -> Problem:
     return Problem("invalid_json", detail)
-
-
-_TOO_LARGE: Final = math.inf
-"""Stands for a decimal beyond a double."""
-
-
-def _decimal(digits: str) -> Decimal | float:
-    number = read_decimal(digits)
-    return _TOO_LARGE if number is None else number
 
 
 _DECODER = json.JSONDecoder(

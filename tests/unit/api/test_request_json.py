@@ -114,6 +114,99 @@ def test_errors_inside_a_body_have_their_place(body: bytes, errors: set[tuple[st
     json.dumps([error.as_json() for error in found], ensure_ascii=False).encode()
 
 
+SLIPS = [
+    ("{\u201clineItems\u201d: []}", "typographic quote", "line 1, column 2"),
+    ('{"a": \u201eP1Y\u201c}', "typographic quote", "line 1, column 7"),
+    ('\ufeff{"a":\n \u00abP1Y\u00bb}', "typographic quote", "line 2, column 2"),
+    ("{'a': 1}", "single quote", "line 1, column 2"),
+    ('{"a": 1} // sold', "comment", "line 1, column 10"),
+    ('{\n  /* note */ "a": 1}', "comment", "line 2, column 3"),
+    ('{"a": 1, # note\n "b": 2}', "comment", "line 1, column 10"),
+    ('{"a": [1,\n2, ]}', "comma after the last", "line 2"),
+    ('{"a": 1, }', "comma after the last", "line 1"),
+    ('{"a": NaN}', "NaN", "line 1, column 7"),
+    ('{"NaN": "-Infinity",\n"b\\"": [1, -Infinity]}', "-Infinity", "line 2, column 12"),
+    ('{"a": True}', "write true", "line 1, column 7"),
+    ('{"a": undefined}', "write null", "line 1, column 7"),
+    ("{a: 1}", "name without quotes", "line 1, column 2"),
+    ('{"a":\u00a01}', "U+00A0", "line 1, column 6"),
+    ('{"a": "x\ny"}', "line break", "line 1, column 9"),
+    ('{"a": "C:\\Users"}', "backslash", "line 1, column"),
+    ('{"a": [1, 2', "ends too early", "line 1, column 12"),
+    ('{"a": 01}', "Expecting ',' delimiter", "line 1, column 8"),
+    (f'{{"{"9" * 5_000}": 1,\n "a": {"9" * 5_000}}}', "too many digits", "line 2, column 7"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "place"), SLIPS, ids=short)
+def test_a_slip_is_told_with_its_kind_and_its_place(text: str, kind: str, place: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read_json(text.encode())
+    assert refused.value.code == "invalid_json"
+    assert kind in refused.value.detail
+    assert place in refused.value.detail
+
+
+REMNANTS = [
+    *("System.Collections.Hashtable", "System.Object[]", "System.Management.Automation.PSObject"),
+    *("System.Collections.Hashtable System.Collections.Hashtable", "System.String[],System.Int32"),
+    "System.Collections.Generic.Dictionary`2[System.String,System.Object]",
+    *("Newtonsoft.Json.Linq.JObject", "java.util.HashMap@1b2c3d", "[Ljava.lang.String;@4e25154f"),
+    *("@{a=1; b=2}", "@{}", "reseller @{id=1}", "@{triggerBody()?['id']}", "@{a=@{b=1}}"),
+    *("[object Object]", "[object Object],[object Object]", "line [object Undefined]"),
+    *("<Cart object at 0x7f3a2b>", "<function f at 0x10AF>", "#<Reseller:0x0001>", "#<Hash>"),
+]
+
+
+@pytest.mark.parametrize("text", REMNANTS)
+def test_what_a_serialiser_left_of_an_object_is_refused(text: str) -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in text)
+    body = '{"a": [1, {"b": %s}], "c": {%s: {"d": 1}}}'
+    for spelt in (json.dumps(text), f'"{escaped}"'):
+        _, errors = read_json((body % (spelt, spelt)).encode())
+
+        places = {(error.pointer, error.code) for error in errors}
+        assert places == {("/a/1/b", "invalid_text"), ("/c", "invalid_name")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "System",
+            "System.",
+            "System Center",
+            "The System.Collections book",
+            "java",
+            "a@b.example",
+        ),
+        *(
+            "{a=1}",
+            "@",
+            "@(1)",
+            "[object]",
+            "object Object",
+            "Microsoft.Databricks",
+            "#1 <b>",
+            "at 0x1",
+        ),
+        "System.a" * 100_000,
+    ],
+    ids=short,
+)
+def test_other_texts_are_left_alone(text: str) -> None:
+    assert read_json(json.dumps([text, {"name": text, text[:7]: "\u00e9"}]).encode())[1] == []
+
+
+@pytest.mark.parametrize(
+    "item", ["1e999", '"\\ud800"', '{"a": 1, "A": 2}', '"@{}"', f'{{"{"x" * 257}": 1}}']
+)
+def test_no_more_errors_are_looked_for_than_can_be_listed(item: str) -> None:
+    _, errors = read_json(f"[{','.join([item] * 500)}]".encode())
+
+    assert len(errors) == 101
+
+
 @settings(max_examples=200)
 @given(
     st.binary(max_size=64)
