@@ -16,9 +16,7 @@ from tests.unit.idempotency.world import (
     UNKNOWN,
     End,
     World,
-    every_plan,
     every_purchase,
-    warnings,
 )
 
 SLOW = LEASE + 100
@@ -81,25 +79,6 @@ async def test_a_call_that_lost_its_lease_at_the_first_step_does_not_begin_the_s
     assert_to_come_back(await slow)
     assert world.store.record is record
     assert len(world.sent("checkout")) == 1
-
-
-@pytest.mark.parametrize("end", [None, REJECTED], ids=repr)
-@every_plan
-@in_virtual_time
-async def test_a_call_that_lost_its_lease_does_not_stop_a_successor_that_is_at_work(
-    plan: str, end: End
-) -> None:
-    world = World(plan)
-    last = world.plan.steps[-1]
-    world.ends[last], world.seconds[last] = [end], [LEASE + 1, 50]
-    slow = await world.start()
-    await asyncio.sleep(LEASE)
-    successor = asyncio.create_task(world.deliver())
-    assert_to_come_back(await slow, seconds=range(10, 11))
-    assert not successor.done()
-    answer = await successor
-    assert (warnings(answer), answer.replayed) == ([], False)
-    assert world.states[-2:] == ["in_progress", "completed"]
 
 
 @in_virtual_time

@@ -3,8 +3,6 @@
 import re
 from decimal import Decimal
 
-import pytest
-
 from cart_core.idempotency.operation_id import OperationId, fingerprint, fingerprint_like
 from tests.kit.builders import CUSTOMER, cart, line, read, read_bytes
 
@@ -40,16 +38,6 @@ def test_a_record_is_named_by_operation_customer_and_key() -> None:
     names = [operation.record_name() for operation in [OPERATION, *OTHERS]]
     assert len(set(names)) == len(names)
     assert KEY not in OPERATION.record_name()
-
-
-@pytest.mark.parametrize(
-    ("operation", "prefix"),
-    [("create_cart", "carts/"), ("checkout_cart", "purchases/"), ("place_order", "purchases/")],
-)
-def test_the_records_of_purchases_have_a_prefix_of_their_own(operation: str, prefix: str) -> None:
-    """The store's lifecycle rule deletes records by their prefix."""
-    name = OperationId(operation, CUSTOMER, KEY).record_name()
-    assert re.fullmatch(f"{prefix}[0-9a-f]{{64}}", name)
 
 
 def test_a_request_id_differs_by_everything_that_it_stands_for() -> None:

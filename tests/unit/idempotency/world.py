@@ -146,7 +146,6 @@ class World:
         self,
         content: dict[str, Any] = CONTENT,
         *,
-        operation: OperationId | None = None,
         seconds: float = DEADLINE,
         caller: str | None = None,
         perform: Callable[[Claim], Awaitable[Answer]] | None = None,
@@ -154,7 +153,7 @@ class World:
         """The answer to a call."""
         call = Call(CUSTOMER, CUSTOMER, "en-US", within(seconds), caller)
         return await self.once.run(
-            call, operation or self.operation, self.plan, content, perform or self.perform
+            call, self.operation, self.plan, content, perform or self.perform
         )
 
     async def fails(
