@@ -35,23 +35,24 @@ class ExactlyOnce:
         """The answer of `perform`, which is called now or was called before.
 
         `content` is what the request asks for; a key belongs to one content. `lines` are those that
-        the cart of a purchase must have, if it is held to any. Raises what `perform`
-        raises, and Problem `store_unavailable`, `operation_in_progress` or
-        `idempotency_key_reused` without having called it.
+        the cart of a purchase must have, if it is held to any. Raises what `perform` raises, and
+        Problem `store_unavailable`, `operation_in_progress` or `idempotency_key_reused` without
+        having called it.
         """
         # Until the operation's record is read, an earlier call may have had its effect.
-        call.sent.may_have_effect = True
+        had_effect, call.sent.may_have_effect = call.sent.may_have_effect, True
         try:
             claim = await self._claims.claim(call, operation, plan, content, lines)
         except StoreUnavailable as failure:
+            sent = "goes no further: it bought nothing" if call.sent.tries else "sent nothing"
             raise Problem(
                 "store_unavailable",
-                f"{failure} This request sent nothing.",
+                f"{failure} This request {sent}.",
                 retry_after=failure.retry_after,
             ) from None
         if isinstance(claim, StoredAnswer):
             return claim.replayed()
-        call.sent.may_have_effect = claim.resumed
+        call.sent.may_have_effect = had_effect or claim.resumed
         try:
             answer = await perform(claim)
         except Problem as problem:

@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+import pytest
+
 from cart_core.idempotency.operation_id import OperationId, fingerprint, fingerprint_like
 from tests.kit.builders import CUSTOMER, cart, line, read, read_bytes
 

@@ -16,7 +16,7 @@ from cart_core.idempotency.record import Record
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line
-from tests.kit.fakes import Killed, in_virtual_time, monotonic
+from tests.kit.fakes import Killed, StoreFault, in_virtual_time, monotonic
 from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, LOST, USER, lost, reply
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
@@ -259,17 +259,29 @@ async def test_a_cart_in_doubt_leaves_no_doubt_in_its_checkout() -> None:
     assert world.center.operations() == ["create", "create", "checkout", "get"]
 
 
+@pytest.mark.parametrize(
+    ("write", "faults", "detail"),
+    [
+        ("replace", ["down"] * 1000, "The order's cart was made, and nothing bought"),
+        ("create", ["", "", "down"], "This request goes no further: it bought nothing."),
+    ],
+    ids=["cart", "purchase"],
+)
 @in_virtual_time
-async def test_a_cart_that_cannot_be_recorded_is_not_bought() -> None:
+async def test_a_cart_or_a_purchase_that_cannot_be_recorded_is_not_bought(
+    write: str, faults: list[StoreFault], detail: str
+) -> None:
     world = World()
-    world.store.fails("replace", "down", times=1000)
+    world.store.fails(write, *faults)
     call = Invocation("correlation-1", monotonic())
     problem = await problem_of(world.order(call=call))
     [create] = world.center.asked
     assert (problem.code, problem.kind.status) == ("store_unavailable", 503)
     assert (problem.outcome, problem.kind.retryable) == (Outcome.UNKNOWN, True)
+    assert detail in problem.detail
     assert problem.trace == Trace(create.request_id, {"MS-CV": "cv-201"})
     assert [call.sent.cart_id] == list(world.center.carts)
+    assert call.sent.may_have_effect
 
 
 # --- The line in the log ----------------------------------------------------------------------
