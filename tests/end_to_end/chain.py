@@ -348,7 +348,7 @@ def app_with_tries(directory: Path, tries: int = 2) -> Path:
         directory,
         *_setting("partner_center.retry", MAX_TRIES=tries, BACKOFF_FIRST=0.01),
         *_setting("tokens", BRIEF=0.0),
-        *_setting("use_cases.buying", PAUSES=(0.01,) * tries),
+        *_setting("use_cases.purchase", PAUSES=(0.01,) * tries),
     )
 
 
@@ -360,7 +360,7 @@ def app_with_short_pauses(directory: Path, records_aged: float = 0.0) -> Path:
     return patched_app(
         directory,
         *_setting("partner_center.retry", BACKOFF_FIRST=0.01),
-        *_setting("use_cases.buying", PAUSES=(0.01,) * 5),
+        *_setting("use_cases.purchase", PAUSES=(0.01,) * 5),
         "from cart_core.adapters import blob_store",
         "true_age = blob_store._age",
         f"blob_store._age = lambda *times: true_age(*times) + {records_aged}",
