@@ -107,17 +107,6 @@ def test_of_an_exception_only_its_type_is_recorded(signals: Signals, error: Base
     assert MARKER not in signals.text()
 
 
-def test_without_an_sdk_it_does_nothing() -> None:
-    with telemetry.span("work", attempt=1) as span:
-        assert not span.is_recording()
-    telemetry.count_cart(replayed=False)
-    telemetry.count_purchase("completed", replayed=False)
-    telemetry.count_problem(Problem("internal_error", "x"))
-    telemetry.count_try(2, 1.0, None)
-    telemetry.count_throttle(3)
-    telemetry.count_missing_mfa()
-
-
 # --- Metrics ----------------------------------------------------------------------------------
 
 
