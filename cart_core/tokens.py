@@ -170,7 +170,7 @@ class TokenCache:
         if token is None or (seconds_left := token.expires_at - self._clock()) <= 0:
             return await self._wait_for_token(None)
         old = seconds_left <= EARLY or not self._recent(self._fetched_at, self._replace_after)
-        if old and not self._recent(self._started_at) and self._standing_failure() is None:
+        if old and not self._recent(self._started_at, PAUSE) and self._standing_failure() is None:
             self._start_fetch(None)
         return token
 
@@ -188,7 +188,7 @@ class TokenCache:
         meets_claims = claims in (None, self._claims)
         if token is None or (token.value != rejected.value and meets_claims):
             return await self.get()
-        if meets_claims and self._recent(self._renewed_at) and not self._running_fetch():
+        if meets_claims and self._recent(self._renewed_at, PAUSE) and not self._running_fetch():
             return token
         return await self._wait_for_token(Renewal(claims))
 
@@ -264,7 +264,7 @@ class TokenCache:
             token = await asyncio.to_thread(self._fetch_token, renewal)
             return _usable(token, self._clock())
 
-    def _recent(self, moment: float, seconds: float = PAUSE) -> bool:
+    def _recent(self, moment: float, seconds: float) -> bool:
         return 0 <= self._clock() - moment < seconds
 
 

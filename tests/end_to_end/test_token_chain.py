@@ -20,9 +20,11 @@ from partner_center_emulator.watch.journal import Arrival
 
 from tests.end_to_end.chain import (
     Chain,
+    app_that_looks_into_the_vault_each_time,
     app_with_tries,
     problem,
     request_ids,
+    until,
 )
 
 Start = Callable[..., Chain]
@@ -144,6 +146,31 @@ def test_a_new_sign_in_is_used_while_entra_still_takes_the_old_one(start: Start)
 
     [exchange] = _exchanges(chain)
     assert parse_qs(exchange.body.decode())["refresh_token"] == [consented]
+
+
+def test_a_sign_in_of_another_agent_is_used_while_all_is_accepted(
+    start: Start, tmp_path: Path
+) -> None:
+    chain = start(app_that_looks_into_the_vault_each_time(tmp_path), PARTNER_CENTER_AUTH="app_user")
+    chain.cloud.faults.inject(Fault("partner_center", status=403))
+    assert chain.post().status_code == 403
+    consented = chain.cloud.entra.add_refresh_token()
+    chain.cloud.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, SecretVersion(consented))
+
+    def other_agent_is_used() -> bool:
+        assert chain.post().status_code == 201
+        sent = [parse_qs(exchange.body.decode()) for exchange in _exchanges(chain)]
+        return [consented] in [form["refresh_token"] for form in sent]
+
+    until(other_agent_is_used)
+
+
+def test_401s_that_pass_seconds_apart_fail_no_request(start: Start) -> None:
+    chain = start()
+    for _ in range(3):
+        chain.cloud.faults.inject(Fault("partner_center", status=401))
+        assert chain.post().status_code == 201
+    assert len(_exchanges(chain)) == 2
 
 
 @pytest.mark.parametrize("service", ["identity", "key_vault", "entra"])
