@@ -152,7 +152,7 @@ def test_a_sign_in_of_another_agent_is_used_while_all_is_accepted(
     start: Start, tmp_path: Path
 ) -> None:
     chain = start(app_that_looks_into_the_vault_each_time(tmp_path), PARTNER_CENTER_AUTH="app_user")
-    chain.cloud.faults.inject(Fault("partner_center", status=403))
+    chain.cloud.disturbances.inject(Disturbance("partner_center", status=403))
     assert chain.post().status_code == 403
     consented = chain.cloud.entra.add_refresh_token()
     chain.cloud.key_vault.set_secret(VAULT, REFRESH_TOKEN_NAME, SecretVersion(consented))
@@ -168,7 +168,7 @@ def test_a_sign_in_of_another_agent_is_used_while_all_is_accepted(
 def test_401s_that_pass_seconds_apart_fail_no_request(start: Start) -> None:
     chain = start()
     for _ in range(3):
-        chain.cloud.faults.inject(Fault("partner_center", status=401))
+        chain.cloud.disturbances.inject(Disturbance("partner_center", status=401))
         assert chain.post().status_code == 201
     assert len(_exchanges(chain)) == 2
 
