@@ -112,6 +112,17 @@ def with_groups_not_told(
     return body | {"status": status, "warnings": [*body["warnings"], *warnings]}
 
 
+def with_groups_in_doubt(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer while an earlier checkout may order the groups that this one has refused."""
+    errors = [error | {"outcome": Outcome.UNKNOWN} for error in body["orderErrors"]]
+    warnings = [_may_be_ordered(error).as_json() for error in errors]
+    return body | {
+        "status": "in_progress",
+        "orderErrors": errors,
+        "warnings": [*body["warnings"], *warnings],
+    }
+
+
 def _judged(error: dict[str, Any]) -> dict[str, Any]:
     """An order error with what its code says of its group: not ordered, or unknown."""
     known = meaning_of(error["code"], error["description"])

@@ -1,4 +1,4 @@
-"""Which order groups of a cart an answer to its checkout tells nothing about."""
+"""What the answers to the checkouts of one cart tell: of which order groups, and which orders."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,6 +28,32 @@ def groups_not_told(
             del not_told[group]
         unnamed += not matches
     return [] if unnamed >= len(not_told) else list(not_told)
+
+
+def not_repeated(
+    earlier: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The orders of an earlier answer that a later one does not tell again.
+
+    An order that was told without an id is told again by one that has the same lines.
+    """
+    earlier, orders = list(earlier), list(orders)
+    told_before = {order["id"] for order in earlier}
+    told_again = {order["id"] for order in orders} - {None}
+    new = Counter(_lines(order) for order in orders if order["id"] not in told_before - {None})
+    missing = []
+    for order in earlier:
+        lines = _lines(order)
+        if order["id"] is None and lines and new[lines]:
+            new[lines] -= 1
+        elif order["id"] not in told_again:
+            missing.append(order)
+    return missing
+
+
+def _lines(order: dict[str, Any]) -> tuple[tuple[Any, ...], ...]:
+    members = ("lineItemNumber", "offerId", "quantity")
+    return tuple(tuple(line[name] for name in members) for line in order["lineItems"])
 
 
 def _matching(groups: dict[str, Counter[str]], items: Counter[str]) -> Iterator[str]:

@@ -254,7 +254,7 @@ class Claim:
         if self._plan.is_final(answer):
             record = self._record.completed(stored)
         else:
-            seconds = self._under_way_seconds() if self._call.sent.unanswered else None
+            seconds = self._under_way_seconds() if self.under_way_for() else None
             record = self._record.reopened(self._next_request_id(), stored, seconds)
         await self._write(record, self._call.deadline)
 

@@ -65,7 +65,10 @@ class CreateCart:
         return answer
 
     async def _create_under_claim(self, call: Call, cart: CartRequest, claim: Claim) -> Answer:
-        return await self._create(call, cart, claim.request_id, resumed=claim.resumed)
+        # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
+        # last word, and the key is free.
+        in_doubt = claim.resumed and claim.under_way_for() > 0
+        return await self._create(call, cart, claim.request_id, resumed=in_doubt)
 
     async def _create(
         self, call: Call, cart: CartRequest, request_id: str, *, resumed: bool = False

@@ -13,10 +13,14 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from cart_core.call import Answered, Call, Trace
-from cart_core.cart.checkout_answer import ordered_already, with_groups_not_told
+from cart_core.cart.checkout_answer import (
+    ordered_already,
+    with_groups_in_doubt,
+    with_groups_not_told,
+)
 from cart_core.cart.error_codes import STALE_ITEM
 from cart_core.cart.expected_lines import differences
-from cart_core.cart.order_groups import groups_not_told
+from cart_core.cart.order_groups import groups_not_told, not_repeated
 from cart_core.idempotency.claim import Claim
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Outcome, Problem
@@ -229,14 +233,9 @@ class Attempt:
         return self._with_all_orders(Answered(body, trace))
 
     def _with_all_orders(self, answered: Answered) -> Answered:
-        """The answer with the orders that were told before and are not repeated in it.
-
-        An order without an id is not taken for another one without an id.
-        """
+        """The answer with the orders that were told before and are not repeated in it."""
         body, trace = answered
-        repeated = {order["id"] for order in body["orders"]} - {None}
-        before = [order for order in self._orders if order["id"] not in repeated]
-        self._orders = before + body["orders"]
+        self._orders = [*not_repeated(self._orders, body["orders"]), *body["orders"]]
         return Answered(body | {"orders": self._orders}, trace)
 
     def _groups_not_told(self, answered: Answered) -> list[str]:
@@ -246,12 +245,14 @@ class Attempt:
         return groups_not_told(self._cart["lineItems"], body["orders"], body["orderErrors"])
 
     def _answer(self, answered: Answered) -> Answered:
-        """The answer, with a warning for each order group of which it tells nothing."""
+        """The answer, with a warning for each order group of which it tells nothing for certain."""
         body, trace = answered
         if groups := self._groups_not_told(answered):
             body = with_groups_not_told(body, groups, ordered=self._ordered)
         if body["status"] == "in_progress":
             self._call.sent.unanswered = True
+        elif body["status"] == "partial" and self._claim.under_way_for():
+            body = with_groups_in_doubt(body)  # An earlier checkout may order them yet.
         return Answered(body, trace)
 
 

@@ -1,10 +1,10 @@
-"""Which order groups of a cart an answer to its checkout tells nothing about."""
+"""What the answers to the checkouts of one cart tell."""
 
 from typing import Any
 
 import pytest
 
-from cart_core.cart.order_groups import groups_not_told
+from cart_core.cart.order_groups import groups_not_told, not_repeated
 
 
 def lines(**groups: str) -> list[dict[str, Any]]:
@@ -57,3 +57,29 @@ def test_a_group_is_told_by_an_order_of_its_items_or_by_an_error(
     expected: list[str],
 ) -> None:
     assert groups_not_told(cart, orders, errors) == expected
+
+
+def told(name: str | None, item: str | None = "a") -> dict[str, Any]:
+    lines = [{"lineItemNumber": 0, "offerId": item, "quantity": 1}] if item else []
+    return {"id": name, "lineItems": lines}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "orders", "missing"),
+    [
+        ([told("1")], [told("1"), told("2")], []),
+        ([told("1")], [told("2")], [0]),
+        ([told(None)], [told("1")], []),
+        ([told(None)], [told("1", "b")], [0]),
+        ([told(None), told(None)], [told("1")], [1]),
+        ([told("1"), told(None)], [told("1")], [1]),
+        ([told("1"), told(None)], [told("1"), told("2")], []),
+        ([told(None)], [told(None)], []),
+        ([told(None, None)], [told(None, None)], [0]),
+        ([told(None, None)], [told("1")], [0]),
+    ],
+)
+def test_an_order_without_an_id_is_known_again_by_its_lines(
+    earlier: list[dict[str, Any]], orders: list[dict[str, Any]], missing: list[int]
+) -> None:
+    assert not_repeated(earlier, orders) == [earlier[place] for place in missing]

@@ -10,6 +10,7 @@ import pytest
 
 from cart_core.api.messages import Invocation, Response
 from cart_core.cart.answer import normalise_cart
+from cart_core.idempotency.plan import LONGEST_REQUEST
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CART_ID, CUSTOMER, SEED_REQUEST, SEED_RESPONSE, cart, line, places
@@ -314,6 +315,20 @@ async def test_a_refusal_after_a_cart_whose_answer_was_lost_settles_nothing(call
     assert (await call(world, headers=KEYED)).status == 201
     assert len(world.center.carts) == 1
     assert len({asked.request_id for asked in world.center.requests_for("create")}) == 1
+
+
+@BY_KEY
+@in_virtual_time
+async def test_a_cart_that_is_refused_long_after_a_lost_answer_frees_the_key(call: Call) -> None:
+    world = World()
+    world.center.script["create"] = [*[BROKEN] * 5, *[FORBIDDEN] * 2]
+    assert (await problem_of(call(world, headers=KEYED))).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(LONGEST_REQUEST.total_seconds() - 1)
+    assert (await problem_of(call(world, headers=KEYED))).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(1)
+    problem = await problem_of(call(world, headers=KEYED))
+    assert (problem.code, problem.outcome) == ("partner_center_forbidden", Outcome.REJECTED)
+    assert (await call(world, cart(line(quantity=2)), KEYED)).status == 201
 
 
 @pytest.mark.parametrize(

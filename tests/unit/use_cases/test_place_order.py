@@ -17,7 +17,7 @@ from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import Killed, StoreFault, in_virtual_time, monotonic
-from tests.kit.partner_center import BROKEN, FAULTY, FORBIDDEN, LOST, USER, lost, reply
+from tests.kit.partner_center import FAULTY, FORBIDDEN, LOST, USER, lost, reply
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
 UNSOLD = cart(line(catalogItemId=FAULTY))
@@ -231,19 +231,6 @@ async def test_a_cart_whose_answer_is_lost_is_created_again_and_one_is_bought(
     assert len(world.center.carts) == (1 if deduplicate else 6)
     assert world.center.bought == [response.body["cartId"]]
     assert len({asked.request_id for asked in world.center.requests_for("create")}) == 1
-
-
-@in_virtual_time
-async def test_a_cart_that_is_refused_long_after_a_lost_answer_frees_the_key() -> None:
-    world = World()
-    world.center.script["create"] = [*[BROKEN] * 5, *[FORBIDDEN] * 2]
-    assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
-    await asyncio.sleep(LONGEST_REQUEST.total_seconds() - 1)
-    assert (await problem_of(world.order())).outcome is Outcome.UNKNOWN
-    await asyncio.sleep(1)
-    problem = await problem_of(world.order())
-    assert (problem.code, problem.outcome) == ("partner_center_forbidden", Outcome.REJECTED)
-    assert (await world.order(OTHER)).body["status"] == "completed"
 
 
 @in_virtual_time
