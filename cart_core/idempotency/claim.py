@@ -81,7 +81,7 @@ class Claims:
         deadline, name = call.deadline, operation.record_name()
         patience, pause = self.patience(call), POLL_FIRST
         lease = self.lease(call)
-        run, under_way = Run(epoch=0), None
+        run, under_way, waited = Run(epoch=0), None, False
         record = self._draft(call, operation, plan, content, run, lease, under_way, lines)
         version = await self.store.create(name, record)
         while version is None:
@@ -102,6 +102,8 @@ class Claims:
                     raise _reused()
                 case Run() as run:
                     _note_other_caller(stored.record, call)
+                    if waited and stored.record.is_refused:
+                        raise _refused_meanwhile()
                     if run.resumed:
                         under_way = Deadline.after(under_way_for(stored, plan), deadline.clock)
                     record = self._draft(
@@ -111,6 +113,7 @@ class Claims:
                 case Wait():
                     if not patience.remaining():
                         raise in_progress(stored.lease_left)
+                    waited |= stored.record.state == "in_progress"
                     await self.sleep(min(pause, patience.remaining()))
                     pause = min(2 * pause, POLL_LONGEST)
         first = run.epoch == 0 and run.earlier is None
@@ -374,6 +377,18 @@ def in_progress(lease_left: float) -> Problem:
         "operation_in_progress",
         "The same request, or another one with its key, is being worked on.",
         retry_after=max(1, min(10, round(lease_left))),
+    )
+
+
+def _refused_meanwhile() -> Problem:
+    """The problem of a call that has waited for another one, which was refused.
+
+    Whoever sent both may have given up on this one, and ordered again under another key since.
+    """
+    return Problem(
+        "operation_in_progress",
+        "The same request was worked on until now, and was refused. Repeat it if it is still wanted.",
+        retry_after=1,
     )
 
 

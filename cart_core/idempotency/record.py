@@ -167,6 +167,11 @@ class Record(_Stored):
         """Whether the last step has taken effect, in full or in part, or may do so yet."""
         return self.state in ("in_progress", "unknown", "completed") or self.answer is not None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the last attempt has ended without any effect that counts."""
+        return self.state in ("released", "open") and self.answer is None
+
     def step_done(self, result: dict[str, Any]) -> "Record":
         """The open step is done, and the next one begins."""
         return self._with(self.state, steps=self._changed_step(done=True, result=result))

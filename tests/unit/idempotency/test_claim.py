@@ -132,6 +132,29 @@ async def test_a_caller_is_asked_to_come_back_when_the_lease_is_over(
     assert problem.retry_after == retry_after
 
 
+@pytest.mark.parametrize("refused", [REJECTED, NOT_SENT], ids=["rejected", "not-sent"])
+@every_plan
+@in_virtual_time
+async def test_a_call_that_waited_for_a_refused_one_does_not_begin_anew(
+    plan: str, refused: Problem
+) -> None:
+    """Its caller may have ordered under another key since."""
+    world = World(plan)
+    last = world.plan.steps[-1]
+    world.ends[last] = [refused]
+    first = await world.start()
+    waiting = await world.start()
+    assert isinstance(await first, Problem)
+    problem = await waiting
+    assert isinstance(problem, Problem)
+    assert (problem.code, problem.retry_after) == ("operation_in_progress", 1)
+    assert problem.outcome is Outcome.UNKNOWN
+    assert len(world.sent(last)) == 1
+    await world.deliver()
+    assert len(world.sent(last)) == 2
+
+
+
 @every_step
 @in_virtual_time
 async def test_of_many_waiting_calls_one_takes_over_when_the_lease_is_over(
