@@ -387,7 +387,7 @@ def _refused_meanwhile() -> Problem:
     """
     return Problem(
         "operation_in_progress",
-        "The same request was worked on until now, and was refused. Repeat it if it is still wanted.",
+        "The same request was worked on until now, and was refused. Repeat it if it is wanted.",
         retry_after=1,
     )
 
