@@ -249,13 +249,18 @@ class Problem(Exception):
         }
 
 
-def invalid_request(errors: Sequence[FieldError], unlisted: int = 0) -> Problem:
-    """All that is wrong with a request, as one answer that states the total."""
-    total = len(errors) + unlisted
-    shown = f"; the first {MAX_REPORTED_ERRORS} are listed" if total > MAX_REPORTED_ERRORS else ""
-    noun = "problem" if total == 1 else "problems"
+def invalid_request(errors: Sequence[FieldError]) -> Problem:
+    """All that is wrong with a request, as one answer.
+
+    It states the total up to MAX_REPORTED_ERRORS. Where there are more, nobody has counted them.
+    """
+    found = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+    shown = ""
+    if len(errors) > MAX_REPORTED_ERRORS:
+        found = f"More than {MAX_REPORTED_ERRORS} problems"
+        shown = f"; the first {MAX_REPORTED_ERRORS} are listed"
     return Problem(
         "invalid_request",
-        f"{total} {noun} in the request{shown}. Nothing was sent to Partner Center.",
+        f"{found} in the request{shown}. Nothing was sent to Partner Center.",
         errors=errors,
     )

@@ -280,7 +280,8 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "instance": ("Instance", "The correlation id as a URN."),
     "errors": (
         "Errors",
-        "The errors in the request. At most 100 are listed; detail has the total.",
+        "The errors in the request. At most 100 are listed; detail has the total, or says that "
+        "there are more.",
     ),
     "requestId": ("Request ID", "The MS-RequestId; null where nothing was sent to Partner Center."),
     "correlationId": ("Correlation ID", "The MS-CorrelationId."),

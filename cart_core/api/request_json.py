@@ -22,6 +22,9 @@ MAX_DEPTH: Final = 32
 MAX_NAME_LENGTH: Final = 256
 """Characters of a member name."""
 
+MAX_VALUES: Final = 10_000
+"""Members of objects and items of arrays, on all levels together."""
+
 _LARGEST: Final = int(sys.float_info.max)
 _TOO_LARGE: Final = math.inf
 """Stands for a decimal beyond a double. There are no other floats."""
@@ -33,7 +36,11 @@ _Path = tuple["_Path", str | int] | None
 class _RepeatedMembers(dict[str, Any]):
     """An object in which a member name occurs more than once; case makes no difference."""
 
-    pairs: list[tuple[str, Any]]
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
 
     def repeated(self) -> list[str]:
         """The names that have another one beside them, each in its spelling, once."""
@@ -57,7 +64,7 @@ def read_json(body: bytes) -> tuple[Any, list[FieldError]]:
     that the caller's serialiser left of an object, and member names longer than MAX_NAME_LENGTH.
     Nothing more is looked for once one error more than can be listed is found. Raises Problem
     `invalid_json` for errors that no pointer can name: no body, bad UTF-8, bad syntax, NaN and
-    Infinity, more than MAX_DEPTH levels.
+    Infinity, more than MAX_DEPTH levels or MAX_VALUES values.
     """
     try:
         text = body.decode().removeprefix("\ufeff")
@@ -88,17 +95,21 @@ class _Inspection:
     def __init__(self, texts: bool) -> None:
         self.errors: list[FieldError] = []
         self._texts = texts
+        self._values = -1  # The document itself does not count.
 
     def look(self, parent: Any, path: _Path, depth: int) -> None:
         """Collect what is wrong in an object or array, which is at `path` on a level from 1.
 
         The document itself is the only item of an array on level 0. Raises _Enough.
         """
+        self._values += len(parent)
+        if self._values > MAX_VALUES:
+            raise _invalid(f"The body has more than {MAX_VALUES} members and items.")
         named = isinstance(parent, dict)
         if isinstance(parent, _RepeatedMembers):
             self._report_repeated(parent, path)
         for name, value in parent.items() if named else enumerate(parent):
-            if named and (detail := self._error_in_name(name)):
+            if named and (detail := self._error_in_name(str(name))):
                 self._add(FieldError(_pointer(path), "invalid_name", detail))
                 continue
             kind = type(value)
@@ -174,9 +185,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(pairs) < 2 or len(set(map(str.lower, members))) == len(pairs):
         return members
-    marked = _RepeatedMembers(members)
-    marked.pairs = pairs
-    return marked
+    return _RepeatedMembers(pairs)
 
 
 def _decimal(digits: str) -> Decimal | float:

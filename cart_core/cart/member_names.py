@@ -19,26 +19,15 @@ from cart_core.cart.request_types import Refused, refuse
 from cart_core.cart.spelling import is_unset_date, wire_names, without_separators
 from cart_core.cart.validation_context import ValidationContext
 
-
-def _unknown_member(value: Any, info: ValidationInfo[ValidationContext]) -> Any:
-    refuse(value)
-    context = info.context
-    context.unknown_members += 1
-    if context.reject_unknown_members:
-        raise PydanticCustomError("unknown_member", "Partner Center documents no such member.")
-    limit = context.max_unknown_members
-    if limit is not None and context.unknown_members > limit:
-        raise PydanticCustomError(
-            "unknown_member", f"A cart may carry at most {limit} undocumented members."
-        )
-    return value
+MAX_COMPARED_NAMES = 200
+"""How many unknown names of a cart are compared with the documented ones."""
 
 
 class RequestModel(BaseModel):
     """A JSON object of Partner Center as callers write it. Validation needs a ValidationContext."""
 
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel)
-    __pydantic_extra__: dict[str, Annotated[Any, BeforeValidator(_unknown_member)]]
+    __pydantic_extra__: dict[str, Annotated[Any, BeforeValidator(refuse)]]
 
     aliases: ClassVar[Mapping[str, str]] = {}
     """Other names of documented members: lower-case alias -> documented name."""
@@ -50,22 +39,62 @@ class RequestModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _match_names(cls, members: Any, info: ValidationInfo[ValidationContext]) -> Any:
+        """The members under their documented names; those that must not be sent as a Refused."""
         if not isinstance(members, dict):
             return members
+        context = info.context
         names = _known_names(cls)
-        exempt = cls._not_misspelt(members) if info.context.replaces_cart else frozenset()
+        exempt = cls._not_misspelt(members) if context.replaces_cart else frozenset()
         matched: dict[str, Any] = {}
-        for given in sorted(members, key=cls._is_alias):  # an alias is compared to the real name
-            value = members[given]
-            if given.lower() not in names:
-                matched[given] = _refuse_if_misspelt(given, value, names, exempt)
-                continue
-            name = names[given.lower()]
-            if name is None or value is None or (name in cls.dates and is_unset_date(value)):
-                continue
-            if matched.setdefault(name, value) != value:
-                matched[given] = Refused(_differing_alias(name))
+        aliases: list[str] = []
+        for given, value in members.items():
+            lower = given.lower()
+            if lower not in names:
+                if not context.enough:
+                    matched[given] = cls._unknown(given, value, exempt, context)
+            elif lower in cls.aliases:
+                aliases.append(given)  # They are compared to the real names.
+            else:
+                cls._put(matched, given, names[lower], value)
+        for given in aliases:
+            cls._put(matched, given, names[given.lower()], members[given])
         return matched
+
+    @classmethod
+    def _put(cls, matched: dict[str, Any], given: str, name: str | None, value: Any) -> None:
+        if name is None or value is None or (name in cls.dates and is_unset_date(value)):
+            return
+        if matched.setdefault(name, value) != value:
+            matched[given] = Refused(_differing_alias(name))
+
+    @classmethod
+    def _unknown(
+        cls, given: str, value: Any, exempt: frozenset[str], context: ValidationContext
+    ) -> Any:
+        """The value of a member that nobody documents, or why it must not be sent."""
+        error = cls._misspelt(given, exempt, context)
+        if error is None:
+            context.unknown_members += 1
+            error = _undocumented(context)
+        if error is None:
+            return value
+        context.errors += 1
+        return Refused(error)
+
+    @classmethod
+    def _misspelt(
+        cls, given: str, exempt: frozenset[str], context: ValidationContext
+    ) -> PydanticCustomError | None:
+        """The error of a name that resembles a documented one which is sent, unless exempt."""
+        meant = context.meant.get((cls, given))
+        if meant is None:
+            if len(context.meant) == MAX_COMPARED_NAMES:
+                return _too_many_names()
+            meant = context.meant[cls, given] = _resembled(cls, given)
+        for name in meant:
+            if name not in exempt:
+                return _misspelt(_known_names(cls)[name] or name)
+        return None
 
     @classmethod
     def _not_misspelt(cls, members: Mapping[str, Any]) -> frozenset[str]:
@@ -76,10 +105,6 @@ class RequestModel(BaseModel):
         present = frozenset(map(str.lower, [*members, *cls.not_sent]))
         return present | {alias for alias, name in cls.aliases.items() if name.lower() in present}
 
-    @classmethod
-    def _is_alias(cls, given: str) -> bool:
-        return given.lower() in cls.aliases
-
 
 @cache
 def _known_names(model: type[RequestModel]) -> Mapping[str, str | None]:
@@ -88,13 +113,33 @@ def _known_names(model: type[RequestModel]) -> Mapping[str, str | None]:
     return {**not_sent, **wire_names(model), **model.aliases}
 
 
-def _refuse_if_misspelt(
-    given: str, value: Any, names: Mapping[str, str | None], exempt: frozenset[str]
-) -> Any:
+def _resembled(model: type[RequestModel], given: str) -> tuple[str, ...]:
+    """The lower-case names of `model` that are sent and that `given` resembles, the nearest first.
+
+    A name resembles another one if few of its letters are wrong.
+    """
     bare = without_separators(given)
-    candidates = [name for name in names if abs(len(name) - len(bare)) <= 2 and name not in exempt]
-    nearest = difflib.get_close_matches(bare, candidates, n=1, cutoff=0.8)
-    return Refused(_misspelt(names[nearest[0]] or nearest[0])) if nearest else value
+    sent = [name for name, sent_as in _known_names(model).items() if sent_as]
+    candidates = [name for name in sent if abs(len(name) - len(bare)) <= 2]
+    return tuple(difflib.get_close_matches(bare, candidates, len(candidates) or 1, cutoff=0.8))
+
+
+def _undocumented(context: ValidationContext) -> PydanticCustomError | None:
+    if context.reject_unknown_members:
+        return PydanticCustomError("unknown_member", "Partner Center documents no such member.")
+    limit = context.max_unknown_members
+    if limit is not None and context.unknown_members > limit:
+        return PydanticCustomError(
+            "unknown_member", f"A cart may carry at most {limit} undocumented members."
+        )
+    return None
+
+
+def _too_many_names() -> PydanticCustomError:
+    return PydanticCustomError(
+        "unknown_member",
+        f"A cart may carry at most {MAX_COMPARED_NAMES} different names of undocumented members.",
+    )
 
 
 def _misspelt(name: str) -> PydanticCustomError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, ValidationError
+from pydantic import BeforeValidator, Field, StrictBool, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from cart_core.cart.dropped_lines import dropped_lines
@@ -17,6 +17,7 @@ from cart_core.cart.line_ids import line_ids, with_line_ids
 from cart_core.cart.member_names import RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
+    COUNTED,
     IDENTIFIER_PATTERN,
     Amount,
     CurrencyCode,
@@ -29,6 +30,7 @@ from cart_core.cart.request_types import (
     TextsByName,
     UtcDateTime,
     json_schema,
+    until_enough,
 )
 from cart_core.cart.request_warnings import request_warnings
 from cart_core.cart.spelling import is_one_participant, participant_pairs, single_renews_to
@@ -36,6 +38,8 @@ from cart_core.cart.validation_context import ValidationContext
 from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, invalid_request, pointer_to
 
 MAX_UNKNOWN_MEMBERS = 100
+MAX_LINES = 500
+"""Line items and add-ons together. Microsoft documents no limit."""
 
 _OUTSIDE_THE_BODY = frozenset({"invalid_customer_id", "invalid_cart_id", "invalid_customer_user"})
 """Codes of errors in the path and the headers. Their pointer "" does not mean the body."""
@@ -99,6 +103,8 @@ def read_cart(
     for pointer in _mismatches(document, "id", cart_id) if cart_id else ():
         detail = "Differs from the cartId in the path."
         all_errors.append(FieldError(pointer, "cart_mismatch", detail))
+    if len(all_errors) > MAX_REPORTED_ERRORS:
+        raise invalid_request(all_errors)
     pointers = CallerPointers(document, LineItem.aliases)
     context = ValidationContext(
         max_quantity=rules.max_quantity,
@@ -109,11 +115,11 @@ def read_cart(
     try:
         cart = Cart.model_validate(document, context=context)
     except ValidationError as invalid:
-        found = errors_of(invalid)
-        listed = [field_error(error, pointers) for error in found[:MAX_REPORTED_ERRORS]]
+        found = errors_of(invalid)[: MAX_REPORTED_ERRORS + 1]
+        listed = [field_error(error, pointers) for error in found]
         reported = {error.pointer for error in errors if error.code not in _OUTSIDE_THE_BODY}
         all_errors += [error for error in listed if error.pointer not in reported]
-        raise invalid_request(all_errors, unlisted=len(found) - len(listed)) from None
+        raise invalid_request(all_errors) from None
     if all_errors:
         raise invalid_request(all_errors)
     body = cart.model_dump(by_alias=True, exclude_unset=True)
@@ -161,7 +167,8 @@ def _participants(value: Any) -> Any:
 
 
 Participants = Annotated[
-    list[Participant],
+    list[Annotated[Participant, COUNTED]],
+    BeforeValidator(until_enough),
     BeforeValidator(
         _participants,
         json_schema_input_type=list[Participant]
@@ -192,6 +199,23 @@ SingleRenewsTo = Annotated[
 """renewsTo as an object, or as an array of one. Sent as an object."""
 
 
+def _lines(value: Any, info: ValidationInfo[ValidationContext]) -> Any:
+    if isinstance(value, list):
+        info.context.lines += len(value)
+        if info.context.lines > MAX_LINES:
+            raise PydanticCustomError(
+                "too_long",
+                "A cart may have at most {limit} line items and add-ons (this function's own "
+                "limit).",
+                {"limit": MAX_LINES},
+            )
+    return until_enough(value, info)
+
+
+LINES = BeforeValidator(_lines)
+"""An annotation of an array of COUNTED line items."""
+
+
 class LineItem(RequestModel):
     """CartLineItem: one product to buy."""
 
@@ -209,7 +233,7 @@ class LineItem(RequestModel):
     participants: Participants | None = None
     provisioning_context: TextsByName | None = None
     order_group: Identifier | None = None
-    addon_items: "list[LineItem] | None" = None
+    addon_items: "Annotated[list[Annotated[LineItem, COUNTED]], LINES] | None" = None
     renews_to: SingleRenewsTo | None = None
     promotion_id: Identifier | None = None
     custom_term_end_date: UtcDateTime | None = None
@@ -238,4 +262,4 @@ class Cart(RequestModel):
     )
 
     partner_on_record_attestation_accepted: StrictBool | None = None
-    line_items: Annotated[list[LineItem], Field(min_length=1)]
+    line_items: Annotated[list[Annotated[LineItem, COUNTED]], Field(min_length=1), LINES]

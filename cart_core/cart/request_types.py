@@ -4,6 +4,7 @@ Validators of our own say in JSON Schema's keywords what they accept; `descripti
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
@@ -14,8 +15,11 @@ from pydantic import (
     Field,
     PlainValidator,
     Strict,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -146,15 +150,63 @@ def _utc_date_time(text: str) -> str:
         ) from None
 
 
-def _named_texts(value: Any) -> Any:
-    """The object without nulls, in which each value whose name is wrong is a Refused."""
+def _counted(
+    value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[ValidationContext]
+) -> Any:
+    """Validate an item of an array, and count its errors."""
+    context = info.context
+    errors_before = context.errors
+    try:
+        return handler(value)
+    except ValidationError as invalid:
+        context.errors = errors_before + invalid.error_count()
+        raise
+
+
+_SHORT = 20
+"""So few items are looked at all or none, which is faster."""
+
+
+def until_enough(value: Any, info: ValidationInfo[ValidationContext]) -> Any:
+    """The items of an array as long as they are worth a look; see ValidationContext.enough."""
+    if not isinstance(value, list):
+        return value
+    if len(value) > _SHORT:
+        return _items(value, info.context)
+    return [] if info.context.enough else value
+
+
+def _items(value: list[Any], context: ValidationContext) -> Iterator[Any]:
+    for item in value:
+        if context.enough:
+            return
+        yield item
+
+
+COUNTED = WrapValidator(_counted)
+"""An annotation of the items of an array: their errors are counted."""
+
+
+def _named_texts(value: Any, info: ValidationInfo[ValidationContext]) -> Any:
+    """The object without nulls, in which each value that is wrong, or its name, is a Refused."""
     if not isinstance(value, dict):
         return value
-    return {
-        name: Refused(_error_in_name()) if _error_in_identifier(name) else item
-        for name, item in value.items()
-        if item is not None
-    }
+    context = info.context
+    texts: dict[str, Any] = {}
+    for name, item in value.items():
+        if item is None:
+            continue
+        texts[name] = item
+        if _error_in_identifier(name):
+            texts[name] = Refused(_error_in_name())
+        elif isinstance(item, str) and (error := _error_in_identifier(item)):
+            texts[name] = Refused(error)
+        elif isinstance(item, str):
+            continue
+        context.errors += 1
+        if context.enough:
+            break
+    return texts
 
 
 def _error_in_name() -> PydanticCustomError:
@@ -236,7 +288,7 @@ UtcDateTime = Annotated[
 """An RFC 3339 date-time; one without a zone is in UTC. Sent in UTC."""
 
 TextsByName = Annotated[
-    dict[str, Annotated[Identifier, BeforeValidator(refuse)]],
+    dict[str, Annotated[str, Strict(), BeforeValidator(refuse)]],
     BeforeValidator(
         _named_texts,
         json_schema_input_type=Annotated[

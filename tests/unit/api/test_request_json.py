@@ -199,6 +199,19 @@ def test_other_texts_are_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "form", ["[%s]", '{"a": [%s]}', '{"a": [[], %s]}', '{"a": [{"b": 1}, %s]}'], ids=short
+)
+def test_a_body_has_at_most_ten_thousand_values(form: str) -> None:
+    others = {"[%s]": 0, '{"a": [%s]}': 1, '{"a": [[], %s]}': 2}.get(form, 3)
+    fits = form % ",".join(["0"] * (10_000 - others))
+
+    assert read_json(fits.encode())[1] == []
+    with pytest.raises(Problem) as refused:
+        read_json(fits.replace("0,", "0,0,", 1).encode())
+    assert (refused.value.code, "10000" in refused.value.detail) == ("invalid_json", True)
+
+
+@pytest.mark.parametrize(
     "item", ["1e999", '"\\ud800"', '{"a": 1, "A": 2}', '"@{}"', f'{{"{"x" * 257}": 1}}']
 )
 def test_no_more_errors_are_looked_for_than_can_be_listed(item: str) -> None:

@@ -4,7 +4,20 @@ from typing import Any
 
 import pytest
 
-from tests.kit.builders import cart, first_line, line, line_without, places, read, refusal
+from cart_core.cart.request import CartRequest, CartRules, read_cart
+from cart_core.problem import Problem
+from tests.kit.builders import (
+    CART_ID,
+    CUSTOMER,
+    FULL_LINE,
+    cart,
+    first_line,
+    line,
+    line_without,
+    places,
+    read,
+    refusal,
+)
 
 LINE = "/lineItems/0"
 RULES: list[dict[str, Any]] = [{}, {"unknown_members": "reject"}]
@@ -65,7 +78,6 @@ def test_a_misspelt_member_is_refused_with_the_right_name(wrong: str, right: str
     [
         ({"lineItem": [line()]}, "/lineItem", "lineItems"),
         ({"line_items": [line()]}, "/line_items", "lineItems"),
-        (cart(lastModifiedUsr="x"), "/lastModifiedUsr", "lastmodifieduser"),
         *(
             (cart(line(**{name: wrong})), f"{LINE}/{name}/{at}", right)
             for name, wrong, at, right in [
@@ -138,6 +150,20 @@ def test_an_unknown_member_is_sent_with_a_warning_or_refused(document: Any, wher
     assert {name: body[name] for name in UNKNOWN} == UNKNOWN
     assert {(warning.pointer, warning.code) for warning in accepted.warnings} == expected
     assert places(refusal(document, unknown_members="reject")) == expected
+
+
+def test_at_most_two_hundred_unknown_names_are_compared() -> None:
+    def replace(count: int) -> CartRequest:
+        names = {f"quant{number}ty": number for number in range(count)}
+        documented = dict.fromkeys(first_line(cart(FULL_LINE)))
+        return read_cart(
+            cart(documented | line() | names), CUSTOMER, CartRules(), [], cart_id=CART_ID
+        )
+
+    assert len(replace(200).warnings) == 100
+    with pytest.raises(Problem) as refused:
+        replace(201)
+    assert places(refused.value) == {(f"{LINE}/quant200ty", "unknown_member")}
 
 
 def test_a_cart_carries_at_most_a_hundred_unknown_members() -> None:

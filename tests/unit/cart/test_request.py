@@ -404,6 +404,17 @@ def test_the_operators_limit_holds_for_every_line(
         }
 
 
+@pytest.mark.parametrize("add_ons", [0, 1, 300])
+def test_a_cart_has_at_most_five_hundred_lines(add_ons: int) -> None:
+    def document(count: int) -> Any:
+        first = line(addonItems=[line()] * add_ons)
+        return cart(first, *[line()] * (count - 1 - add_ons))
+
+    assert len(list(lines_of(read(document(500)).body))) == 500
+    (error,) = refusal(document(501)).errors
+    assert (error.code, "500" in error.detail) == ("too_long", True)
+
+
 def test_add_ons_may_nest_as_deep_as_json_may() -> None:
     def document(levels: int) -> Any:
         item = line()
