@@ -73,7 +73,6 @@ _MEANINGS: Final = {
     "800082": CodeMeaning(Meaning.NOT_YET, 2 * _MINUTE),  # The base subscription is not ready.
     "900278": CodeMeaning(Meaning.NOT_YET, 24 * _HOUR),  # "Try again after 24 hours".
     "800003": CodeMeaning(Meaning.FAILED, 30),
-    "800005": CodeMeaning(Meaning.FAILED, 30),  # The page says to check out again, with care.
     "900192": CodeMeaning(Meaning.FAILED, 30),
     "800060": CodeMeaning(Meaning.ORDER_EXISTS, _MINUTE),
     "800065": CodeMeaning(Meaning.ORDER_EXISTS, _MINUTE),

@@ -81,7 +81,7 @@ class Claims:
         deadline, name = call.deadline, operation.record_name()
         patience, pause = self.patience(call), POLL_FIRST
         lease = self.lease(call)
-        run, under_way, waited = Run(epoch=0), None, False
+        run, under_way, waited, fresh = Run(epoch=0), None, False, True
         record = self._draft(call, operation, plan, content, run, lease, under_way, lines)
         version = await self.store.create(name, record)
         while version is None:
@@ -102,6 +102,7 @@ class Claims:
                     raise _reused()
                 case Run() as run:
                     _note_other_caller(stored.record, call)
+                    fresh = False
                     if waited and stored.record.is_refused:
                         raise _refused_meanwhile()
                     if run.resumed:
@@ -128,6 +129,7 @@ class Claims:
             version,
             resumed=run.resumed,
             first=first,
+            fresh=fresh,
         )
 
     def _draft(
@@ -179,7 +181,8 @@ class Claim:
 
     `resumed`: the step may already have taken effect. Whoever does it has to find out, and says
     by the outcome of the Problem that it raises whether that is still so. `first`: nobody has
-    begun this step before.
+    begun this step before. `fresh`: there was no record of the operation, so that nobody has
+    changed the cart under it either.
     """
 
     _claims: Claims
@@ -195,6 +198,7 @@ class Claim:
     """The version of our record in the store, which is the only one that we may replace."""
     resumed: bool
     first: bool
+    fresh: bool
 
     @property
     def request_id(self) -> str:

@@ -86,7 +86,7 @@ def _unclaimed(
 ) -> Record:
     """The held record of a cart that nobody has bought.
 
-    It is that of a purchase that was released, so every later one reads the cart first.
+    It is that of a purchase that was released, so the next one begins as the first.
     """
     record = Record.claimed(
         purchase,
@@ -99,7 +99,7 @@ def _unclaimed(
         caller_id=call.caller_id,
         correlation_id=call.correlation_id,
     )
-    return record.released().held(record.nonce, seconds, age=0)
+    return record.unclaimed().held(record.nonce, seconds, age=0)
 
 
 def _may_change(stored: Versioned, plan: Plan) -> bool:

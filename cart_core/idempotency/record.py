@@ -188,6 +188,10 @@ class Record(_Stored):
         """The attempt ended, and nothing of the operation took effect."""
         return self._with("released", epoch=self.epoch + 1)
 
+    def unclaimed(self) -> "Record":
+        """Nobody has worked on the operation."""
+        return self._with("released")
+
     def reopened(
         self,
         request_id: str,

@@ -169,9 +169,11 @@ class Attempt:
         elif last:
             with Problem.completing(trace=last.trace):
                 await self._look(longest_pause, last.trace)
-        elif self._cart is None or not self._claim.first:
-            if not self._claim.first or self._purchase.lines is not None:
+        elif self._purchase.lines is None:
+            if not self._claim.first:
                 await self._look(longest_pause, None)
+        elif self._cart is None or not self._claim.fresh:
+            await self._look(longest_pause, None)
         elif problem := self._problem_of(self._cart):
             raise problem
 

@@ -19,6 +19,7 @@ WHAT_NEXT = {
     "ordered": "Everything is bought; the orders are to be seen in Partner Center only.",
     "partial": "Some of it is bought. Remove the causes of orderErrors, then run this again.",
     "cart_not_orderable": "Nothing is bought. Correct the lines; that makes another orderId.",
+    "cart_differs": "Nothing is bought: Partner Center's cart is not what was ordered. Order anew.",
     "checkout_failed": "Nothing is bought. Remove the causes of orderErrors, then run this again.",
     "idempotency_key_reused": "Another order had this orderId before, and may be bought.",
 }
@@ -57,12 +58,12 @@ def place_order(function: httpx.Client, order: dict[str, Any]) -> dict[str, Any]
         else:
             again, reason = worth_another_try(answer), f"the platform answered {answer.status_code}"
             if is_the_functions(answer):
-                if answer.status_code == 201:
-                    return dict(answer.json())
-                problem = answer.json()
-                if not problem["retryable"]:
-                    raise Refused(problem)
-                again, reason = True, problem["code"]
+                body = dict(answer.json())
+                if answer.status_code == 201 and body["status"] != "in_progress":
+                    return body
+                if answer.status_code != 201 and not body["retryable"]:
+                    raise Refused(body)
+                again, reason = True, body.get("code", "in_progress")
             asked = answer.headers.get("Retry-After", "")
         wait = max(pause, int(asked)) if asked.isdigit() else pause
         if not again or monotonic() + wait > give_up:

@@ -42,7 +42,7 @@ def test_the_demo_shows_the_life_of_a_cart_and_succeeds() -> None:
     assert not any(": null" in answer.partition("== ")[0] for answer in answers)
     statuses = re.findall("== Answer: (.+)", printed)
     assert statuses == ["201 Created", "200 OK", "200 OK", "201 Created"]
-    assert "partner_center 4." in printed
+    assert "partner_center 5." in printed
     assert re.search(r"^Order \w+: 3 x A_sample_Azure_RI\.$", printed, re.M)
     assert max(map(len, printed.split())) < 150  # no token in full
 

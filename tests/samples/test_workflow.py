@@ -84,7 +84,7 @@ def test_a_partial_and_a_reused_order_fail_the_run(deploy: Deploy) -> None:
         (throttled("/carts$", None), 429, "partner_center_throttled", 0),
         (refused_busy(None), 503, "partner_center_busy", 0),
         (
-            Disturbance("partner_center", None, path="/checkout$", commit=True, status=500),
+            Disturbance("partner_center", None, path="/carts/.", commit=True, status=500),
             *(502, "partner_center_failed", 1),
         ),
     ],

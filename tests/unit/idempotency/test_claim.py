@@ -154,7 +154,6 @@ async def test_a_call_that_waited_for_a_refused_one_does_not_begin_anew(
     assert len(world.sent(last)) == 2
 
 
-
 @every_step
 @in_virtual_time
 async def test_of_many_waiting_calls_one_takes_over_when_the_lease_is_over(

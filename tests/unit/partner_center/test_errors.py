@@ -58,7 +58,7 @@ def anywhere(*codes: object) -> list[Reply | NoReply]:
     return [reply(status, code) for code in codes for status in (400, 409, 403, 500, 503, 302)]
 
 
-TRY_AGAIN_LATER = anywhere("800003", 900192, "800005")
+TRY_AGAIN_LATER = anywhere("800003", 900192)
 NOT_READY = anywhere("800082", "900112", 900113, "900278")
 REFUSED_OTHERWISE: list[Reply | NoReply] = [
     reply(status, code)
