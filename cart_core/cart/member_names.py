@@ -9,7 +9,7 @@ Center would ignore such a member without a word, and the customer would buy the
 import difflib
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 from pydantic.alias_generators import to_camel
@@ -23,6 +23,13 @@ MAX_COMPARED_NAMES = 200
 """How many unknown names of a cart are compared with the documented ones."""
 
 
+class OrderMember(NamedTuple):
+    """A member of an order: what to do instead in a cart, and the required member it stands for."""
+
+    instead: str
+    meant: str = ""
+
+
 class RequestModel(BaseModel):
     """A JSON object of Partner Center as callers write it. Validation needs a ValidationContext."""
 
@@ -33,6 +40,8 @@ class RequestModel(BaseModel):
     """Other names of documented members: lower-case alias -> documented name."""
     not_sent: ClassVar[frozenset[str]] = frozenset()
     """Members that only answers have. A request may carry them, and they are never sent."""
+    of_orders: ClassVar[Mapping[str, OrderMember]] = {}
+    """Members of Partner Center's orders, by their lower-case name."""
     dates: ClassVar[frozenset[str]] = frozenset()
     """Documented names of the members in which .NET's default date stands for no date."""
 
@@ -49,7 +58,10 @@ class RequestModel(BaseModel):
         aliases: list[str] = []
         for given, value in members.items():
             lower = given.lower()
-            if lower not in names:
+            if lower in cls.of_orders and not context.replaces_cart:
+                if value is not None:
+                    matched[given] = Refused(cls._of_order(lower))
+            elif lower not in names:
                 if not context.enough:
                     matched[given] = cls._unknown(given, value, exempt, context)
             elif lower in cls.aliases:
@@ -59,6 +71,14 @@ class RequestModel(BaseModel):
         for given in aliases:
             cls._put(matched, given, names[given.lower()], members[given])
         return matched
+
+    @classmethod
+    def _of_order(cls, lower: str) -> PydanticCustomError:
+        return PydanticCustomError(
+            "order_member",
+            "This is a member of an order, and a cart is needed: {instead}.",
+            cls.of_orders[lower]._asdict(),
+        )
 
     @classmethod
     def _put(cls, matched: dict[str, Any], given: str, name: str | None, value: Any) -> None:

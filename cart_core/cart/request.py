@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from cart_core.cart.dropped_lines import dropped_lines
 from cart_core.cart.line_ids import line_ids, with_line_ids
-from cart_core.cart.member_names import RequestModel
+from cart_core.cart.member_names import OrderMember, RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
     COUNTED,
@@ -40,6 +40,8 @@ from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, invalid_request, 
 MAX_UNKNOWN_MEMBERS = 100
 MAX_LINES = 500
 """Line items and add-ons together. Microsoft documents no limit."""
+
+_LEAVE_OUT = "leave it out, because Partner Center assigns it"
 
 _OUTSIDE_THE_BODY = frozenset({"invalid_customer_id", "invalid_cart_id", "invalid_customer_user"})
 """Codes of errors in the path and the headers. Their pointer "" does not mean the body."""
@@ -97,7 +99,10 @@ def read_cart(
     that is wrong.
     """
     all_errors = list(errors)
-    for pointer in _mismatches(document, "customerId", customer_id):
+    for pointer in [
+        *_mismatches(document, "customerId", customer_id),
+        *_mismatches(document, "referenceCustomerId", customer_id),
+    ]:
         detail = "Differs from the customerId in the path."
         all_errors.append(FieldError(pointer, "customer_mismatch", detail))
     for pointer in _mismatches(document, "id", cart_id) if cart_id else ():
@@ -220,7 +225,22 @@ class LineItem(RequestModel):
     """CartLineItem: one product to buy."""
 
     aliases: ClassVar[Mapping[str, str]] = {"catalogid": "catalogItemId"}
-    not_sent = frozenset({"error", "pricing"})
+    not_sent = frozenset({"error", "pricing", "links", "attributes"})
+    of_orders: ClassVar[Mapping[str, OrderMember]] = {
+        "offerid": OrderMember("use 'catalogItemId'", "catalogItemId"),
+        "lineitemnumber": OrderMember("use 'id'"),
+        "partneridonrecord": OrderMember("use 'participants' with the key 'transaction_reseller'"),
+        "additionalpartneridsonrecord": OrderMember(
+            "use 'participants' with the key 'additional_transaction_reseller' for each of them"
+        ),
+        "parentsubscriptionid": OrderMember(
+            "use 'provisioningContext' with the name 'parentSubscriptionId'"
+        ),
+        "subscriptionid": OrderMember(
+            f"{_LEAVE_OUT}, or use 'provisioningContext' where the product needs one"
+        ),
+        "transactiontype": OrderMember(_LEAVE_OUT),
+    }
     dates = frozenset({"customTermEndDate"})
 
     id: LineId | None = None
@@ -256,10 +276,20 @@ class Cart(RequestModel):
             "links",
             "attributes",
             "customerId",
+            "referenceCustomerId",
             "orderable",
             "warnings",
         }
     )
+
+    of_orders: ClassVar[Mapping[str, OrderMember]] = {
+        "billingcycle": OrderMember("give each line its own 'billingCycle'"),
+        "currencycode": OrderMember("give each line its own 'currencyCode'"),
+        **dict.fromkeys(
+            ("alternateid", "creationdate", "currencysymbol", "totalprice", "transactiontype"),
+            OrderMember(_LEAVE_OUT),
+        ),
+    }
 
     partner_on_record_attestation_accepted: StrictBool | None = None
     line_items: Annotated[list[Annotated[LineItem, COUNTED]], Field(min_length=1), LINES]

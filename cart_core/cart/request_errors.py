@@ -51,12 +51,12 @@ _REQUIRED = frozenset({"lineItems", "catalogItemId", "quantity", "billingCycle",
 
 
 def errors_of(invalid: ValidationError) -> list[ErrorDetails]:
-    """pydantic's errors, without those that only follow from a misspelt name."""
+    """pydantic's errors, without those that only follow from a name for which another is meant."""
     errors = invalid.errors(include_input=False, include_url=False)
     meant = {
         (error["loc"][:-1], error["ctx"]["meant"])
         for error in errors
-        if error["type"] == "misspelled_member"
+        if error["type"] in {"misspelled_member", "order_member"}
     }
     return [
         error

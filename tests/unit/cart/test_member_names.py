@@ -99,9 +99,9 @@ def test_a_misspelling_is_refused_at_every_level(document: Any, pointer: str, ri
 @pytest.mark.parametrize(
     "name",
     [
-        *("attestationProperties", "autoRenewEnabled", "billingPlan", "discounts", "offerId"),
+        *("attestationProperties", "autoRenewEnabled", "billingPlan", "discounts"),
         *("externalReferenceId", "marketplaceTerms", "productId", "resellerId", "tags"),
-        *("scheduledNextTermInstructions", "subscriptionId", "termStartDate", "totalPrice"),
+        *("scheduledNextTermInstructions", "termStartDate"),
         *("newDate", "termEndDate", "customTermEndDateUtc"),
     ],
 )
@@ -110,6 +110,67 @@ def test_a_new_name_is_not_taken_for_a_misspelling(name: str) -> None:
 
     assert first_line(cart(line(**{name: unset})))[name] == unset
     assert read(cart(**{name: unset})).body[name] == unset
+
+
+# --- Members of orders ------------------------------------------------------------------------
+
+
+def order(**members: Any) -> dict[str, Any]:
+    """An order as Microsoft's SDK writes it."""
+    line = {
+        **{"LineItemNumber": 0, "OfferId": "A:1:B", "FriendlyName": None, "Quantity": 1},
+        **{"PartnerIdOnRecord": "5139005", "ParentSubscriptionId": None, "SubscriptionId": None},
+        **{"AdditionalPartnerIdsOnRecord": ["4847383"], "Attributes": {"ObjectType": "x"}},
+    }
+    return {
+        **{"ReferenceCustomerId": CUSTOMER, "BillingCycle": "monthly", "Links": None},
+        **{"TotalPrice": 5, "CreationDate": None, "Attributes": {"ObjectType": "Order"}},
+        "LineItems": [line | {"BillingCycle": "monthly"}],
+    } | members
+
+
+def test_an_order_is_told_that_this_takes_a_cart_and_where_its_members_belong() -> None:
+    for rules in RULES:
+        errors = refusal(order(), **rules).errors
+
+        assert {error.code for error in errors} == {"order_member"}
+        assert {error.pointer.rpartition("/")[2] for error in errors} == {
+            *("BillingCycle", "TotalPrice", "LineItemNumber", "OfferId", "PartnerIdOnRecord"),
+            "AdditionalPartnerIdsOnRecord",
+        }
+        told = " ".join(error.detail for error in errors)
+        assert "a cart is needed: use 'catalogItemId'." in told
+        for name in ("each line its own 'billingCycle'", "use 'id'", "'transaction_reseller'"):
+            assert name in told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *(("parentSubscriptionId", "'provisioningContext'"), ("SUBSCRIPTIONID", "leave it out")),
+        *(("transactionType", "leave it out"), ("offerID", "'catalogItemId'")),
+    ],
+)
+def test_a_member_of_an_order_is_refused_in_a_cart(name: str, told: str) -> None:
+    (error,) = refusal(cart(line(addonItems=[line(**{name: "x"})]))).errors
+
+    assert (error.pointer, error.code) == (f"{LINE}/addonItems/0/{name}", "order_member")
+    assert told in error.detail
+    assert read(cart(line(**{name: None}))).body == read(cart()).body
+
+
+def test_the_order_of_another_customer_is_a_mismatch() -> None:
+    wrong = refusal(order(ReferenceCustomerId=CART_ID))
+    assert ("/ReferenceCustomerId", "customer_mismatch") in places(wrong)
+    assert read(cart(referenceCustomerId=CUSTOMER.upper())).body == read(cart()).body
+
+
+@pytest.mark.parametrize("name", ["lastModifiedUsr", "orderabel", "Statuss", "Linkss", "warning"])
+def test_a_member_that_is_not_sent_is_never_meant(name: str) -> None:
+    assert read(cart(**{name: 1})).body[name] == 1
+    assert places(refusal(cart(**{name: 1}), unknown_members="reject")) == {
+        (f"/{name}", "unknown_member")
+    }
 
 
 # --- Members that nobody documents ------------------------------------------------------------
