@@ -100,6 +100,10 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "Purchase Commitment to Order",
         "The commitment of an Azure savings plan.",
     ),
+    "PurchaseCommitmentAnswer": (
+        "Purchase Commitment of Line",
+        "The commitment of an Azure savings plan.",
+    ),
     "CartAnswer": (
         "Cart",
         "A cart as Partner Center has it. Members that are null are present too, unless the "

@@ -3,18 +3,21 @@
 A member that cannot be read does not make the whole cart unreadable; see answer_types.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from cart_core.cart.answer_types import (
+    FREE_VALUE,
     AnswerModel,
     BillingCycleOrNull,
     BoolOrNull,
     IntegerOrNull,
+    NumberOrNull,
     ObjectOrNull,
+    Oddities,
     RenewsToOrNull,
     TextOrNull,
     TextsOrEmpty,
@@ -46,9 +49,9 @@ def normalise_cart(
     It is orderable when no line or add-on has an error, and all add-ons can be read. Raises
     NotACart.
     """
-    unreadable: list[str] = []
+    oddities = Oddities()
     try:
-        cart = CartAnswer.model_validate(document, context=unreadable)
+        cart = CartAnswer.model_validate(document, context=oddities)
     except (ValidationError, RecursionError):
         raise NotACart from None
     answer = cart.model_dump(by_alias=True)
@@ -57,9 +60,9 @@ def normalise_cart(
         warnings = (*warnings, *found[:MAX_REPORTED_ERRORS])
     return answer | {
         "customerId": customer_id,
-        "orderable": "addonItems" not in unreadable and not any(map(_has_error, cart.line_items)),
+        "orderable": "addonItems" not in oddities and not any(map(_has_error, cart.line_items)),
         "links": {"self": cart_path(customer_id, cart.id)},
-        "warnings": answer_warnings(warnings, unreadable),
+        "warnings": answer_warnings(warnings, oddities),
     }
 
 
@@ -111,11 +114,23 @@ class LineErrorAnswer(AnswerModel):
     code: TextOrNull = None
     name: str | None = None
     description: TextOrNull = None
-    additional_information: Annotated[dict[str, Any], readable_or({})] = Field(default_factory=dict)
+    additional_information: Annotated[dict[str, Any], FREE_VALUE, readable_or({})] = Field(
+        default_factory=dict
+    )
+
+
+class PurchaseCommitmentAnswer(AnswerModel):
+    """The commitment of an Azure savings plan."""
+
+    amount: NumberOrNull = None
+    currency: TextOrNull = None
+    grain: TextOrNull = None
 
 
 class LineItemAnswer(AnswerModel):
     """CartLineItem: one product in the cart."""
+
+    aliases: ClassVar[Mapping[str, str]] = {"catalogid": "catalogItemId"}
 
     id: IntegerOrNull = None
     catalog_item_id: TextOrNull = None
@@ -135,7 +150,7 @@ class LineItemAnswer(AnswerModel):
     custom_term_end_date: TimestampOrNull = None
     attestation_accepted: BoolOrNull = None
     pricing: ObjectOrNull = None
-    purchase_commitment: ObjectOrNull = None
+    purchase_commitment: Annotated[PurchaseCommitmentAnswer | None, readable_or(None)] = None
     purchase_system: TextOrNull = None
     error: Annotated[LineErrorAnswer, BeforeValidator(_line_error)] | None = None
 

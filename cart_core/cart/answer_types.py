@@ -6,7 +6,7 @@ member that cannot be read becomes null (or empty), and a warning names it: the 
 that it belongs to exists all the same, and must not be lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -37,15 +37,27 @@ from cart_core.json_text import write_json
 from cart_core.problem import FieldError
 
 
+class Oddities(list[str]):
+    """The names of members that could not be read, and in `ambiguous` of those given twice.
+
+    It is the context of a validation, which adds to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ambiguous: list[str] = []
+
+
+_Info = ValidationInfo[Oddities]
+
+
 def readable_or(default: Any) -> WrapValidator:
     """An annotation: a member that cannot be read becomes `default`.
 
     The member's name is appended to the validation context, a list.
     """
 
-    def read(
-        value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[list[str]]
-    ) -> Any:
+    def read(value: Any, handler: ValidatorFunctionWrapHandler, info: _Info) -> Any:
         try:
             return handler(value)
         except ValidationError:
@@ -56,15 +68,24 @@ def readable_or(default: Any) -> WrapValidator:
 
 
 def answer_warnings(
-    request_warnings: Iterable[FieldError], unreadable: Iterable[str]
+    request_warnings: Iterable[FieldError], oddities: Oddities | None = None
 ) -> list[dict[str, Any]]:
-    """The `warnings` of an answer: those of the request, then one for each unreadable member."""
-    names = dict.fromkeys(unreadable)
-    unreadable_warnings = (
+    """The `warnings` of an answer: those of the request, then one for each oddity."""
+    oddities = Oddities() if oddities is None else oddities
+    unreadable = (
         FieldError("", "unreadable_member", f"Partner Center's '{name}' could not be read.")
-        for name in names
+        for name in dict.fromkeys(oddities)
     )
-    return [warning.as_json() for warning in (*request_warnings, *unreadable_warnings)]
+    ambiguous = (
+        FieldError(
+            "",
+            "ambiguous_member",
+            f"Partner Center gave '{name}' twice, in two spellings and with two values. The first "
+            "is here; of two lists, both are.",
+        )
+        for name in dict.fromkeys(oddities.ambiguous)
+    )
+    return [warning.as_json() for warning in (*request_warnings, *unreadable, *ambiguous)]
 
 
 def _number_as_text(value: Any) -> Any:
@@ -78,6 +99,35 @@ def _timestamp(text: str) -> str | None:
 
 def _billing_cycle(text: str) -> str:
     return find_billing_cycle(text) or text
+
+
+MAX_FREE_DEPTH = 8
+"""Levels of a value that is passed on as it is, so that a cart that is put back is not too deep."""
+
+
+def _free_value(value: Any, info: _Info) -> Any:
+    """A value to pass on as it is, but with one spelling of each name. Raises ValueError."""
+    if isinstance(value, dict | list):
+        return _once_named(value, info.context, 1)
+    return value
+
+
+def _once_named(value: Any, oddities: Oddities, depth: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if depth > MAX_FREE_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, list):
+        return [_once_named(item, oddities, depth + 1) for item in value]
+    kept: dict[str, Any] = {}
+    spelt: dict[str, str] = {}
+    for name, item in value.items():
+        first = spelt.setdefault(name.lower(), name)
+        if first == name:
+            kept[name] = _once_named(item, oddities, depth + 1)
+        elif item != value[first]:
+            oddities.ambiguous.append(first)
+    return kept
 
 
 def _values_as_texts(value: Any) -> Any:
@@ -94,6 +144,10 @@ def _without_envelope(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {name: item for name, item in value.items() if name.lower() not in AnswerModel.dropped}
+
+
+FREE_VALUE = BeforeValidator(_free_value)
+"""An annotation of values that are passed on as they are."""
 
 
 TextOrNumber = Annotated[str, BeforeValidator(_number_as_text)]
@@ -119,11 +173,14 @@ BillingCycleOrNull = Annotated[
 ]
 """A billing cycle in the spelling of the wire; one that is not documented stays as it is."""
 
-TextsOrEmpty = Annotated[dict[str, str], BeforeValidator(_values_as_texts), readable_or({})]
+TextsOrEmpty = Annotated[
+    dict[str, str], BeforeValidator(_values_as_texts), FREE_VALUE, readable_or({})
+]
 """An object of texts. Another value becomes its JSON, and null is left out."""
 
 ObjectOrNull = Annotated[
-    Annotated[dict[str, Any], BeforeValidator(_without_envelope)] | None, readable_or(None)
+    Annotated[dict[str, Any], BeforeValidator(_without_envelope), FREE_VALUE] | None,
+    readable_or(None),
 ]
 """An object that is passed on as it is, but for Partner Center's envelope."""
 
@@ -141,18 +198,51 @@ class AnswerModel(BaseModel):
     dropped: ClassVar[frozenset[str]] = frozenset({"attributes", "links"})
     """Lower-case names that are not passed on: Partner Center's envelope, of no use to a caller."""
 
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Other names of documented members: lower-case alias -> documented name."""
+
     @model_validator(mode="before")
     @classmethod
-    def _match_names(cls, members: Any) -> Any:
+    def _match_names(cls, members: Any, info: _Info) -> Any:
+        """The members under one name each, without nulls that say the same as no member."""
         if not isinstance(members, dict):
             return members
         names = wire_names(cls)
-        return {
-            names.get(given.lower(), given): value
-            for given, value in members.items()
-            if given.lower() not in cls.dropped
-            and (value is not None or given.lower() not in names)
-        }
+        matched: dict[str, Any] = {}
+        others: dict[str, str] = {}
+        for given, value in members.items():
+            lower = given.lower()
+            name = names.get(lower) or cls.aliases.get(lower)
+            if lower in cls.dropped or (name and value is None):
+                continue
+            if name is None:
+                name = others.setdefault(lower, given)
+                said = _passed_on(given, value, info.context)
+            else:
+                said = value
+            if name not in matched:
+                matched[name] = said
+            elif matched[name] != said:
+                matched[name] = _both(name, matched[name], said, info.context)
+        return matched
+
+
+def _passed_on(name: str, value: Any, oddities: Oddities) -> Any:
+    """The value of a member that is not documented; null where it is nested too deeply."""
+    try:
+        return _once_named(value, oddities, 1)
+    except ValueError:
+        oddities.append(name)
+        return None
+
+
+def _both(name: str, value: Any, other: Any, oddities: Oddities) -> Any:
+    """What becomes of two values of one member: two lists are one, of others the first stays.
+
+    Nothing that is bought may be lost, and no error of a line.
+    """
+    oddities.ambiguous.append(name)
+    return [*value, *other] if isinstance(value, list) and isinstance(other, list) else value
 
 
 class RenewsToAnswer(AnswerModel):

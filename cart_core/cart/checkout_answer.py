@@ -16,6 +16,7 @@ from cart_core.cart.answer_types import (
     IntegerOrNull,
     NumberOrNull,
     ObjectOrNull,
+    Oddities,
     RenewsToOrNull,
     TextOrNull,
     TextOrNumber,
@@ -56,13 +57,13 @@ def normalise_checkout(
     Its warnings are `warnings` (those of the request) and one for each member that cannot be read.
     Raises NotACheckout, and NothingOrdered where there is no order in it.
     """
-    unreadable: list[str] = []
+    oddities = Oddities()
     try:
-        checkout = CheckoutAnswer.model_validate(document, context=unreadable)
+        checkout = CheckoutAnswer.model_validate(document, context=oddities)
     except (ValidationError, RecursionError):
         raise NotACheckout from None
     if "orders" not in checkout.model_fields_set and (
-        "order_errors" not in checkout.model_fields_set or "orderErrors" in unreadable
+        "order_errors" not in checkout.model_fields_set or "orderErrors" in oddities
     ):
         raise NotACheckout
     members = checkout.model_dump(by_alias=True)
@@ -75,7 +76,7 @@ def normalise_checkout(
         "cartId": cart_id,
         "customerId": customer_id,
         "status": "in_progress" if unknown else "partial" if errors else "completed",
-        "warnings": answer_warnings(warnings, unreadable),
+        "warnings": answer_warnings(warnings, oddities),
     }
 
 
@@ -87,7 +88,7 @@ def ordered_already(
         "cartId": cart_id,
         "customerId": customer_id,
         "status": "ordered",
-        "warnings": answer_warnings((*warnings, _ORDERS_NOT_RETRIEVED), ()),
+        "warnings": answer_warnings((*warnings, _ORDERS_NOT_RETRIEVED)),
     }
 
 

@@ -53,21 +53,26 @@ class RequestModel(BaseModel):
             return members
         context = info.context
         names = _known_names(cls)
-        exempt = cls._not_misspelt(members) if context.replaces_cart else frozenset()
+        exempt: frozenset[str] | None = frozenset()
+        if context.replaces_cart:
+            exempt = cls._not_misspelt(members)
+            if exempt.issuperset(_sent_names(cls)):  # as in every answer
+                exempt = None
         matched: dict[str, Any] = {}
         aliases: list[str] = []
         for given, value in members.items():
             lower = given.lower()
-            if lower in cls.of_orders and not context.replaces_cart:
-                if value is not None:
-                    matched[given] = Refused(cls._of_order(lower))
-            elif lower not in names:
-                if not context.enough:
+            name = names.get(lower, "")
+            if name == "":
+                if lower in cls.of_orders and not context.replaces_cart:
+                    if value is not None:
+                        matched[given] = Refused(cls._of_order(lower))
+                elif not context.enough:
                     matched[given] = cls._unknown(given, value, exempt, context)
             elif lower in cls.aliases:
                 aliases.append(given)  # They are compared to the real names.
             else:
-                cls._put(matched, given, names[lower], value)
+                cls._put(matched, given, name, value)
         for given in aliases:
             cls._put(matched, given, names[given.lower()], members[given])
         return matched
@@ -89,10 +94,13 @@ class RequestModel(BaseModel):
 
     @classmethod
     def _unknown(
-        cls, given: str, value: Any, exempt: frozenset[str], context: ValidationContext
+        cls, given: str, value: Any, exempt: frozenset[str] | None, context: ValidationContext
     ) -> Any:
-        """The value of a member that nobody documents, or why it must not be sent."""
-        error = cls._misspelt(given, exempt, context)
+        """The value of a member that nobody documents, or why it must not be sent.
+
+        Its name is not compared where `exempt` is None: no other one can be meant.
+        """
+        error = None if exempt is None else cls._misspelt(given, exempt, context)
         if error is None:
             context.unknown_members += 1
             error = _undocumented(context)
@@ -133,14 +141,19 @@ def _known_names(model: type[RequestModel]) -> Mapping[str, str | None]:
     return {**not_sent, **wire_names(model), **model.aliases}
 
 
+@cache
+def _sent_names(model: type[RequestModel]) -> tuple[str, ...]:
+    """The lower-case names of the members that are sent."""
+    return tuple(name for name, sent_as in _known_names(model).items() if sent_as)
+
+
 def _resembled(model: type[RequestModel], given: str) -> tuple[str, ...]:
     """The lower-case names of `model` that are sent and that `given` resembles, the nearest first.
 
     A name resembles another one if few of its letters are wrong.
     """
     bare = without_separators(given)
-    sent = [name for name, sent_as in _known_names(model).items() if sent_as]
-    candidates = [name for name in sent if abs(len(name) - len(bare)) <= 2]
+    candidates = [name for name in _sent_names(model) if abs(len(name) - len(bare)) <= 2]
     return tuple(difflib.get_close_matches(bare, candidates, len(candidates) or 1, cutoff=0.8))
 
 

@@ -6,7 +6,7 @@ resources").
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, ValidationError, ValidationInfo
@@ -35,7 +35,7 @@ from cart_core.cart.request_types import (
 from cart_core.cart.request_warnings import request_warnings
 from cart_core.cart.spelling import is_one_participant, participant_pairs, single_renews_to
 from cart_core.cart.validation_context import ValidationContext
-from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, invalid_request, pointer_to
+from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, Problem, invalid_request, pointer_to
 
 MAX_UNKNOWN_MEMBERS = 100
 MAX_LINES = 500
@@ -98,6 +98,7 @@ def read_cart(
     that were found before. Raises Problem `invalid_request` with these and with everything else
     that is wrong.
     """
+    errors = [error for error in errors if _matters(error)]
     all_errors = list(errors)
     for pointer in [
         *_mismatches(document, "customerId", customer_id),
@@ -124,13 +125,47 @@ def read_cart(
         listed = [field_error(error, pointers) for error in found]
         reported = {error.pointer for error in errors if error.code not in _OUTSIDE_THE_BODY}
         all_errors += [error for error in listed if error.pointer not in reported]
-        raise invalid_request(all_errors) from None
+        raise _refusal(all_errors, document, cart_id) from None
     if all_errors:
-        raise invalid_request(all_errors)
+        raise _refusal(all_errors, document, cart_id)
     body = cart.model_dump(by_alias=True, exclude_unset=True)
     body = with_line_ids(body) if cart_id is None else {"id": cart_id, **body}
     warnings = itertools.islice(request_warnings(cart, (), pointers), MAX_REPORTED_ERRORS)
     return CartRequest(body, tuple(warnings))
+
+
+_OF_THE_REQUEST = frozenset(
+    {"customer_mismatch", "cart_mismatch", "misspelled_member", "duplicate_member"}
+    | {"unknown_member"}
+)
+"""Codes of errors that no answer of this API has in it."""
+
+
+def _refusal(errors: list[FieldError], document: Any, cart_id: str | None) -> Problem:
+    """The problem with these errors; in an answer that is put back, the cart may hold them."""
+    answer = isinstance(document, dict) and {"orderable", "warnings"} <= document.keys()
+    return invalid_request([*map(_held_by_the_cart, errors)] if cart_id and answer else errors)
+
+
+def _held_by_the_cart(error: FieldError) -> FieldError:
+    if error.code in _OUTSIDE_THE_BODY | _OF_THE_REQUEST:
+        return error
+    detail = f"{error.detail} If it was read like this, the cart itself holds it: change it."
+    return replace(error, detail=detail)
+
+
+def _matters(error: FieldError) -> bool:
+    """Whether an error in the JSON is in a member that is sent. An answer may have it elsewhere."""
+    model: type[RequestModel] = Cart
+    for step in error.pointer.split("/")[1:] if error.code != "duplicate_member" else ():
+        if step.isdecimal():
+            continue
+        if step.lower() in map(str.lower, model.not_sent):
+            return False
+        if step.lower() != ("lineitems" if model is Cart else "addonitems"):
+            return True
+        model = LineItem
+    return True
 
 
 def _mismatches(document: Any, member: str, expected: str) -> Iterator[str]:

@@ -79,6 +79,8 @@ def refuse(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
+    if text.isascii() and text.isprintable() and text.strip():
+        return text  # as nearly all, and faster
     if error := _error_in(text, _REFUSED_CHARACTER):
         raise error
     return text
@@ -91,6 +93,8 @@ def _identifier(text: str) -> str:
 
 
 def _error_in_identifier(text: str) -> PydanticCustomError | None:
+    if text.isascii() and text.isprintable() and text == text.strip() and text:
+        return None  # as for nearly all, and faster
     if error := _error_in(text, _UNSEEN_CHARACTER):
         return error
     if text[0] == " " or text[-1] == " ":
@@ -104,8 +108,7 @@ def _error_in(text: str, refused: re.Pattern[str]) -> PydanticCustomError | None
         return PydanticCustomError("empty_text", "Must not be empty.")
     if not _SEEN_CHARACTER.search(text):
         return PydanticCustomError("invalid_text", "Must not be blank.")
-    plain = text.isascii() and text.isprintable()  # which is the faster question
-    if not plain and refused.search(text):
+    if refused.search(text):
         return PydanticCustomError(
             "invalid_text",
             "Must not contain control characters, invisible characters or characters that change "

@@ -135,7 +135,7 @@ READ: dict[str, Any] = {
     "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
     "provisioningContext": {"parentSubscriptionId": "x", "Scope": "y"},
     "pricing": {"listPrice": 1.5, "price": 1, "newPrice": None},
-    "purchaseCommitment": {"amount": 0.05, "currency": "usd", "grain": "hourly"},
+    "purchaseCommitment": {"amount": 0.5, "currency": "usd", "grain": "hourly"},
     **{"renewsTo": {"termDuration": "P1Y"}, "attestationAccepted": False},
 }
 
@@ -234,6 +234,54 @@ def test_the_requests_warnings_come_first_and_each_unreadable_name_once() -> Non
     detail = "Partner Center's 'quantity' could not be read."
     warning = {"pointer": "", "code": "unreadable_member", "detail": detail}
     assert answer["warnings"] == [mine.as_json(), warning]
+
+
+CALLED_TWICE: list[tuple[dict[str, Any], str, Any]] = [
+    ({"quantity": 1, "Quantity": 2}, "quantity", 1),
+    ({"TERMDURATION": "P1Y", "termDuration": "P1M"}, "termDuration", "P1Y"),
+    ({"catalogId": "A:1:B", "catalogItemId": "C:1:D"}, "catalogItemId", "A:1:B"),
+    (
+        {"addonItems": [{}], "AddOnItems": [{"id": 1}]},
+        "addonItems",
+        [EMPTY_LINE, EMPTY_LINE | {"id": 1}],
+    ),
+    ({"new": 1, "NEW": 2}, "new", 1),
+    ({"new": {"a": 1, "b": 0, "A": 2}}, "new", {"a": 1, "b": 0}),
+    ({"pricing": {"price": 1, "Price": 2}}, "pricing", {"price": 1}),
+    ({"provisioningContext": {"scope": "x", "Scope": "y"}}, "provisioningContext", {"scope": "x"}),
+]
+
+
+@pytest.mark.parametrize(("given", "name", "value"), CALLED_TWICE, ids=str)
+def test_a_member_that_is_given_twice_is_told_of(
+    given: dict[str, Any], name: str, value: Any
+) -> None:
+    answer = normalised(answered(given))
+
+    assert answer["lineItems"] == [EMPTY_LINE | {name: value}]
+    (warning,) = answer["warnings"]
+    assert warning["code"] == "ambiguous_member"
+    assert normalised(answered({"quantity": 1, "QUANTITY": 1, "Unit": None}))["warnings"] == []
+
+
+def test_no_error_of_a_line_is_lost_to_another_spelling() -> None:
+    for line in (
+        {"error": None, "Error": {"errorCode": 10001}},
+        {"addonItems": [{}], "AddonItems": [{"error": {"errorCode": 10001}}]},
+    ):
+        assert normalised(answered(line))["orderable"] is False
+
+
+def test_a_value_that_is_nested_too_deeply_to_come_back_is_unreadable() -> None:
+    deep: Any = 1
+    for _ in range(9):
+        deep = {"a": deep}
+    for name in ("pricing", "new"):
+        answer = normalised(answered({name: deep}, **{"future": deep["a"]}))
+
+        assert answer["lineItems"] == [EMPTY_LINE | {name: None}]
+        assert answer["future"] == deep["a"]
+        assert unreadable(answer) == [f"Partner Center's '{name}' could not be read."]
 
 
 # --- What is kept and what is dropped ---------------------------------------------------------

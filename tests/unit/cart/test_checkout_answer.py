@@ -273,6 +273,13 @@ def test_the_requests_warnings_come_along() -> None:
     assert len(unreadable(answer)) == 1
 
 
+def test_no_order_is_lost_to_another_spelling() -> None:
+    answer = checked_out({"orders": [{"id": "a"}], "Orders": [{"id": "b"}]})
+
+    assert [order["id"] for order in answer["orders"]] == ["a", "b"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["ambiguous_member"]
+
+
 def test_partner_center_cannot_speak_for_us() -> None:
     claimed = {"cartId": "x", "customerId": "y", "Status": "odd", "warnings": ["z"]}
 
