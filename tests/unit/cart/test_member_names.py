@@ -46,17 +46,11 @@ def test_two_names_must_not_disagree() -> None:
 
 MISSPELLINGS = {
     "customTermEndDate": ["customTermEndDte", "customTermEndDates", "CustomTermEndDtae"],
-    "billingCycle": ["billingCycel", "bilingCycle", "Billing Cycle"],
-    "quantity": ["quantitiy", "Quantty"],
+    **{"billingCycle": ["billingCycel", "Billing Cycle"], "quantity": ["quantitiy", "Quantty"]},
     "termDuration": ["termDuraton", "termsDuration", "term_duration", "term-duration"],
     "catalogItemId": ["catalogItemID_", "catalogItemIds", "catalogItem"],
-    "addonItems": ["addOnItem", "add_on_items"],
-    "promotionId": ["promotionID_", "promotonId"],
-    **{"friendlyName": ["friendlyNmae"], "currencyCode": ["curencyCode"]},
-    **{"participants": ["participant"], "provisioningContext": ["provisoningContext"]},
-    **{"orderGroup": ["orderGroups"], "renewsTo": ["renewTo"]},
-    **{"attestationAccepted": ["atestationAccepted"], "purchaseSystem": ["purchaseSytem"]},
-    "purchaseCommitment": ["purchaseComitment"],
+    **{"addonItems": ["addOnItem", "add_on_items"], "promotionId": ["promotonId"]},
+    **{"participants": ["participant"], "renewsTo": ["renewTo"], "orderGroup": ["orderGroups"]},
 }
 
 

@@ -165,42 +165,6 @@ def test_what_only_follows_from_a_misspelling_takes_no_place_in_the_list() -> No
     ]
 
 
-class CountedReads(dict[str, Any]):
-    """An object that counts how often all its members are looked through."""
-
-    reads = 0
-
-    def __iter__(self) -> Any:
-        self.reads += 1
-        return super().__iter__()
-
-    def items(self) -> Any:
-        self.reads += 1
-        return super().items()
-
-
-@pytest.mark.parametrize("where", ["cart", "line", "participants"])
-@pytest.mark.parametrize("unknown", [90, 3_000])
-def test_an_object_is_not_looked_through_again_for_each_error_or_warning(
-    where: str, unknown: int
-) -> None:
-    members = CountedReads({f"x{number}": number for number in range(unknown)})
-    members |= {"cart": cart(), "line": line(), "participants": {}}[where]
-    document: Any = {
-        "cart": members,
-        "line": cart(members),
-        "participants": cart(line(PARTICIPANTS=members)),
-    }[where]
-
-    try:
-        found: Any = read_cart(document, CUSTOMER, CartRules(), []).warnings
-    except Problem as problem:
-        found = problem.errors
-
-    assert len(found) == (unknown if unknown == 90 else 101)
-    assert 0 < members.reads < 10
-
-
 # --- Values are not repeated ------------------------------------------------------------------
 
 NAMES = [*FULL_LINE, "catalogId", "error", "pricing", "quantitty", "somethingNew"]
