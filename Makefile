@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 INFRA_VENV = .venv-infra
 
-.PHONY: help demo run unit check test format soak bench package describe lock clean
+.PHONY: help demo run unit check test format walks soak bench package describe lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ test: $(VENV)/.installed $(INFRA_VENV)/.installed  ## Run all tests, the slow on
 format: $(VENV)/.installed  ## Correct format and imports
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+walks: $(VENV)/.installed  ## Walk 20,000 orders through faults of every kind, and judge them; see docs/exactly-once.md
+	@$(RUN) -m tests.walks $(WALKS)
 
 soak: $(VENV)/.installed  ## Kill three processes all the time and count the carts and orders; see docs/exactly-once.md
 	@$(RUN) -m tests.soak $(SOAK)
