@@ -93,8 +93,12 @@ def closed_port() -> Iterator[int]:
 
 
 def environment(cloud: LocalCloud, **settings: str | None) -> dict[str, str]:
-    """The environment of a function process in a cloud, with the tests' function key."""
-    return app_environment(cloud, FUNCTIONS_KEY=FUNCTION_KEY, **settings)
+    """The environment of a function process in a cloud, with the tests' function key.
+
+    The tests of one process order the same again and again, and mean it.
+    """
+    defaults: dict[str, str | None] = {"CART_DUPLICATE_ORDERS": "ignore"}
+    return app_environment(cloud, FUNCTIONS_KEY=FUNCTION_KEY, **(defaults | settings))
 
 
 def operations(arrivals: Iterable[Arrival]) -> list[str]:

@@ -38,6 +38,8 @@ BEYOND_A_SCHEMA = {
     "wrong_type at id": "1.0 is a whole number to JSON Schema, not to Partner Center.",
     "wrong_type at quantity": "The same.",
     "out_of_range at id": "No schema limits a number that is given as a text.",
+    "out_of_range at amount": "Nor the digits of a number.",
+    "invalid_text": "There are more characters that nobody sees than a pattern can name.",
     "unknown_member": "At most 100 undocumented members are sent on.",
     "duplicate_member": "Names are the same in any case.",
     "misspelled_member": "Near misses of documented names are refused.",

@@ -49,12 +49,12 @@ def test_settings_shape_the_requests(start: Callable[..., Chain]) -> None:
         PARTNER_CENTER_LOCALE="ja-JP",
         CART_MAX_BODY_BYTES="4194304",
     )
-    body = cart(*[line() for _ in range(10_000)])
+    body = cart(*[line(friendlyName="x" * 1000) for _ in range(400)])
 
     huge = chain.post(body)
 
     assert huge.status_code == 201
-    assert [item["id"] for item in huge.json()["lineItems"]] == list(range(10_000))
+    assert [item["id"] for item in huge.json()["lineItems"]] == list(range(400))
     [arrival] = chain.sent()
     assert arrival.headers["ms-partnercenter-application"] == "A shop, v2"
     assert arrival.headers["x-locale"] == "ja-JP"
