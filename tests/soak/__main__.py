@@ -17,7 +17,7 @@ def main() -> int:
     """Prints the table; 1 where something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument(
-        "--orders", type=int, default=500, help="how many carts and orders; every other one buys"
+        "--orders", type=int, default=200, help="how many carts and orders; every other one buys"
     )
     parser.add_argument("--seed", type=int, help="repeats the dice of the soak that printed it")
     parser.add_argument(

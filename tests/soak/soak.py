@@ -22,8 +22,11 @@ from tests.soak.ledger import SoakCloud, claims, purpose
 CREDENTIALS: Final = ("secret", "certificate", "federated")
 """How each of the processes shows Entra who it is."""
 
-PATIENCE: Final = 1800.0
-"""Seconds after which callers give up. It only keeps a soak that fails from going on for ever."""
+PATIENCE: Final = 420.0
+"""Seconds after which callers give up, so that a soak that fails comes to its end.
+
+Ten minutes after its start Azurite collects its garbage, and answers nothing for minutes then.
+"""
 
 
 @dataclass(frozen=True, slots=True)
