@@ -20,7 +20,7 @@ from cart_core.call import Answer, Call
 from cart_core.deadline import Deadline
 from cart_core.idempotency.decision import Replay, Reused, Run, Wait, decide
 from cart_core.idempotency.operation_id import OperationId, fingerprint
-from cart_core.idempotency.plan import Plan
+from cart_core.idempotency.plan import Plan, Sends
 from cart_core.idempotency.record import Record, StoredAnswer
 from cart_core.idempotency.store import Store, StoreUnavailable, Versioned
 from cart_core.problem import Problem
@@ -72,17 +72,19 @@ class Claims:
         plan: Plan,
         content: Mapping[str, Any],
         lines: list[dict[str, Any]] | None = None,
+        sends: Sends = Sends.AT_ONCE,
     ) -> "Claim | StoredAnswer":
         """The right to work on the operation, or its answer if it is completed.
 
-        `lines` are those that the cart of a purchase must have, if it is held to any.
-        Raises StoreUnavailable, and Problem `operation_in_progress` or `idempotency_key_reused`.
+        `lines` are those that the cart of a purchase must have, if it is held to any. Raises
+        StoreUnavailable, and Problem `operation_in_progress` or `idempotency_key_reused`.
         """
         deadline, name = call.deadline, operation.record_name()
         patience, pause = self.patience(call), POLL_FIRST
         lease = self.lease(call)
         run, under_way, waited, fresh = Run(epoch=0), None, False, True
-        record = self._draft(call, operation, plan, content, run, lease, under_way, lines)
+        begun = sends is not Sends.AFTER_A_LOOK
+        record = self._draft(call, operation, plan, content, run, lease, under_way, lines, begun)
         version = await self.store.create(name, record)
         while version is None:
             if not deadline.remaining():  # Others claimed the operation first, again and again.
@@ -107,8 +109,9 @@ class Claims:
                         raise _refused_meanwhile()
                     if run.resumed:
                         under_way = Deadline.after(under_way_for(stored, plan), deadline.clock)
+                    begun = run.resumed or sends is Sends.AT_ONCE
                     record = self._draft(
-                        call, operation, plan, content, run, lease, under_way, lines
+                        call, operation, plan, content, run, lease, under_way, lines, begun
                     )
                     version = await self.store.replace(name, record, stored.version)
                 case Wait():
@@ -142,6 +145,7 @@ class Claims:
         lease: Deadline,
         under_way: Deadline | None,
         lines: list[dict[str, Any]] | None,
+        begun: bool,
     ) -> Record:
         """The record with which this call claims the operation."""
         record = Record.claimed(
@@ -155,6 +159,7 @@ class Claims:
             caller_id=call.caller_id,
             correlation_id=call.correlation_id,
             lines=run.lines or lines,
+            begun=begun,
         )
         if run.earlier is None:
             return record
@@ -235,23 +240,27 @@ class Claim:
             return self._plan.longest_request.total_seconds()
         return self._under_way.remaining() if self._under_way else 0.0
 
+    @property
+    def begun(self) -> bool:
+        """Whether a request of this step may have been sent, by this call or an earlier one."""
+        return self._record.begun
+
+    async def begin(self) -> None:
+        """Write down that a request is about to be sent, unless the record says so already.
+
+        Raises Problem `store_unavailable` or `operation_in_progress`; then it must not be sent.
+        """
+        if not self._record.begun:
+            await self._must_write(self._record.begin(), "Nothing was bought.")
+
     async def finish_step(self, result: dict[str, Any]) -> None:
         """Write down that the step is done, and go on to the next one.
 
         Raises Problem `store_unavailable` or `operation_in_progress`; then the next step must not
         be begun.
         """
-        try:
-            await self._write(self._record.step_done(result), self._call.deadline)
-        except StoreUnavailable as failure:
-            raise Problem(
-                "store_unavailable",
-                f"{failure} The order's cart was made, and nothing bought: that needs a record of"
-                " it.",
-                retry_after=failure.retry_after,
-            ) from None
-        except LeaseLost as lost:
-            raise in_progress(lost.stored.lease_left) from None
+        why = "The order's cart was made, and nothing bought: that needs a record of it."
+        await self._must_write(self._record.step_done(result), why)
         self.resumed, self.first, self._under_way = False, True, None
         self._call.sent.unanswered = False  # The next step is another request.
 
@@ -301,6 +310,17 @@ class Claim:
         record = self._record
         step = record.open_step
         return self._operation.request_id(step.name, record.fingerprint, record.epoch + 1)
+
+    async def _must_write(self, record: Record, otherwise: str) -> None:
+        """Write what must be written before the work goes on. `otherwise` ends the problem."""
+        try:
+            await self._write(record, self._call.deadline)
+        except StoreUnavailable as failure:
+            raise Problem(
+                "store_unavailable", f"{failure} {otherwise}", retry_after=failure.retry_after
+            ) from None
+        except LeaseLost as lost:
+            raise in_progress(lost.stored.lease_left) from None
 
     async def _write(self, record: Record, deadline: Deadline) -> None:
         """Replace our record, and try again until the deadline.

@@ -70,5 +70,6 @@ def decide(
         return Replay(record.answer)
     if record.state == "in_progress" and stored.lease_left > 0:
         return Wait()
-    in_doubt = record.state != "open" or record.under_way_seconds is not None
+    sent_nothing = record.state == "open" or (record.state == "in_progress" and not record.begun)
+    in_doubt = not sent_nothing or record.under_way_seconds is not None
     return Run(record.epoch, record, in_doubt)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Final
 
 from cart_core.call import Answer
@@ -16,6 +17,19 @@ LONGEST_REQUEST: Final = timedelta(minutes=5)
 Microsoft documents no limit. Its own SDK waits three minutes for an answer, and the front ends of
 Azure end a request after four minutes at the latest; this is a minute more.
 """
+
+
+class Sends(Enum):
+    """When work under a claim sends its first request.
+
+    Work that does not send at once says so by Claim.begin before it sends. A process that dies
+    before that has certainly sent nothing.
+    """
+
+    AT_ONCE = auto()
+    UNLESS_RECORDED = auto()
+    """At once if the operation had no record; otherwise after a look at what became of it."""
+    AFTER_A_LOOK = auto()
 
 
 @dataclass(frozen=True, slots=True)

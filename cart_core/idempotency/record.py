@@ -81,7 +81,7 @@ class Record(_Stored):
     open step that it did not answer clearly; None where there is no such request. `lines` are those
     that the cart of a purchase must have, if it is held to any: its order's, or those that a later
     change of the cart gave it. For `held_seconds` after the write somebody changes that cart, and
-    nobody may buy it.
+    nobody may buy it. `begun` is False while no request of the open step can have been sent.
 
     No release that could be deployed wrote a version before 3, so none of those is read.
     """
@@ -103,6 +103,7 @@ class Record(_Stored):
     under_way_seconds: float | None = None
     lines: list[dict[str, Any]] | None = None
     held_seconds: float | None = None
+    begun: bool = True
 
     @classmethod
     def claimed(
@@ -118,6 +119,7 @@ class Record(_Stored):
         caller_id: str | None,
         correlation_id: str,
         lines: list[dict[str, Any]] | None = None,
+        begun: bool = True,
     ) -> Self:
         """The record of an operation that is claimed, with none of its steps done."""
         return cls(
@@ -137,6 +139,7 @@ class Record(_Stored):
                 for step in steps
             ],
             lines=lines,
+            begun=begun,
         )
 
     def resuming(self, earlier: "Record", under_way_seconds: float | None) -> "Record":
@@ -166,6 +169,10 @@ class Record(_Stored):
     def may_have_effect(self) -> bool:
         """Whether the last step has taken effect, in full or in part, or may do so yet."""
         return self.state in ("in_progress", "unknown", "completed") or self.answer is not None
+
+    def begin(self) -> "Record":
+        """A request of the open step is about to be sent."""
+        return self.model_copy(update={"begun": True})
 
     @property
     def is_refused(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cart_core.call import Answer, Call
 from cart_core.idempotency.claim import Claim, Claims, LeaseLost
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import Plan
+from cart_core.idempotency.plan import Plan, Sends
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.problem import FieldError, Outcome, Problem
@@ -31,6 +31,7 @@ class ExactlyOnce:
         content: Mapping[str, Any],
         perform: Callable[[Claim], Awaitable[Answer]],
         lines: list[dict[str, Any]] | None = None,
+        sends: Sends = Sends.AT_ONCE,
     ) -> Answer:
         """The answer of `perform`, which is called now or was called before.
 
@@ -42,7 +43,7 @@ class ExactlyOnce:
         # Until the operation's record is read, an earlier call may have had its effect.
         had_effect, call.sent.may_have_effect = call.sent.may_have_effect, True
         try:
-            claim = await self._claims.claim(call, operation, plan, content, lines)
+            claim = await self._claims.claim(call, operation, plan, content, lines, sends)
         except StoreUnavailable as failure:
             sent = "goes no further: it bought nothing" if call.sent.tries else "sent nothing"
             raise Problem(
@@ -59,7 +60,7 @@ class ExactlyOnce:
             return await _failed(claim, problem)
         except Exception:
             with suppress(LeaseLost):
-                await claim.record_failure(unknown=True)
+                await claim.record_failure(unknown=claim.begun)
             raise
         return await _succeeded(claim, answer)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cart_core.call import Answer, Answered, Call
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import Plan
+from cart_core.idempotency.plan import Plan, Sends
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.errors import in_doubt
@@ -74,6 +74,7 @@ class Buying:
             return await self._once.run(
                 *(call, purchase_of(call.customer_id, cart_id), self.plan, content, check_out),
                 lines=purchase.lines,
+                sends=Sends.UNLESS_RECORDED if purchase.is_ready else Sends.AFTER_A_LOOK,
             )
         except Problem as problem:
             if earlier and problem.outcome is not Outcome.UNKNOWN:

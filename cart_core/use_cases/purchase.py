@@ -45,6 +45,14 @@ class Purchase:
     cart: dict[str, Any] | None = None
     warnings: tuple[FieldError, ...] = ()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the cart can be checked out without a look at it, if nobody has tried before."""
+        if self.lines is None:
+            return True
+        cart = self.cart
+        return bool(cart and cart["orderable"] and not differences(self.lines, cart["lineItems"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -118,6 +126,7 @@ class Attempt:
         request_id, asked_again = self._claim.request_id, False
         for longest_pause in PAUSES:
             await self._look_if_needed(longest_pause)
+            await self._claim.begin()
             try:
                 answered = await tools.carts.check_out(
                     self._call,

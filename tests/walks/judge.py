@@ -54,15 +54,15 @@ class Sent:
 class _Told:
     """A statement to the shop that later purchases may belie.
 
-    `not_bought` are the groups that it denies. `missing_is_warned_of`: purchases that it does not
-    tell are announced in it.
+    `not_bought` are the order groups that it denies; None if it says that nothing was done.
+    `warned_of` are those that may be ordered without being told.
     """
 
     time: float
     sent: Sent
     cart_id: str | None
     not_bought: Collection[int] | None
-    missing_is_warned_of: bool
+    warned_of: Collection[int]
     nobody_waits: frozenset[str]
     """The requests whose answers the shop did not wait for then."""
 
@@ -123,7 +123,7 @@ class Judge:
                     "said not to be bought, and bought later",
                     f"group {purchase.group}, {told.sent.id} at {told.time:.1f} s",
                 )
-            elif told.cart_id and not told.missing_is_warned_of:
+            elif purchase.group not in told.warned_of:
                 self._broken(
                     "bought, and never told",
                     f"group {purchase.group}, {told.sent.id} at {told.time:.1f} s",
@@ -166,7 +166,7 @@ class Judge:
                 "refused what was bought",
                 f"{body['outcome']} to {sent.id}, after {done[0].order_id}",
             )
-        self._note(sent, None, None, missing_is_warned_of=False)
+        self._note(sent, None, None, ())
 
     def _created(self, sent: Sent, body: Mapping[str, Any]) -> None:
         cart = self.center.carts.get(body["id"])
@@ -181,18 +181,18 @@ class Judge:
             return
         done = self._purchases(lambda each: each is cart)
         missing = self._missing(sent, body["orders"], done)
-        warned = is_warned_of(body)
-        if missing and not warned:
+        warned = _warned_of(body, cart.groups())
+        if missing := [purchase for purchase in missing if purchase.group not in warned]:
             self._broken("bought, and not told", f"{missing[0].order_id} in {sent.id}")
         ordered = {purchase.group for purchase in done}
-        denied = denied_groups(body)
+        denied = _denied(body)
         if denied & ordered:
             self._broken("said not to be bought, and was bought", f"{denied & ordered}, {sent.id}")
         if body["status"] == "completed" and ordered != cart.groups():
             self._broken("completed, and not all is bought", f"only {ordered}, {sent.id}")
         if body["status"] == "ordered" and cart.status != "Ordered":
             self._broken("ordered, and the cart is not", f"{cart.id}, {sent.id}")
-        self._note(sent, cart.id, denied, missing_is_warned_of=warned)
+        self._note(sent, cart.id, denied, warned)
 
     def _missing(
         self, sent: Sent, orders: list[Mapping[str, Any]], done: list[Purchase]
@@ -254,12 +254,11 @@ class Judge:
         sent: Sent,
         cart_id: str | None,
         not_bought: Collection[int] | None,
-        *,
-        missing_is_warned_of: bool,
+        warned_of: Collection[int],
     ) -> None:
         given_up = frozenset(each.id for each in self.sent.values() if not each.waits)
         self._told.append(
-            _Told(self.now(), sent, cart_id, not_bought, missing_is_warned_of, given_up)
+            _Told(self.now(), sent, cart_id, not_bought, warned_of, given_up)
         )
 
     def _broken(self, rule: str, detail: str) -> None:
@@ -272,18 +271,16 @@ def _is(purchase: Purchase, lines: Mapping[int, tuple[str, int]]) -> bool:
     return lines == {number: (item, quantity) for number, (item, quantity, *_) in made}
 
 
-def is_warned_of(body: Mapping[str, Any]) -> bool:
-    """Whether an answer says that there may be orders that it does not tell."""
-    return any(warning["code"] == "orders_not_retrieved" for warning in body["warnings"])
+def _warned_of(body: Mapping[str, Any], groups: Collection[int]) -> set[int]:
+    """The order groups of which an answer says that they may be ordered without being told."""
+    codes = {"orders_not_retrieved", "order_in_progress"}
+    said = [each["detail"] for each in body["warnings"] if each["code"] in codes]
+    if said and body["status"] == "ordered":
+        return set(groups)
+    return {group for group in groups if any(f"'{group}'" in detail for detail in said)}
 
 
-def denied_groups(body: Mapping[str, Any]) -> set[int]:
-    """The groups that an answer says are not bought."""
-    groups = {int(error["orderGroupId"]) for error in body["orderErrors"]}
-    under_way = {
-        int(error["orderGroupId"])
-        for error in body["orderErrors"]
-        if error["code"] == "800060"
-        and any("under_way" in warning["code"] for warning in body["warnings"])
-    }
-    return groups - under_way
+def _denied(body: Mapping[str, Any]) -> set[int]:
+    """The order groups of which an answer says that they are not bought."""
+    errors = body["orderErrors"]
+    return {int(each["orderGroupId"]) for each in errors if each["outcome"] == "rejected"}

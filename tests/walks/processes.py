@@ -49,7 +49,7 @@ class Outside:
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.store = MemoryStore()
+        self.store = MemoryStore(self.now)
         self.random = random.Random(plan.seed)
         self.ids = itertools.count(1)
         self._points, self._store_calls, self._tokens = (itertools.count(1) for _ in range(3))
@@ -128,7 +128,7 @@ class Process:
         try:
             return await self._endpoints[endpoint](request, invocation)
         except Problem as problem:
-            return problem_response(problem, invocation, "")
+            return problem_response(problem, invocation, request.headers)
 
     def _ended(self, task: "asyncio.Task[Response]") -> None:
         self._tasks.discard(task)
@@ -146,12 +146,12 @@ class Process:
     async def create(self, name: str, record: Record) -> str | None:
         """See Store."""
         write = partial(self._outside.store.create, name, record)
-        return await self._outgoing(partial(self._write, "create", write, record))
+        return await self._outgoing(partial(self._write, "create", name, write, record))
 
     async def replace(self, name: str, record: Record, version: str) -> str | None:
         """See Store."""
         write = partial(self._outside.store.replace, name, record, version)
-        return await self._outgoing(partial(self._write, "replace", write, record))
+        return await self._outgoing(partial(self._write, "replace", name, write, record))
 
     async def read(self, name: str) -> Versioned | None:
         """See Store."""
@@ -166,19 +166,23 @@ class Process:
         return await self._outside.store.read(name)
 
     async def _write(
-        self, what: str, write: Callable[[], Awaitable[str | None]], record: Record
+        self, what: str, name: str, write: Callable[[], Awaitable[str | None]], record: Record
     ) -> str | None:
         fault = self._outside.store_fault()
-        tell = self._outside.tell
         await asyncio.sleep(STORE_SECONDS)
+        tell = partial(
+            self._outside.tell,
+            self.name,
+            "{} {} {}: {} {}",
+            what,
+            name[: name.index("/") + 5],
+            record.state,
+        )
         if fault == "down":
-            tell(self.name, "the store is down for a {} of {}", what, record.state)
+            tell("no answer", "")
             raise StoreUnavailable("The store is away.")
         version = await write()
-        if version is None:
-            tell(self.name, "{} of {}: no, it has another record", what, record.state)
-        else:
-            tell(self.name, "{} of {} {}", what, record.state, f"({fault})" if fault else "")
+        tell("done" if version else "there is another record", f"({fault})" if fault else "")
         if fault == "lost":
             raise StoreUnavailable("The answer was lost.")
         return None if fault == "met itself" else version
@@ -239,6 +243,6 @@ class Process:
             raise TokenFailure("token_unavailable", "Entra cannot be reached.")
         return AccessToken("token", EPOCH_SECONDS + 10**10)
 
-    async def renew(self, rejected: AccessToken) -> AccessToken:
+    async def renew(self, rejected: AccessToken, claims: str | None = None) -> AccessToken:
         """See Tokens."""
         return await self.get()

@@ -169,7 +169,8 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
   },
   "underWaySeconds": null,
   "lines": null,
-  "heldSeconds": null
+  "heldSeconds": null,
+  "begun": true
 }"""
     )
 

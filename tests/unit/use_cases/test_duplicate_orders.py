@@ -118,7 +118,8 @@ async def test_the_warning_is_in_the_answer_of_whoever_goes_on_with_the_order(en
     answer = await world.order(headers=ANOTHER)
     assert "possible_duplicate" in warnings(answer)
     claimed = ["create", "read", "replace"]  # The order, and the purchase of its cart.
-    assert world.store.calls == [*claimed * 2, "replace", "replace"]
+    begun = ["replace"] if end in ("refused", "partial") else []  # Before it was tried again.
+    assert world.store.calls == [*claimed * 2, *begun, "replace", "replace"]
 
 
 @in_virtual_time

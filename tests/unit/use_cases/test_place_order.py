@@ -181,6 +181,30 @@ async def test_an_order_that_is_resumed_buys_only_what_was_ordered() -> None:
     assert world.center.bought == []
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@in_virtual_time
+async def test_a_process_that_died_before_its_checkout_leaves_no_doubt(groups: int) -> None:
+    world = World()
+    world.center.script["create"] = [changed(quantity=1000)]
+    order = cart(*(line(orderGroup=str(group)) for group in range(groups)))
+
+    def die(point: str) -> None:
+        if point == "before replace" and len(world.record_names()) > 2:
+            raise Killed
+
+    world.store.point = die
+    with pytest.raises(Killed):
+        await world.order(order)
+    world.store.point = lambda _: None
+    await asyncio.sleep(LEASE)
+    assert world.record.state == "in_progress"
+    [cart_id] = world.center.carts
+    for each in world.center.carts[cart_id]["lineItems"]:
+        each["quantity"] = 1000
+    problem = await problem_of(world.order(order))
+    assert (problem.code, problem.outcome) == ("cart_differs", Outcome.REJECTED)
+
+
 @in_virtual_time
 async def test_a_cart_that_was_changed_before_its_order_began_is_not_bought() -> None:
     world = World()
