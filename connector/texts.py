@@ -47,11 +47,9 @@ MAKER_DESCRIPTIONS: Mapping[str, str] = {
     "LineItem.catalogItemId": "Product, SKU and availability as ProductId:SkuId:AvailabilityId. "
     "Fetch it shortly before use.",
     "LineItem.billingCycle": "How often it is billed.",
-    "LineItem.participants": "The other partners in the purchase.",
     "LineItem.provisioningContext": "Values that the product needs to be provisioned, as an object "
     'with texts, such as {"scope": "shared"}.',
     "LineItem.addonItems": "Line items that belong to this one.",
-    "LineItem.renewsTo": "The subscription that a trial becomes when it ends.",
     "CheckoutAnswer.status": "One of completed (everything was ordered), partial (some order "
     "groups failed; the same step tries them again), in_progress (some order groups may be "
     "ordered; the same step finds out), or ordered (the cart was ordered before, and Partner "

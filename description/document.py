@@ -21,9 +21,23 @@ def describe() -> Json:
             "title": API_TITLE,
             "description": API_DESCRIPTION,
             "version": __version__,
+            "contact": {"name": "The partner-center-carts authors"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/", "description": "The function app that serves this document."}],
+        "servers": [
+            {
+                "url": "https://{host}",
+                "description": "A function app in Azure.",
+                "variables": {
+                    "host": {
+                        "default": "your-function-app.azurewebsites.net",
+                        "description": "The host name of the function app.",
+                    }
+                },
+            },
+            {"url": "http://127.0.0.1:7071", "description": "The app in its local cloud."},
+            {"url": "/", "description": "The function app that serves this document."},
+        ],
         "tags": [
             {"name": "Carts", "description": "Create, read and update carts; nothing is bought."},
             {"name": "Orders", "description": "Buy what is in a cart."},

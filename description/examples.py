@@ -20,6 +20,7 @@ _LICENCES = {
     "billingCycle": "monthly",
     "termDuration": "P1Y",
 }
+_RESELLER = {"key": "transaction_reseller", "value": "5139005"}
 CART = {
     "lineItems": [
         {
@@ -38,7 +39,7 @@ CART = {
 LICENCES = {
     "partnerOnRecordAttestationAccepted": True,
     "lineItems": [
-        {**_LICENCES, "id": 0, "participants": {"transaction_reseller": "5139005"}},
+        {**_LICENCES, "id": 0, "participants": [_RESELLER]},
         {**_LICENCES, "id": 1, "customTermEndDate": "2027-01-31T00:00:00Z"},
     ],
 }

@@ -109,13 +109,12 @@ def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
     if operation.calls_partner_center and any(CATALOGUE[code].retryable for code in codes):
         headers.append("Retry-After")
     problem = reference(ProblemAnswer)
-    narrowed = {"status": {"const": status}, "code": {"enum": codes}}
     return {
         "description": f"{STATUS_DESCRIPTIONS[status]}\n\n{_table(operation, codes)}",
         "headers": _headers(headers),
         "content": {
             "application/json": {
-                "schema": {**problem, "properties": narrowed},
+                "schema": problem,
                 "examples": {
                     code: {"$ref": f"#/components/examples/{_example_name(operation, code)}"}
                     for code in codes

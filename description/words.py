@@ -187,8 +187,7 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     ),
     "participants": (
         "Participants",
-        "The other partners in the purchase. In a request an object may stand for the list, such "
-        'as {"transaction_reseller": "5139005"}.',
+        "The other partners in the purchase.",
     ),
     "key": ("Role", "The participant's role, such as transaction_reseller."),
     "value": ("Partner ID", "The participant's PartnerID."),
@@ -200,8 +199,7 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "addonItems": ("Add-On Items", "Line items that belong to this one, to any depth."),
     "renewsTo": (
         "Renews To",
-        "The subscription that a trial becomes when it ends. In a request an array with one entry "
-        "is accepted too.",
+        "The subscription that a trial becomes when it ends.",
     ),
     "promotionId": ("Promotion ID", "The promotion that applies."),
     "customTermEndDate": (

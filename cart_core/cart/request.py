@@ -18,7 +18,6 @@ from cart_core.cart.member_names import OrderMember, RequestModel
 from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
     COUNTED,
-    IDENTIFIER_PATTERN,
     Amount,
     CurrencyCode,
     Duration,
@@ -29,7 +28,6 @@ from cart_core.cart.request_types import (
     Text,
     TextsByName,
     UtcDateTime,
-    json_schema,
     until_enough,
 )
 from cart_core.cart.request_warnings import request_warnings
@@ -209,34 +207,19 @@ def _participants(value: Any) -> Any:
 Participants = Annotated[
     list[Annotated[Participant, COUNTED]],
     BeforeValidator(until_enough),
-    BeforeValidator(
-        _participants,
-        json_schema_input_type=list[Participant]
-        | Annotated[
-            dict[str, Identifier],
-            json_schema(
-                propertyNames={
-                    "pattern": IDENTIFIER_PATTERN,
-                    "not": {"pattern": "^([Kk][Ee][Yy]|[Vv][Aa][Ll][Uu][Ee])$"},
-                }
-            ),
-        ],
-    ),
+    BeforeValidator(_participants, json_schema_input_type=list[Participant]),
 ]
 """Participants as an array, or as an object of texts by key. Sent as an array.
 
 An object with a member called `key` or `value` is refused: it is a participant without its list.
+The description has the array only, because generated clients cannot set one of two shapes.
 """
 
 SingleRenewsTo = Annotated[
     RenewsTo,
-    BeforeValidator(
-        single_renews_to,
-        json_schema_input_type=RenewsTo
-        | Annotated[list[RenewsTo], Field(min_length=1, max_length=1)],
-    ),
+    BeforeValidator(single_renews_to, json_schema_input_type=RenewsTo),
 ]
-"""renewsTo as an object, or as an array of one. Sent as an object."""
+"""renewsTo as an object, or as an array of one. Sent as an object, as which it is described."""
 
 
 def _lines(value: Any, info: ValidationInfo[ValidationContext]) -> Any:

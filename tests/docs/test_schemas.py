@@ -45,6 +45,15 @@ DIFFERENCES: dict[str, list[Any]] = {
     "billingCycle": ["OneTime"],
     # The code reads a time without a zone as UTC, and .NET's default date as none. The document
     # asks for RFC 3339, which has neither.
+    # The document has the documented shape only: generated clients cannot set one of two.
+    "participants": [
+        *({}, {"a": "b"}, {"termDuration": "P1Y"}, {"termDuration": "P"}, {"amount": "1"}),
+    ],
+    "renewsTo": [
+        *([{}], [{"termDuration": "P1Y"}], [{"key": "k"}], [{"key": "k", "value": None}]),
+        *([{"key": "k", "value": "v"}], [{"key": "", "value": "v"}]),
+        *([LINE], [{**LINE, "quantity": 0}], [{**LINE, "addonItems": [{}]}]),
+    ],
     "customTermEndDate": ["2027-01-31T00:00:00", "0001-01-01T00:00:00"],
 }
 """The values of a member on which the schema and the code are meant to differ."""

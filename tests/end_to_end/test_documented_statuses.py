@@ -171,7 +171,11 @@ def test_every_documented_status_can_be_had(
     if "content" not in response:
         assert answer.content == b""
         return
-    validator(response["content"]["application/json"]["schema"]).validate(answer.json())
+    documented = response["content"]["application/json"]
+    validator(documented["schema"]).validate(answer.json())
+    if status >= 400:
+        assert answer.json()["status"] == status
+        assert answer.json()["code"] in documented["examples"]
     if status in CODES:
         assert answer.json()["code"] == CODES[status]
     if status == 429:
