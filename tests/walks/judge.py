@@ -257,9 +257,7 @@ class Judge:
         warned_of: Collection[int],
     ) -> None:
         given_up = frozenset(each.id for each in self.sent.values() if not each.waits)
-        self._told.append(
-            _Told(self.now(), sent, cart_id, not_bought, warned_of, given_up)
-        )
+        self._told.append(_Told(self.now(), sent, cart_id, not_bought, warned_of, given_up))
 
     def _broken(self, rule: str, detail: str) -> None:
         self.violations.append(Violation(rule, detail))

@@ -59,13 +59,14 @@ def find_node(path: str | None = None) -> Node:
     return Node(executable, (executable, str(root / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
-def install(node: Node) -> None:
-    """Installs Azurite unless the pinned version is installed already; one process at a time.
+def install(node: Node, package: Path | None = None) -> None:
+    """Installs what the lock file in a folder pins, Azurite by default, unless it is there already.
 
-    Raises RuntimeError with npm's output where that fails.
+    One process does it at a time. Raises RuntimeError with npm's output where that fails.
     """
-    lock_file = _PACKAGE / "package-lock.json"
-    installed = _PACKAGE / "node_modules" / ".installed"
+    package = package or _PACKAGE
+    lock_file = package / "package-lock.json"
+    installed = package / "node_modules" / ".installed"
     with lock_file.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         pinned = hashlib.sha256(lock.read()).hexdigest()
@@ -75,7 +76,7 @@ def install(node: Node) -> None:
         path = f"{Path(node.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         done = subprocess.run(
             [*node.npm, "ci", *options.split()],
-            cwd=_PACKAGE,
+            cwd=package,
             env=os.environ | {"PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -85,7 +86,7 @@ def install(node: Node) -> None:
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"Azurite could not be installed with npm:\n{done.stdout}")
+            raise RuntimeError(f"npm could not install {lock_file}:\n{done.stdout}")
         installed.write_text(pinned)
 
 
