@@ -28,8 +28,8 @@ from partner_center_emulator.services.managed_identity import (
     ManagedIdentity,
 )
 from partner_center_emulator.services.tokens import Tokens
-from partner_center_emulator.watch.disturbances import Disturbances, watched
-from partner_center_emulator.watch.journal import Journal, Service
+from partner_center_emulator.watch.disturbances import Disturbances, disturbed
+from partner_center_emulator.watch.journal import Journal, Service, journalled
 
 TENANT_ID = "7f3c1a52-94d1-4b7e-8c06-2d5e9a1b0f11"
 CLIENT_ID = "2713ccd7-ea3b-470a-9cfb-451d5d0482cc"
@@ -221,7 +221,10 @@ class LocalCloud:
     def _application(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
         """One service, with every request journalled and open to disturbances."""
         application = web.Application(
-            middlewares=[watched(service, self.journal, self.disturbances)]
+            middlewares=[
+                journalled(service, self.journal),
+                disturbed(service, self.disturbances),
+            ]
         )
         application.add_routes(routes)
         return application

@@ -23,7 +23,7 @@ from partner_center_emulator.watch.alterations import (
     encoded,
 )
 from partner_center_emulator.watch.connections import SENDS_ANSWER, Action, Doomed, drip, send
-from partner_center_emulator.watch.journal import Journal, Service
+from partner_center_emulator.watch.journal import ARRIVAL, Service
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Seconds = Annotated[float, Field(ge=0)]
@@ -216,13 +216,13 @@ class Disturbances:
             task.cancel()
 
 
-def watched(service: Service, journal: Journal, disturbances: Disturbances) -> Any:
-    """The middleware of a service: it journals every request and carries out the disturbances."""
+def disturbed(service: Service, disturbances: Disturbances) -> Any:
+    """The middleware of a journalled service that carries out the disturbances."""
     told, doomed = Told(), Doomed()
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        arrival = await journal.add(service, request)
+        arrival = request[ARRIVAL]
         if request.transport in doomed:
             return await send("drop", request, web.Response(), doomed)
         drawn = disturbances.draw(service, request)
