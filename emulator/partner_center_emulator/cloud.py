@@ -5,7 +5,7 @@ import base64
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,9 @@ from partner_center_emulator.control import Control
 from partner_center_emulator.network.certificates import ServerCertificate, application_certificate
 from partner_center_emulator.network.connection_details import ConnectionDetails
 from partner_center_emulator.network.proxy import ConnectProxy
+from partner_center_emulator.page import deeds, views
+from partner_center_emulator.page.guard import only_this_machine
+from partner_center_emulator.page.site import Site
 from partner_center_emulator.partner_center.api import PartnerCenterApi
 from partner_center_emulator.partner_center.carts import PartnerCenter
 from partner_center_emulator.services.azurite import Azurite
@@ -63,11 +66,17 @@ class LocalCloud:
     `async with LocalCloud() as cloud` runs it on the current event loop, and `with
     LocalCloud.in_thread() as cloud` on an event loop of its own. The parts are public attributes,
     to be looked at and changed at any time. A running `azurite` adds Blob Storage, with a container
-    of the cloud's own. `seed` makes the disturbances that have a probability repeatable.
+    of the cloud's own. `seed` makes the disturbances that have a probability repeatable. `routes`
+    are served beside the page; they are those of who runs the cloud.
     """
 
     def __init__(
-        self, *, deduplicate: bool = True, seed: int = 0, azurite: Azurite | None = None
+        self,
+        *,
+        deduplicate: bool = True,
+        seed: int = 0,
+        azurite: Azurite | None = None,
+        routes: Sequence[web.AbstractRouteDef] = (),
     ) -> None:
         self.journal = Journal()
         self.disturbances = Disturbances(seed)
@@ -78,11 +87,28 @@ class LocalCloud:
         self.entra = Entra(self.tokens, TENANT_ID, CLIENT_ID)
         self.partner_center = PartnerCenter(deduplicate=deduplicate)
         self.storage = BlobStorage(azurite, self.tokens, TENANT_ID) if azurite else None
+        self.page = Site(
+            [
+                views.calls_panel(self.journal),
+                views.carts_panel(self.partner_center),
+                views.orders_panel(self.partner_center),
+                views.disturbances_panel(self.disturbances),
+                views.other_calls_panel(self.journal),
+                views.catalogue_panel(),
+            ],
+            deeds.actions(self),
+        )
+        self._routes = routes
         self._directory = tempfile.TemporaryDirectory(prefix="local-cloud-")
         self.certificate = ServerCertificate(Path(self._directory.name))
         self._runners: list[web.AppRunner] = []
         self._plain_url = ""
         self._register_application()
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page that shows in a browser what happens."""
+        return f"{self._plain_url}/"
 
     @property
     def control_url(self) -> str:
@@ -92,6 +118,7 @@ class LocalCloud:
     def connection_details(self) -> ConnectionDetails:
         """What a client has to know. Call it only while the cloud runs."""
         return ConnectionDetails(
+            page_url=self.page_url,
             control_url=self.control_url,
             proxy_url=self.proxy.url,
             ca_file=str(self.certificate.ca_file),
@@ -154,11 +181,12 @@ class LocalCloud:
         for hosts, service, routes in services:
             for host in hosts:
                 secure.add_domain(host, self._application(service, routes))
-        plain = web.Application(client_max_size=_MAX_BODY_BYTES)
+        plain = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[only_this_machine])
         plain.add_subapp("/msi", self._application("identity", self.identity.routes()))
         control = web.Application()
         control.add_routes(Control(self).routes())
         plain.add_subapp("/emulator", control)
+        plain.add_routes([*self._routes, *self.page.routes()])
 
         await self.proxy.start()
         port = await self._serve(secure, ssl_context=self.certificate.server_context())
@@ -169,6 +197,7 @@ class LocalCloud:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        self.page.end()
         self.disturbances.forget_late()
         self.partner_center.clear_timers()
         await self.proxy.stop()

@@ -30,8 +30,8 @@ class Room(NamedTuple):
     packages: Set[str]
 
 
-NETWORK, PARTNER_CENTER, SERVICES, WATCH = (
-    f"{EMULATOR}.{room}" for room in ("network", "partner_center", "services", "watch")
+NETWORK, PAGE, PARTNER_CENTER, SERVICES, WATCH = (
+    f"{EMULATOR}.{room}" for room in ("network", "page", "partner_center", "services", "watch")
 )
 TABLE = {
     NETWORK: Room(
@@ -52,9 +52,14 @@ TABLE = {
         {SERVICES, WATCH},
         {"aiohttp"},
     ),
+    PAGE: Room(
+        {"deeds", "guard", "masking", "panels", "site", "views"},
+        {PARTNER_CENTER, SERVICES, WATCH},
+        {"aiohttp", "pydantic", "yarl"},
+    ),
     EMULATOR: Room(
         {"__main__", "cloud", "control"},
-        {NETWORK, PARTNER_CENTER, SERVICES, WATCH},
+        {NETWORK, PAGE, PARTNER_CENTER, SERVICES, WATCH},
         {"aiohttp", "pydantic"},
     ),
     "local": Room(
@@ -77,7 +82,7 @@ def test_the_table_names_every_module() -> None:
     paths = {path for folder in folders for path in folder.rglob("*.py")}
     modules = {*MODULES, *(f"{folder}.__init__" for folder in TABLE)}
     assert {p for p in paths if "node_modules" not in p.parts} == set(map(path_of, modules))
-    assert len(MODULES) == 29
+    assert len(MODULES) == 35
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class ConnectionDetails:
     """Addresses, names and credentials of one cloud. They change with every start."""
 
+    page_url: str
+    """The page that shows in a browser what happens."""
     control_url: str
     """The control endpoint, without a slash at its end."""
     proxy_url: str

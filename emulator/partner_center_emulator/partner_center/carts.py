@@ -119,7 +119,7 @@ class PartnerCenter:
 
     def find(self, customer_id: str, cart_id: str) -> StoredCart:
         """The customer's cart. Raises RefusalError where it has none with this id, or no longer."""
-        stored = self._stored(cart_id)
+        stored = self.stored(cart_id)
         if stored.customer_id != customer_id or stored.expires < time.time():
             raise cart_not_found()
         return stored
@@ -173,7 +173,7 @@ class PartnerCenter:
         Called directly, it checks a cart out without the knowledge of those who use the API.
         Raises RefusalError.
         """
-        stored = self._stored(cart_id)
+        stored = self.stored(cart_id)
         cart = stored.document
         if any("error" in line for line in every_line(cart["lineItems"])):
             raise RefusalError(400, "800009", "There is an error in an item of the cart.")
@@ -208,7 +208,7 @@ class PartnerCenter:
 
     def expire(self, cart_id: str) -> None:
         """Lets a cart expire now. Raises RefusalError where it does not exist."""
-        self._stored(cart_id).expires = 0
+        self.stored(cart_id).expires = 0
 
     def as_json(self) -> list[dict[str, Any]]:
         """All carts: `customerId`, `requestIds` (see StoredCart) and the `cart` itself."""
@@ -276,7 +276,8 @@ class PartnerCenter:
         stored.under_way.pop(group, None)
         _close_if_ordered(stored)
 
-    def _stored(self, cart_id: str) -> StoredCart:
+    def stored(self, cart_id: str) -> StoredCart:
+        """A cart, whose-ever it is and expired or not. Raises RefusalError where there is none."""
         stored = self.carts.get(cart_id)
         if stored is None:
             raise cart_not_found()
