@@ -460,10 +460,19 @@ def test_a_cart_that_replaces_another_one_is_sent_with_its_id(members: dict[str,
         ([line(), line()], ["Line 1"]),
         ([line(id=5)], ["Line 0", "Line 1"]),
         ([line(id=0, addonItems=[line(id=1)])], []),
+        ([line(id=0), line(catalogItemId="C:1:D", addonItems=[line(catalogItemId="E:1:F")])], []),
     ],
 )
-def test_a_line_that_is_not_repeated_is_warned_of(lines: list[Any], dropped: list[str]) -> None:
-    current = [{"id": 0, "catalogItemId": "A:1:B"}, {"id": 1, "catalogItemId": "C:1:D"}]
+@pytest.mark.parametrize("depth", ["lines", "add-ons"])
+def test_a_line_that_is_not_repeated_is_warned_of(
+    lines: list[Any], dropped: list[str], depth: str
+) -> None:
+    current: list[Any] = [
+        {"id": 0, "catalogItemId": "A:1:B"},
+        {"id": 1, "catalogItemId": "C:1:D"},
+    ]
+    if depth == "add-ons":
+        current[0]["addonItems"] = [current.pop()]
     warnings = replaced(cart(*lines)).replacing({"lineItems": current}).warnings
 
     assert [warning.detail.split(" of ")[0] for warning in warnings] == dropped
