@@ -61,7 +61,7 @@ def explained(unauthorized: Problem, *, token_works: bool) -> Problem:
         )
     if token_works:
         code = f" with code {fault.code}" if fault.code else ""
-        words = f": {fault.description}" if fault.description else "."
+        words = f": {fault.description.rstrip('.')}." if fault.description else "."
         return Problem(
             "partner_center_forbidden",
             f"Partner Center answered {fault.status}{code}{words} It accepts this function's token"

@@ -55,7 +55,7 @@ def unauthorized(fault: Fault | None) -> Problem:
     ("fault", "detail"),
     [
         (
-            Fault(401, "400", "Access denied."),
+            Fault(401, "400", "Access denied"),
             "Partner Center answered 401 with code 400: Access denied. It accepts this function's"
             " token for other requests, so look at what only this one has: its customer,"
             " participants and items.",
