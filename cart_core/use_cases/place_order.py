@@ -66,10 +66,14 @@ class PlaceOrder:
         return answer
 
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
-        asked = command.cart
-        created = None if "cart" in claim.results else await self._create(call, asked, claim)
+        asked, created = command.cart, None
+        has_cart = "cart" in claim.results
+        if not has_cart:
+            created = await self._create(call, asked, claim)
         recorded = claim.results["cart"]
-        found = [FieldError(**warning) for warning in recorded.get("warnings", ())]
+        found = tuple(FieldError(**warning) for warning in recorded.get("warnings", ()))
+        if has_cart and not found:
+            found = await self._placed_since(claim)
         purchase = Purchase(
             recorded["cartId"],
             command.customer_user,
@@ -80,6 +84,16 @@ class PlaceOrder:
         call.sent.cart_id = purchase.cart_id
         with Problem.completing(trace=created.trace if created else None):
             return await self._buying.buy(call, purchase)
+
+    async def _placed_since(self, claim: Claim) -> tuple[FieldError, ...]:
+        """The warnings about an order that has its cart, and was refused until now.
+
+        Its caller may have placed it under another key since. Raises Problem.
+        """
+        if claim.resumed or claim.earlier_answer:  # It may be bought, or is in part.
+            return ()
+        async with self._duplicates.looked_for(claim) as warnings:
+            return await warnings()
 
     async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> Answered:
         """The cart, once it is created and recorded with the warnings about the order.

@@ -12,7 +12,7 @@ from cart_core.problem import Outcome, Problem
 from cart_core.use_cases.duplicate_orders import PATIENCE
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import Killed, in_virtual_time, monotonic
-from tests.kit.partner_center import FORBIDDEN, LOST, PARTIAL, Answer, lost
+from tests.kit.partner_center import FORBIDDEN, LOST, NOT_SENT, PARTIAL, Answer, lost
 from tests.kit.signals import collected
 from tests.kit.world import FOR_USER, KEYED, LEASE, World, problem_of, warnings
 
@@ -130,6 +130,29 @@ async def test_after_a_refusal_an_order_under_a_new_key_has_none() -> None:
     assert warnings(await world.order(headers=ANOTHER)) == []
 
 
+@in_virtual_time
+async def test_the_first_of_them_has_it_if_it_was_refused_before_and_is_repeated() -> None:
+    world = World()
+    world.center.script["checkout"] = [FORBIDDEN]
+    await problem_of(world.order())
+    await world.order(headers=ANOTHER)
+    assert warnings(await world.order()) == ["possible_duplicate"]
+    assert warnings(await world.order()) == ["possible_duplicate"]  # a replay of the same answer
+
+
+@pytest.mark.parametrize("first", [PARTIAL, lost], ids=["in-part", "perhaps"])
+@in_virtual_time
+async def test_the_first_of_them_goes_on_without_it_if_it_was_bought(first: Answer) -> None:
+    world = World(**REFUSE)
+    world.center.script["checkout"] = [first]
+    world.center.script["get"] = [NOT_SENT] * 5 * (first is lost)
+    with contextlib.suppress(Problem):
+        await world.order()
+    world.clock.shift += WINDOW
+    await world.order(headers=ANOTHER)
+    assert (await world.order()).status == 201
+
+
 # --- What it costs -----------------------------------------------------------------------------
 
 
@@ -234,13 +257,16 @@ async def test_an_operator_may_refuse_such_orders(caplog: pytest.LogCaptureFixtu
 
 
 @in_virtual_time
-async def test_an_order_that_is_under_way_is_not_refused() -> None:
-    """Neither for itself, nor for one that was placed after it."""
+async def test_an_order_that_has_its_cart_is_refused_only_for_another_one() -> None:
     world = World(**REFUSE)
-    world.center.script["checkout"] = [FORBIDDEN]
+    world.center.script["checkout"] = [FORBIDDEN, FORBIDDEN]
     await problem_of(world.order())
+    assert (await problem_of(world.order())).code == "partner_center_forbidden"  # not for itself
     assert (await world.order(headers=ANOTHER)).status == 201
-    assert (await world.order()).status == 201  # It has its cart, and goes on with it.
+    bought = list(world.center.bought)
+    problem = await problem_of(world.order())
+    assert (problem.code, problem.outcome) == ("possible_duplicate", Outcome.NOT_SENT)
+    assert world.center.bought == bought
 
 
 @pytest.mark.parametrize("end", [None, lost], ids=["first", "resumed"])
