@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, mod
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from cart_core.cart.request_types import Refused, refuse
+from cart_core.cart.request_types import Refused, error_in_undocumented, refuse
 from cart_core.cart.spelling import is_unset_date, wire_names, without_separators
 from cart_core.cart.validation_context import ValidationContext
 
@@ -101,6 +101,8 @@ class RequestModel(BaseModel):
         Its name is not compared where `exempt` is None: no other one can be meant.
         """
         error = None if exempt is None else cls._misspelt(given, exempt, context)
+        if error is None and not context.replaces_cart:  # What was answered can be put back.
+            error = error_in_undocumented(given, value)
         if error is None:
             context.unknown_members += 1
             error = _undocumented(context)

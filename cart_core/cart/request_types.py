@@ -117,6 +117,28 @@ def _error_in(text: str, refused: re.Pattern[str]) -> PydanticCustomError | None
     return None
 
 
+def error_in_undocumented(name: str, value: Any) -> PydanticCustomError | None:
+    """The error of a member that nobody documents: in its name, or in a text at any depth of it."""
+    if _error_in_identifier(name):
+        return _error_in_name()
+    if _can_be_seen(value):
+        return None
+    return PydanticCustomError(
+        "invalid_text",
+        "It is, or has in it, a text or a name that is empty, blank or has characters that cannot"
+        " be seen. Leave that out or send null.",
+    )
+
+
+def _can_be_seen(value: Any) -> bool:
+    """Whether all texts and names in a value show something and hide nothing."""
+    if isinstance(value, str):
+        return not _error_in(value, _REFUSED_CHARACTER)
+    if isinstance(value, dict):
+        return not any(map(_error_in_identifier, value)) and all(map(_can_be_seen, value.values()))
+    return not isinstance(value, list) or all(map(_can_be_seen, value))
+
+
 def _currency_code(text: str) -> str:
     _require(text)
     if not re.fullmatch(r"[A-Za-z]{3}", text):

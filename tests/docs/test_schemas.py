@@ -37,6 +37,8 @@ VALUES: list[Any] = [
 ]
 """Values for any member of a line item."""
 
+_HIDDEN: list[Any] = [{"a": ""}, {"": "a"}, {"a\n": "b"}, {"a": "\x01"}]
+
 DIFFERENCES: dict[str, list[Any]] = {
     # JSON Schema takes 1.0 and -0.0 for whole numbers, and cannot limit a number in a text.
     "id": [1.0, -0.0, "9999999999"],
@@ -55,6 +57,9 @@ DIFFERENCES: dict[str, list[Any]] = {
         *([LINE], [{**LINE, "quantity": 0}], [{**LINE, "addonItems": [{}]}]),
     ],
     "customTermEndDate": ["2027-01-31T00:00:00", "0001-01-01T00:00:00"],
+    # The document does not say what undocumented members may have in them.
+    "purchaseCommitment": _HIDDEN,
+    "renewsTo": [*_HIDDEN, {"currency": ""}, [{"key": "", "value": "v"}]],
 }
 """The values of a member on which the schema and the code are meant to differ."""
 

@@ -40,6 +40,7 @@ BEYOND_A_SCHEMA = {
     "out_of_range at id": "No schema limits a number that is given as a text.",
     "out_of_range at amount": "Nor the digits of a number.",
     "invalid_text": "There are more characters that nobody sees than a pattern can name.",
+    "invalid_name": "The same holds for the names of undocumented members.",
     "unknown_member": "At most 100 undocumented members are sent on.",
     "duplicate_member": "Names are the same in any case.",
     "misspelled_member": "Near misses of documented names are refused.",

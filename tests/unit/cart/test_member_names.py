@@ -206,6 +206,30 @@ def test_an_unknown_member_is_sent_with_a_warning_or_refused(document: Any, wher
     assert places(refusal(document, unknown_members="reject")) == expected
 
 
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"zone": ""}, "invalid_text"),
+        ({"zone": " "}, "invalid_text"),
+        ({"zone": "a\u200bb"}, "invalid_text"),
+        ({"zone": {"a": [1, {"b": "\u202e"}]}}, "invalid_text"),
+        ({"zone": ["x", ""]}, "invalid_text"),
+        ({"zone": {" ": 1}}, "invalid_text"),
+        ({"": 1}, "invalid_name"),
+        ({"\u200b": 1}, "invalid_name"),
+        ({"zo\x01ne": 1}, "invalid_name"),
+        ({"zone ": 1}, "invalid_name"),
+    ],
+)
+def test_no_unknown_member_hides_anything_unless_the_cart_has_it(
+    members: dict[str, Any], code: str
+) -> None:
+    [name] = members
+    assert places(refusal(cart(line(**members)))) == {(f"{LINE}/{name}", code)}
+    again = read_cart(cart(line(**members)), CUSTOMER, CartRules(), [], cart_id=CART_ID)
+    assert again.body["lineItems"][0][name] == members[name]
+
+
 def test_at_most_two_hundred_unknown_names_are_compared() -> None:
     def replace(count: int) -> CartRequest:
         names = {f"quant{number}ty": number for number in range(count)}
