@@ -268,9 +268,10 @@ class EntraTokens:
                 )
                 if newer := result.get("refresh_token"):
                     memory.secrets[name] = _Secret(secret.stored, newer)
-            return AccessToken(
-                str(result["access_token"]), requested_at + float(result["expires_in"])
-            )
+            token = result["access_token"]
+            if not isinstance(token, str):
+                raise TypeError
+            return AccessToken(token, requested_at + float(result["expires_in"]))
         except (TokenFailure, _Refusal):
             raise
         except Exception as error:

@@ -528,6 +528,8 @@ def test_entra_does_not_know_the_tenant(cloud: Cloud, entra: EntraTokens) -> Non
         pytest.param((200, b'{"access_token": "planted', {}), id="cut"),
         pytest.param((200, ["planted"], {}), id="no object"),
         pytest.param((200, {"token_type": "planted"}, {}), id="no token"),
+        pytest.param((200, {"access_token": None, "expires_in": 3599}, {}), id="null"),
+        pytest.param((200, {"access_token": 5, "expires_in": 3599}, {}), id="a number"),
         pytest.param((200, {"error": "planted"}, {}), id="an error for a 200"),
         *NO_ANSWER,
     ],
