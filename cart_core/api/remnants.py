@@ -7,7 +7,9 @@ to a text. Nobody means such a text, and it would be bought.
 import re
 from typing import Final
 
-MARKS: Final = ("[object ", "@{", "System.", "Newtonsoft.", "java.", " at 0x", "#<")
+MARKS: Final = (
+    *("[object ", "@{", "System.", "Newtonsoft.", "Microsoft.", "java.", " at 0x", "#<"),
+)
 """One of these is in every remnant. To look for them is quick."""
 
 _INSIDE: Final = re.compile(
@@ -17,10 +19,14 @@ _INSIDE: Final = re.compile(
     r"|#<[A-Z][\w:]*"  # Ruby
 )
 _TYPE: Final = (
-    r"(?:\[L)?(?:System|Newtonsoft|java)(?:[.+][\w$]+)+(?:`\d+)?(?:\[[^ ]*\])?;?(?:@[0-9a-f]+)?"
+    r"(?:\[L)?(?:System|Newtonsoft|Microsoft\.(?:Store|Graph)|java)"
+    r"(?:[.+][\w$]+)+(?:`\d+)?(?:\[[^ ]*\])?;?(?:@[0-9a-f]+)?"
 )
 _TYPES: Final = re.compile(rf"{_TYPE}(?:[ ,]+{_TYPE})*")
-"""Names of types in .NET or Java: a list is written as its type, or as the types of its items."""
+"""Names of types in .NET, such as those of Microsoft's SDKs, or in Java.
+
+A list is written as its type, or as the types of its items.
+"""
 
 _LONGEST_TYPES: Final = 1_000
 """Characters. A longer text is not looked at, because it could take long."""
