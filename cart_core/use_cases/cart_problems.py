@@ -1,11 +1,14 @@
 """The problems of a cart that is not bought as it is, each with the cart in it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from cart_core.cart.error_codes import Meaning, meaning_of
 from cart_core.json_text import write_json
 from cart_core.problem import Fault, FieldError, Problem
+
+_PASSING: Final = frozenset({Meaning.NOT_YET, Meaning.FAILED, Meaning.ORDER_EXISTS})
+"""What passes by itself where it stands on a line: after the pause the cart says what became."""
 
 
 def not_orderable(cart: dict[str, Any], fault: Fault | None = None) -> Problem:
@@ -16,7 +19,7 @@ def not_orderable(cart: dict[str, Any], fault: Fault | None = None) -> Problem:
     """
     errors = [line["error"] for line in _lines(cart["lineItems"]) if line["error"]]
     meanings = [meaning_of(error["code"], error["description"]) for error in errors]
-    pauses = [each.pause for each in meanings if each and each.meaning is Meaning.NOT_YET]
+    pauses = [each.pause for each in meanings if each and each.meaning in _PASSING]
     if errors and len(pauses) == len(errors):
         return Problem(
             "partner_center_not_ready",
