@@ -1,8 +1,8 @@
 """`python -m bench.engines`: compares HTTP engines on loopback, in about half a minute.
 
 Each engine posts 0.5 KB over TLS to a server; engine and server have a process each. The table
-shows requests per second, and processor time per request, as ratios to httpx-aiohttp in the same
-run. httpx2 is measured only where it is installed.
+shows requests per second, and processor time per request, as ratios to aiohttp in the same run.
+httpx2 is measured only where it is installed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 import trustme
 from aiohttp import web
 
-ENGINES = ("httpx-aiohttp", "httpx", "httpx2", "aiohttp")
+ENGINES = ("aiohttp", "httpx-aiohttp", "httpx", "httpx2")
 CONCURRENCY = (1, 16, 50, 200)
 SECONDS = 1.3
 BODY = b"x" * 512
@@ -123,7 +123,7 @@ def main() -> int:
         finally:
             server.kill()
             server.communicate()
-    one = figures["httpx-aiohttp"]
+    one = figures["aiohttp"]
     columns = [*map(str, CONCURRENCY), "cpu"]
     print("| engine | " + " | ".join(f"requests/s at {n}" for n in CONCURRENCY) + " | CPU at 50 |")
     print("|" + "---|" * (len(columns) + 1))

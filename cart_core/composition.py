@@ -67,8 +67,8 @@ def _app() -> App:
 
 
 SILENT_LIBRARIES: Final = (
-    *("aiohttp", "azure.core", "azure.identity", "azure.keyvault", "azure.storage", "httpcore"),
-    *("httpx", "msal", "requests", "urllib3"),
+    *("aiohttp", "azure.core", "azure.identity", "azure.keyvault", "azure.storage", "msal"),
+    *("requests", "urllib3"),
 )
 """Libraries whose lines hold addresses of requests, or what another party has answered."""
 
@@ -105,7 +105,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.entra import EntraTokens
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
-    from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_transport
+    from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_sessions
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import REPLACE_AFTER, TokenCache
     from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
@@ -126,7 +126,7 @@ def build(environment: Mapping[str, str]) -> App:
         store=_store(settings, identity),
         tokens=TokenCache(new_entra().fetch, replace_after=REPLACE_AFTER),
         partner_center=PartnerCenterHttp(
-            open_transport(settings.base_url),
+            open_sessions(settings.base_url, max_connections=settings.max_concurrent_calls),
             base_url=settings.base_url,
             application_name=settings.application_name,
         ),

@@ -1,13 +1,9 @@
-"""Partner Center's carts over HTTP: the only module that uses httpx and aiohttp to reach it.
+"""Partner Center's carts over HTTP: the only module that uses aiohttp to reach it.
 
-httpx sends through aiohttp by way of the package httpx-aiohttp, which translates aiohttp's
-exceptions into httpx's inexactly: where a server closes the connection after it has read a request
-it raises `ConnectTimeout`, as it may where a connection was refused. aiohttp's own exception in
-`__cause__` says what really happened, and the table `failures` says what each of them means. Every
-other exception class, and every httpx exception without such a cause, means that the request may
-have arrived.
+What a failed try means for the request is said by the exact class of aiohttp's exception; the table
+`failures` has them. Every class that it does not have means that the request may have arrived.
 
-httpx and aiohttp are imported at first use, so that importing this module is cheap.
+aiohttp is imported at first use, so that importing this module is cheap.
 """
 
 import asyncio
@@ -15,8 +11,10 @@ import gzip
 import io
 import zlib
 from collections.abc import Mapping
-from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from functools import cache, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from cart_core import __version__
@@ -26,7 +24,7 @@ from cart_core.json_text import write_json
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 MAX_REPLY_BYTES = 4 * 1024 * 1024
 """The size limit of an answer's body, before and after decompression."""
@@ -46,7 +44,6 @@ _KEEP_ALIVE_SECONDS = 30.0
 
 _GZIP = b"\x1f\x8b"  # how a gzip member begins (RFC 1952)
 _CHUNK = 64 * 1024
-_FRESH = "fresh_connection"
 
 _CONNECTION_LOST = NoReply(
     sent=True, timed_out=False, reason="the connection failed after it was made"
@@ -56,19 +53,17 @@ _TOO_LARGE = NoReply(sent=True, timed_out=False, reason="the answer is too large
 
 
 class PartnerCenterHttp:
-    """Calls Partner Center through one shared transport; see `open_transport`.
+    """Calls Partner Center through shared connections; see `open_sessions`.
 
-    `base_url` has no trailing slash. Whoever opened `transport` closes it. Each call is one try,
+    `base_url` has no trailing slash. Whoever opened `sessions` closes them. Each call is one try,
     which takes at most the attempt's `timeout`; waiting for a connection takes at most four fifths
     of it. An answer becomes a Reply, and everything else a NoReply. A 2xx has to be complete,
     because its body is what was asked for. Any other status speaks for itself: its body is what
     could be read of it. Raises TypeError or ValueError where the cart cannot be written as JSON.
     """
 
-    def __init__(
-        self, transport: "httpx.AsyncBaseTransport", *, base_url: str, application_name: str
-    ) -> None:
-        self._transport = transport
+    def __init__(self, sessions: "Sessions", *, base_url: str, application_name: str) -> None:
+        self._sessions = sessions
         self._base_url = base_url
         self._application_name = application_name
 
@@ -106,8 +101,8 @@ class PartnerCenterHttp:
         extra: Mapping[str, str] | None = None,
     ) -> Reply | NoReply:
         import aiohttp
-        import httpx
         from aiohttp.http_exceptions import HttpProcessingError
+        from yarl import URL
 
         headers = {
             "Authorization": f"Bearer {attempt.token}",
@@ -126,83 +121,76 @@ class PartnerCenterHttp:
             headers["Content-Type"] = "application/json"
             content = _json_bytes(document)
         connect_timeout = _CONNECT_SHARE * attempt.timeout
-        request = httpx.Request(
-            method,
-            _parsed_url(self._base_url + path),
-            headers=headers,
-            content=content,
-            extensions={
-                _FRESH: attempt.fresh_connection,
-                "timeout": {
-                    "connect": min(_CONNECT_SECONDS, connect_timeout),
-                    # aiohttp applies this limit to the whole wait for a connection: for a free one,
-                    # for name resolution, for the proxy and for the TLS handshake.
-                    "pool": connect_timeout,
-                    "read": None,
-                    "write": None,
-                },
-            },
-        )
-        response: httpx.Response | None = None
+        session = self._sessions.fresh if attempt.fresh_connection else self._sessions.pooled
+        response: aiohttp.ClientResponse | None = None
         received = bytearray()
         failure: NoReply | None = None
         try:
-            async with asyncio.timeout(attempt.timeout):
-                response = await self._transport.handle_async_request(request)
-                try:
-                    await _read_into(received, response)
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            async with (
+                asyncio.timeout(attempt.timeout),
+                session.request(
+                    method,
+                    URL(self._base_url + path, encoded=True),
+                    headers=headers,
+                    data=content,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        # This one is for the whole wait for a connection: for a free one, for name
+                        # resolution, for the proxy and for the TLS handshake.
+                        connect=connect_timeout,
+                        sock_connect=min(_CONNECT_SECONDS, connect_timeout),
+                    ),
+                ) as response,
+            ):
+                await _read_into(received, response)
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             failure = no_reply(error)
             if response is None:
                 return failure
-        return _reply(response.status_code, dict(response.headers.items()), received, failure)
+        return _reply(response.status, _headers(response), received, failure)
 
 
-def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.AsyncBaseTransport":
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The connections for all calls: `fresh` makes a new one for each, `pooled` keeps them."""
+
+    pooled: "aiohttp.ClientSession"
+    fresh: "aiohttp.ClientSession"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.pooled.close()
+        await self.fresh.close()
+
+
+def open_sessions(base_url: str, *, max_connections: int) -> Sessions:
     """The connections for all calls to `base_url`, for use on the running event loop.
 
-    This reads HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR once. The transport keeps no
-    cookies, follows no redirects and sends nothing twice. It uses connections again, but not for a
-    request with the extension `fresh_connection`. It is used without an httpx.AsyncClient, which
-    would add just these (redirects, cookies, authentication flows) and would cost as much time as
-    sending does. Raises RuntimeError where no event loop is running.
+    This reads HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR once. The sessions keep no
+    cookies, decompress nothing and send nothing twice. Raises RuntimeError where no event loop is
+    running.
     """
+    import ssl
+
     import aiohttp
-    import httpx
-    from httpx_aiohttp import AiohttpTransport
 
-    class ResponseWithoutReason(aiohttp.ClientResponse):
-        # httpx-aiohttp fails on a reason phrase that is not UTF-8, and then never gives the
-        # connection back. Nothing here reads the phrase.
-        async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-            await super().start(connection)
-            self.reason = None
-            return self
-
-    class Transport(httpx.AsyncBaseTransport):
-        def __init__(self, pooled: AiohttpTransport, fresh: AiohttpTransport) -> None:
-            self._pooled = pooled
-            self._fresh = fresh
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            transport = self._fresh if request.extensions.get(_FRESH) else self._pooled
-            return await transport.handle_async_request(request)
-
-        async def aclose(self) -> None:
-            await self._pooled.aclose()
-            await self._fresh.aclose()
-
-    tls = httpx.create_ssl_context()
+    tls = ssl.create_default_context()
     proxy = proxy_for(base_url)
 
-    def through(connector: aiohttp.TCPConnector) -> AiohttpTransport:
+    def through(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            response_class=ResponseWithoutReason,
+            auto_decompress=False,
             skip_auto_headers=["Content-Type"],  # a checkout has no body, and so no type of one
+            proxy=proxy,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
@@ -211,12 +199,10 @@ def open_transport(base_url: str, *, max_connections: int = 100) -> "httpx.Async
         # and report the second try alone: as "not sent", though the first may have arrived. aiohttp
         # has no public name for this switch.
         session._retry_connection = False
-        return AiohttpTransport(
-            client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None
-        )
+        return session
 
     connector = partial(aiohttp.TCPConnector, limit=max_connections, ssl=tls)
-    return Transport(
+    return Sessions(
         pooled=through(connector(keepalive_timeout=_KEEP_ALIVE_SECONDS)),
         fresh=through(connector(force_close=True)),
     )
@@ -230,7 +216,6 @@ def failures() -> Mapping[type[BaseException], NoReply]:
     missing here the request may have been sent, whatever the base classes say.
     """
     import aiohttp
-    import httpx
 
     def not_sent(reason: str, *, timed_out: bool = False) -> NoReply:
         return NoReply(sent=False, timed_out=timed_out, reason=reason)
@@ -249,20 +234,14 @@ def failures() -> Mapping[type[BaseException], NoReply]:
         ),
         aiohttp.ClientPayloadError: _UNREADABLE,
         aiohttp.ClientResponseError: _UNREADABLE,
-        httpx.RemoteProtocolError: _UNREADABLE,
         aiohttp.SocketTimeoutError: silence,
         TimeoutError: silence,  # the try's time is over
     }
 
 
 def no_reply(error: BaseException) -> NoReply:
-    """What an exception of httpx or aiohttp means for the request."""
-    import httpx
-
-    # httpx's exceptions have aiohttp's as their cause. The cause of one of aiohttp's own says less
-    # than the exception itself.
-    cause = error.__cause__ if isinstance(error, httpx.HTTPError) else None
-    return failures().get(type(cause or error), _CONNECTION_LOST)
+    """What an exception of aiohttp means for the request."""
+    return failures().get(type(error), _CONNECTION_LOST)
 
 
 def _carts_path(call: Call, cart_id: str | None = None) -> str:
@@ -270,20 +249,18 @@ def _carts_path(call: Call, cart_id: str | None = None) -> str:
     return carts if cart_id is None else f"{carts}/{quote(cart_id, safe='')}"
 
 
-@lru_cache(maxsize=256)
-def _parsed_url(text: str) -> "httpx.URL":
-    """A URL from the cache: parsing is slow, and many requests are for the same customers."""
-    import httpx
+def _headers(response: "aiohttp.ClientResponse") -> dict[str, str]:
+    """The headers with names in lower case; those of one name are joined by commas."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.raw_headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
-    return httpx.URL(text)
 
-
-async def _read_into(content: bytearray, response: "httpx.Response") -> None:
-    """Read the body as it was sent, up to a few kilobytes beyond MAX_REPLY_BYTES.
-
-    httpx would decode it, and would accept a gzip body that is cut.
-    """
-    async for chunk in cast("httpx.AsyncByteStream", response.stream):
+async def _read_into(content: bytearray, response: "aiohttp.ClientResponse") -> None:
+    """Read the body as it was sent, up to a few kilobytes beyond MAX_REPLY_BYTES."""
+    async for chunk in response.content.iter_any():
         content += chunk
         if len(content) > MAX_REPLY_BYTES:
             return

@@ -33,7 +33,7 @@ from cart_core.adapters.partner_center_http import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     PartnerCenterHttp,
-    open_transport,
+    open_sessions,
 )
 from cart_core.call import Call
 from cart_core.deadline import Deadline
@@ -132,8 +132,8 @@ def tries_end_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def center(url: str, *, max_connections: int = 10) -> AsyncIterator[PartnerCenterHttp]:
-    async with open_transport(url, max_connections=max_connections) as transport:
-        yield PartnerCenterHttp(transport, base_url=url, application_name="tests")
+    async with open_sessions(url, max_connections=max_connections) as sessions:
+        yield PartnerCenterHttp(sessions, base_url=url, application_name="tests")
 
 
 Serving = Callable[..., AbstractAsyncContextManager[tuple[RawServer, PartnerCenterHttp]]]

@@ -73,8 +73,7 @@ TABLE = {
         {"blob_store", "entra", "http_sessions", "key_vault", "managed_identity"}
         | {"partner_center_http", "secret_form"},
         {"cart_core.idempotency", "cart_core.partner_center"},
-        {"aiohttp", "azure", "cryptography", "httpx", "httpx_aiohttp", "msal", "requests"}
-        | {"urllib3"},
+        {"aiohttp", "azure", "cryptography", "msal", "requests", "urllib3", "yarl"},
     ),
 }
 

@@ -7,9 +7,7 @@ from typing import Any
 
 from local.function_process import ROOT
 
-VENDORS = (
-    *("azure.identity", "azure.keyvault", "azure.storage", "msal", "httpx", "aiohttp", "requests"),
-)
+VENDORS = ("azure.identity", "azure.keyvault", "azure.storage", "msal", "aiohttp", "requests")
 MODULES = [
     "function_app",
     *sorted(

@@ -71,7 +71,6 @@ def test_no_word_of_a_service_reaches_the_log(
         "azure.storage.blob",
         "msal.oauth2cli.oauth2",
         "urllib3.connectionpool",
-        "httpx",
         "aiohttp.client",
     ],
 )

@@ -3,23 +3,26 @@
 import asyncio
 import gzip
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any, cast
 
 import aiohttp
 import aiohttp.client_exceptions
 import aiohttp.http_exceptions
-import httpx
 import pytest
+from yarl import URL
 
 from cart_core import __version__
 from cart_core.adapters.partner_center_http import (
     MAX_REPLY_BYTES,
     PartnerCenterHttp,
+    Sessions,
     failures,
     no_reply,
-    open_transport,
+    open_sessions,
 )
 from cart_core.call import Call
 from cart_core.deadline import Deadline
@@ -33,15 +36,14 @@ THE_CART = "/55%2F..%2F66%3F77%2388"
 CALL = Call("the-correlation-id", CUSTOMER, "de-DE", Deadline.after(60, time.monotonic))
 ATTEMPT = Attempt("secret-token", request_id="the-request-id", timeout=60.0)
 HEADERS = {
-    "host": "partner-center.example",
-    "authorization": "Bearer secret-token",
-    "accept": "application/json",
-    "accept-encoding": "identity",
-    "ms-requestid": "the-request-id",
-    "ms-correlationid": "the-correlation-id",
-    "x-locale": "de-DE",
-    "ms-partnercenter-application": "Storefront",
-    "user-agent": f"cart-core/{__version__}",
+    "Authorization": "Bearer secret-token",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "MS-RequestId": "the-request-id",
+    "MS-CorrelationId": "the-correlation-id",
+    "X-Locale": "de-DE",
+    "MS-PartnerCenter-Application": "Storefront",
+    "User-Agent": f"cart-core/{__version__}",
 }
 
 Try = Callable[[PartnerCenterHttp], Awaitable[Reply | NoReply]]
@@ -52,20 +54,73 @@ def create(cart: dict[str, object] | None = None, within: float = 60.0) -> Try:
     return lambda to: to.create_cart(CALL, {} if cart is None else cart, attempt)
 
 
-async def outcome(
-    answer: Callable[[httpx.Request], httpx.Response], call: Try | None = None
-) -> Reply | NoReply:
-    async with httpx.MockTransport(answer) as transport:
-        to = PartnerCenterHttp(transport, base_url=BASE_URL, application_name="Storefront")
-        return await (call or create())(to)
+@dataclass(frozen=True)
+class Sent:
+    """A request as it was given to the session `session`: `pooled` or `fresh`."""
+
+    session: str
+    method: str
+    url: URL
+    headers: Mapping[str, str]
+    data: bytes | None
+    timeout: aiohttp.ClientTimeout
+    allow_redirects: bool
 
 
-async def sent_by(call: Try) -> httpx.Request:
-    requests: list[httpx.Request] = []
+class Answer:
+    """An answer in aiohttp's form: with its body, and what `end` does after that."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def __init__(
+        self,
+        status: int = 201,
+        headers: list[tuple[str, str]] | None = None,
+        body: bytes = b"",
+        end: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self.status = status
+        self.raw_headers = [(name.encode(), value.encode()) for name, value in headers or []]
+        self.content = self
+        self._body = body
+        self._end = end
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        yield self._body
+        if self._end:
+            await self._end()
+
+
+Answering = Callable[[Sent], Awaitable[Answer]]
+
+
+class Session:
+    """What PartnerCenterHttp uses of aiohttp's session."""
+
+    def __init__(self, name: str, answer: Answering) -> None:
+        self._name = name
+        self._answer = answer
+
+    @asynccontextmanager
+    async def request(self, method: str, url: URL, **options: Any) -> AsyncIterator[Answer]:
+        yield await self._answer(Sent(self._name, method, url, **options))
+
+
+async def outcome(answer: Answer | Answering, call: Try | None = None) -> Reply | NoReply:
+    async def give(_: Sent) -> Answer:
+        assert isinstance(answer, Answer)
+        return answer
+
+    answering = give if isinstance(answer, Answer) else answer
+    sessions = Sessions(*(cast(Any, Session(name, answering)) for name in ("pooled", "fresh")))
+    to = PartnerCenterHttp(sessions, base_url=BASE_URL, application_name="Storefront")
+    return await (call or create())(to)
+
+
+async def sent_by(call: Try) -> Sent:
+    requests: list[Sent] = []
+
+    async def answer(request: Sent) -> Answer:
         requests.append(request)
-        return httpx.Response(201)
+        return Answer()
 
     assert isinstance(await outcome(answer, call), Reply)
     (request,) = requests
@@ -84,8 +139,8 @@ FOR_USER = {"x-ms-customeruser-upn": "a@b"}
         (create({"a": 'ü "🛒"\u2028', "b": 1}), "POST", '{"a":"ü \\"🛒\\"\u2028","b":1}', {}),
         (lambda to: to.get_cart(CALL, CART_ID, ATTEMPT), f"GET {THE_CART}", None, {}),
         (lambda to: to.update_cart(CALL, CART_ID, {"a": 1}, ATTEMPT), UPDATE, '{"a":1}', {}),
-        (lambda to: to.checkout_cart(CALL, CART_ID, None, ATTEMPT), CHECKOUT, "", {}),
-        (lambda to: to.checkout_cart(CALL, CART_ID, "a@b", ATTEMPT), CHECKOUT, "", FOR_USER),
+        (lambda to: to.checkout_cart(CALL, CART_ID, None, ATTEMPT), CHECKOUT, None, {}),
+        (lambda to: to.checkout_cart(CALL, CART_ID, "a@b", ATTEMPT), CHECKOUT, None, FOR_USER),
     ],
     ids=["create", "get", "update", "checkout", "checkout for a user"],
 )
@@ -94,10 +149,10 @@ async def test_requests(call: Try, line: str, body: str | None, more: dict[str, 
 
     method, _, path = line.partition(" ")
     assert (request.method, str(request.url)) == (method, f"{CARTS}{path}")
-    assert request.content.decode() == (body or "")
-    content = {} if body is None else {"content-length": str(len(body.encode()))}
-    content |= {"content-type": "application/json"} if body else {}
-    assert dict(request.headers) == HEADERS | content | more
+    assert request.data == (None if body is None else body.encode())
+    content = {"Content-Type": "application/json"} if body else {}
+    assert request.headers == HEADERS | content | more
+    assert not request.allow_redirects
 
 
 @pytest.mark.parametrize(
@@ -106,16 +161,15 @@ async def test_requests(call: Try, line: str, body: str | None, more: dict[str, 
 async def test_connecting_ends_before_the_try(within: float, connect: float, pool: float) -> None:
     request = await sent_by(create(within=within))
 
-    waits = {"connect": connect, "pool": pool, "read": None, "write": None}
-    assert request.extensions["timeout"] == waits
+    assert request.timeout == aiohttp.ClientTimeout(connect=pool, sock_connect=connect)
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-async def test_an_attempt_says_whether_it_needs_a_connection_of_its_own(fresh: bool) -> None:
+@pytest.mark.parametrize(("fresh", "session"), [(True, "fresh"), (False, "pooled")])
+async def test_an_attempt_may_need_a_connection_of_its_own(fresh: bool, session: str) -> None:
     attempt = replace(ATTEMPT, fresh_connection=fresh)
     request = await sent_by(lambda to: to.checkout_cart(CALL, CART_ID, None, attempt))
 
-    assert request.extensions["fresh_connection"] is fresh
+    assert request.session == session
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), "\ud800"])
@@ -128,9 +182,9 @@ def test_an_attempt_does_not_show_its_token() -> None:
     assert "secret-token" not in repr(ATTEMPT)
 
 
-def test_a_transport_needs_the_running_loop() -> None:
+def test_sessions_need_the_running_loop() -> None:
     with pytest.raises(RuntimeError):
-        open_transport(BASE_URL)
+        open_sessions(BASE_URL, max_connections=1)
 
 
 # --- Answers
@@ -140,9 +194,9 @@ async def test_an_answer_is_returned_as_it_came() -> None:
     body = b'\xef\xbb\xbf{"id":"c"}'
     headers = [("MS-CV", "cv.0"), ("X-Locale", "en-US"), ("X-Locale", "en-US")]
 
-    result = await outcome(lambda _: httpx.Response(418, headers=headers, content=body))
+    result = await outcome(Answer(418, headers, body))
 
-    received = {"ms-cv": "cv.0", "x-locale": "en-US, en-US", "content-length": str(len(body))}
+    received = {"ms-cv": "cv.0", "x-locale": "en-US, en-US"}
     assert result == Reply(status=418, headers=received, body=body)
 
 
@@ -178,11 +232,8 @@ TOO_LARGE = "the answer is too large"
 async def test_a_body_is_decompressed_within_bounds_whatever_its_label_says(
     body: bytes, encoding: str, created: bytes | str, refused: bytes
 ) -> None:
-    headers = {"Content-Encoding": encoding}
-
     async def answer(status: int) -> Reply | NoReply:
-        stream = httpx.ByteStream(body)
-        return await outcome(lambda _: httpx.Response(status, headers=headers, stream=stream))
+        return await outcome(Answer(status, [("Content-Encoding", encoding)], body))
 
     read = await answer(201)
     if isinstance(created, bytes):
@@ -197,30 +248,17 @@ async def test_a_body_is_decompressed_within_bounds_whatever_its_label_says(
 
 
 async def test_the_end_of_the_try_is_unknown() -> None:
-    async def never(_: httpx.Request) -> httpx.Response:
+    async def never(_: Sent) -> Answer:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with httpx.MockTransport(never) as transport:
-        to = PartnerCenterHttp(transport, base_url=BASE_URL, application_name="Storefront")
-        result = await create(within=0.01)(to)
+    result = await outcome(never, create(within=0.01))
 
     assert result == NoReply(sent=True, timed_out=True, reason="no complete answer in time")
 
 
-class Spoilt(httpx.AsyncByteStream):
-    """A body whose beginning arrives, and then what `end` does."""
-
-    def __init__(self, end: Callable[[], Awaitable[object]]) -> None:
-        self._end = end
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield b'{"code":'
-        await self._end()
-
-
 async def fails() -> None:
-    raise httpx.ReadError("") from aiohttp.ClientPayloadError()
+    raise aiohttp.ClientPayloadError
 
 
 @pytest.mark.parametrize(
@@ -232,20 +270,17 @@ async def test_only_a_2xx_needs_the_end_of_its_body(
     end: Callable[[], Awaitable[object]], reason: str
 ) -> None:
     async def read(status: int) -> Reply | NoReply:
-        headers = {"Retry-After": "57"}
-        response = httpx.Response(status, headers=headers, stream=Spoilt(end))
-        return await outcome(lambda _: response, create(within=0.01))
+        answer = Answer(status, [("Retry-After", "57")], b'{"code":', end)
+        return await outcome(answer, create(within=0.01))
 
     assert await read(201) == NoReply(sent=True, timed_out=end is not fails, reason=reason)
     for status in (307, 400, 401, 429, 503):
         assert await read(status) == Reply(status, {"retry-after": "57"}, b'{"code":')
 
 
-@pytest.mark.parametrize(
-    "error", [TypeError("x"), RuntimeError("x"), httpx.StreamConsumed(), asyncio.CancelledError()]
-)
+@pytest.mark.parametrize("error", [TypeError("x"), RuntimeError("x"), asyncio.CancelledError()])
 async def test_bugs_and_cancellation_pass(error: BaseException) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
+    async def answer(_: Sent) -> Answer:
         raise error
 
     with pytest.raises(type(error)):
@@ -261,8 +296,7 @@ NOT_SENT = """
 """
 TIMED_OUT = "ConnectionTimeoutError SocketTimeoutError TimeoutError"
 UNKNOWN = """
-    ClientPayloadError ClientResponseError RemoteProtocolError ServerDisconnectedError
-    SocketTimeoutError TimeoutError
+    ClientPayloadError ClientResponseError ServerDisconnectedError SocketTimeoutError TimeoutError
 """
 # This client never meets these, or meets them before and after sending: the default serves them.
 UNLISTED_AIOHTTP = """
@@ -308,31 +342,16 @@ def test_the_table_is_complete_for_the_installed_libraries() -> None:
     engine = exception_classes(aiohttp.client_exceptions, aiohttp.http_exceptions)
 
     assert names(engine - listed) == UNLISTED_AIOHTTP.split()
-    assert listed - engine - exception_classes(httpx) == {TimeoutError}
+    assert listed - engine == {TimeoutError}
 
 
-def test_an_httpx_exception_alone_never_means_not_sent() -> None:
-    for kind in exception_classes(httpx):
-        assert no_reply(kind.__new__(kind)).sent, kind
-
-
-@pytest.mark.parametrize(
-    ("error", "cause", "sent"),
-    [
-        (httpx.ConnectTimeout(""), aiohttp.ServerDisconnectedError(), True),
-        (httpx.ReadError(""), aiohttp.ConnectionTimeoutError(), False),
-        # aiohttp's own exceptions are taken for themselves, whatever caused them.
-        (aiohttp.ConnectionTimeoutError(), aiohttp.ServerDisconnectedError(), False),
-    ],
-)
-async def test_aiohttps_exception_decides(error: Exception, cause: Exception, sent: bool) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        raise error from cause
+async def test_an_exception_of_the_session_becomes_its_meaning() -> None:
+    async def answer(_: Sent) -> Answer:
+        raise aiohttp.ConnectionTimeoutError from aiohttp.ServerDisconnectedError()
 
     result = await outcome(answer)
 
-    assert isinstance(result, NoReply)
-    assert result.sent is sent
+    assert result == no_reply(aiohttp.ConnectionTimeoutError())
 
 
 def test_a_subclass_of_a_listed_class_is_unknown() -> None:
