@@ -2,6 +2,7 @@
 
 import re
 from email.message import Message
+from functools import lru_cache
 from typing import Final
 
 from cart_core.api.headers import elements, repeated_header
@@ -51,6 +52,7 @@ def json_body(request: Request, max_bytes: int) -> bytes:
     return request.body
 
 
+@lru_cache(maxsize=64)  # Parsing takes time, and callers send the same few texts.
 def _content_type(header: str) -> tuple[str, str]:
     """The media type and the charset in lower case; what is not given counts as JSON and as ""."""
     if not header.strip():

@@ -10,10 +10,9 @@ import itertools
 import logging
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from cart_core import telemetry
 from cart_core.call import Answered, Call, Trace
@@ -29,6 +28,8 @@ from cart_core.problem import Outcome, Problem
 from cart_core.tokens import AccessToken
 
 _LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 TRY_TIMEOUT: Final = 60.0
 """Seconds for one try; the timestamps in Partner Center's examples say 4 to 19 s for a cart."""
@@ -152,8 +153,11 @@ class Sender:
     async def _try(self, request: PartnerCenterRequest) -> dict[str, Any]:
         """One try, when there is a place for it. Raises Problem for everything but a document."""
         customer_id, deadline = request.call.customer_id, request.call.deadline
-        async with self._place(request):
+        await self._take_place(request)
+        try:
             result = await self._send_with_token(request)
+        finally:
+            self._places.release(customer_id)
         now = self._clock()
         verdict = classify(result, now, purchase=request.purchase)
         if isinstance(verdict, Reply):
@@ -166,22 +170,16 @@ class Sender:
             telemetry.count_throttle(verdict.retry_after or 0)
         raise verdict
 
-    @asynccontextmanager
-    async def _place(self, request: PartnerCenterRequest) -> AsyncIterator[None]:
-        """One of the places for requests under way, at a moment when the throttle is open."""
+    async def _take_place(self, request: PartnerCenterRequest) -> None:
+        """Take one of the places for requests under way, at a moment when the throttle is open."""
         customer_id, deadline = request.call.customer_id, request.call.deadline
         while True:
             await self._pass_throttle(request)
             if not self._places.take(customer_id):
-                async with _until(deadline):
-                    await self._places.wait(customer_id)
+                await _by(deadline, self._places.wait(customer_id))
             if not self._throttle.wait(customer_id, deadline.clock()):
-                break
+                return
             self._places.release(customer_id)  # The throttle closed while we waited for a place.
-        try:
-            yield
-        finally:
-            self._places.release(customer_id)
 
     async def _pass_throttle(self, request: PartnerCenterRequest) -> None:
         wait = self._throttle.wait(request.call.customer_id, request.call.deadline.clock())
@@ -201,14 +199,13 @@ class Sender:
         That may be the same token, because a 401 may pass by itself. Raises Problem.
         """
         deadline = request.call.deadline
-        async with _until(deadline):
-            token = await self._tokens.get()
+        token = await _by(deadline, self._tokens.get())
         result = await self._send(request, token)
         if not isinstance(result, Reply) or result.status != 401:
             return result
         try:
-            async with _until(deadline):
-                token = await self._tokens.renew(token, claims_challenge(result.headers))
+            claims = claims_challenge(result.headers)
+            token = await _by(deadline, self._tokens.renew(token, claims))
             return await self._send(request, token)
         except Problem as failure:
             raise _not_renewed(failure, result) from None
@@ -289,12 +286,11 @@ def _tracing_headers(result: Reply | NoReply) -> dict[str, str]:
     return {name: value for name, value in values.items() if re.fullmatch(r"[!-~]{1,256}", value)}
 
 
-@asynccontextmanager
-async def _until(deadline: Deadline) -> AsyncIterator[None]:
-    """Raises Problem `deadline_exceeded` if the block is not done by the deadline."""
+async def _by(deadline: Deadline, result: Awaitable[T]) -> T:
+    """The result, or Problem `deadline_exceeded` if there is none by the deadline."""
     try:
         async with asyncio.timeout(deadline.remaining()):
-            yield
+            return await result
     except TimeoutError:
         raise _exceeded() from None
 
