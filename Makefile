@@ -5,6 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 INFRA_VENV = .venv-infra
 CLIENTS_VENV = .venv-clients
+PORT = 7071
 
 .PHONY: help demo run unit check test format walks soak bench package describe lock clean
 
@@ -14,8 +15,8 @@ help:  ## This list
 demo: $(VENV)/.installed  ## Create, read, change and check out one cart; print all of it; exit
 	@$(RUN) -m local demo
 
-run: $(VENV)/.installed  ## Serve the app in the local cloud on http://127.0.0.1:7071 until Ctrl-C
-	@$(RUN) -m local run
+run: $(VENV)/.installed  ## Serve the app in the local cloud, with a page, until Ctrl-C; PORT=7071
+	@$(RUN) -m local run --port $(PORT)
 
 unit: $(VENV)/.installed  ## Unit and layer tests: no sockets, no Azurite, no checkov, in seconds
 	@$(RUN) -m pytest -q tests/unit -m "not slow"

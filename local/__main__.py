@@ -7,11 +7,15 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 import httpx
 from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.watch.journal import Arrival
 
+from local import page
+from local.api_docs import ADDRESS, ApiDocs
 from local.environment import app_environment
 from local.function_process import FunctionProcess
 
@@ -103,24 +107,42 @@ def demo() -> int:
 
 
 def run(port: int) -> int:
-    """Serves the app in a local cloud until a signal comes."""
-    with LocalCloud.in_thread() as cloud:
+    """Serves the app in a local cloud, with a page that shows it, until a signal comes."""
+    functions: list[FunctionProcess] = []
+
+    def function() -> tuple[str, str] | None:
+        return (functions[0].url, functions[0].key) if functions else None
+
+    docs = ApiDocs(function)
+    with ExitStack() as stack:
+        azurite = _azurite(stack)
+        cloud = stack.enter_context(LocalCloud.in_thread(azurite=azurite, routes=docs.routes()))
+        page.extend(cloud, function, has_storage=azurite is not None)
+        if docs.has_assets:
+            cloud.page.links[ADDRESS] = "API documentation"
+        environment = app_environment(cloud, **BUYING, LOCAL_PAGE_URL=cloud.page_url)
         try:
-            function = FunctionProcess(
-                app_environment(cloud, **BUYING), port=port, inherit_log=True
-            )
+            running = FunctionProcess(environment, port=port, inherit_log=True)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 2
-        with function:
-            print(f"The function is {function.url}, the cloud's control {cloud.control_url}.")
-            print("Ctrl-C ends both. Try:\n")
-            print(curl_line(function.url, function.key), flush=True)
-            while function.process.poll() is None:
-                if _stopped.wait(0.5):
-                    return 0
-            print("The function ended by itself.", file=sys.stderr)
-            return 1
+        functions.append(stack.enter_context(running))
+        print(f"Open {running.url} in a browser to see what happens. Ctrl-C ends it. Try:\n")
+        print(curl_line(running.url, running.key), flush=True)
+        while running.process.poll() is None:
+            if _stopped.wait(0.5):
+                return 0
+        print("The function ended by itself.", file=sys.stderr)
+        return 1
+
+
+def _azurite(stack: ExitStack) -> Azurite | None:
+    """Azurite, where there is a Node.js for it; without it, the app remembers keys in memory."""
+    try:
+        return stack.enter_context(Azurite())
+    except RuntimeError as error:
+        print(f"No Azurite, so records are kept in memory: {error}", file=sys.stderr)
+        return None
 
 
 def cloud_alone() -> int:

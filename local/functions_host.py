@@ -2,8 +2,9 @@
 
 `python -m local.functions_host --port 7071 --app-dir .` prints one JSON line with its URL as soon
 as it accepts requests. Routes, methods and auth levels are those of the app's own triggers. The
-function key is the environment variable FUNCTIONS_KEY, or `local-key` without it. README.md lists
-what it does otherwise than Azure.
+function key is the environment variable FUNCTIONS_KEY, or `local-key` without it. Where the
+variable LOCAL_PAGE_URL names the page of a local cloud, the root leads there and calls are
+remembered for it. README.md lists what it does otherwise than Azure.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from azure.functions.meta import Datum
 from azure.functions.timer import TimerRequestConverter
 
 from local import loopback_guard
+from local.host_calls import BODY, Calls
 from local.host_messages import from_function, normal_path, route_pattern, to_function
 
 DEFAULT_KEY = "local-key"
@@ -40,6 +42,7 @@ _REQUEST_LINE_LIMIT = 8179
 _HEADER_LIMIT = 32 * 1024
 _HEADER_COUNT_LIMIT = 100
 _DISABLE_HOME_PAGE = "AzureWebJobsDisableHomepage"
+_PAGE_URL = "LOCAL_PAGE_URL"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -107,6 +110,7 @@ class Host:
         """`settings` are those of `extensions.http` in host.json."""
         self._functions = functions
         prefix = settings.get("routePrefix", "api")
+        self._prefix = f"/{prefix}/".replace("//", "/")
         self._routes = [
             (route_pattern(prefix, function.trigger.route), function)
             for function in functions
@@ -116,6 +120,7 @@ class Host:
         self._headers = {"Server": "Kestrel", **settings.get("customHeaders", {})}
         self._outstanding = _limit(settings, "maxOutstandingRequests")
         self._places = asyncio.Semaphore(_limit(settings, "maxConcurrentRequests"))
+        self._calls = Calls() if os.environ.get(_PAGE_URL) else None
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -138,6 +143,7 @@ class Host:
         application.router.add_get("/admin/host/ping", self._ping)
         application.router.add_get("/admin/functions", self._list)
         application.router.add_post("/admin/functions/{name}", self._fire)
+        application.router.add_get("/admin/calls", self._list_calls)
         # The host answers an `Expect` only when it reads the body.
         application.router.add_route(
             "*", "/{path:(?s:.*)}", self._serve, expect_handler=_expect_nothing
@@ -152,6 +158,7 @@ class Host:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses what Kestrel would, and gives every answer the headers that the host adds."""
+        begun = time.perf_counter()
         headers = request.raw_headers
         if len(f"{request.method} {request.raw_path} HTTP/1.1") > _REQUEST_LINE_LIMIT:
             response: web.StreamResponse = web.Response(status=414)
@@ -164,6 +171,8 @@ class Host:
             response = await handler(request)
         for name, value in self._headers.items():
             response.headers.setdefault(name, value)
+        if self._calls and not request.path.startswith("/admin/") and request.path != "/":
+            self._calls.add(request, response, time.perf_counter() - begun)
         return response
 
     async def _ping(self, request: web.Request) -> web.Response:
@@ -173,6 +182,12 @@ class Host:
         if not self._has_key(request):
             return web.Response(status=401)
         return web.json_response([{"name": f.name, **asdict(f.trigger)} for f in self._functions])
+
+    async def _list_calls(self, request: web.Request) -> web.Response:
+        """The newest calls, where a page shows them; this is not Azure's."""
+        if not self._has_key(request):
+            return web.Response(status=401)
+        return web.json_response(self._calls.as_json() if self._calls else [])
 
     async def _fire(self, request: web.Request) -> web.Response:
         """Runs a timer function now, and answers once it has finished."""
@@ -195,6 +210,7 @@ class Host:
         return web.Response(status=202)
 
     async def _serve(self, request: web.Request) -> web.Response:
+        """Answers a call. What no function sees leaves a line in the log that says why."""
         path = normal_path(request.raw_path.partition("?")[0])
         if path is None:
             return web.Response(status=400)
@@ -204,8 +220,16 @@ class Host:
             if match and (not methods or request.method in methods):
                 break
         else:
-            return _home_page() if path == "/" else web.Response(status=404)
+            if path == "/":
+                return _home_page()
+            _log.warning("404: %s", self._why_not_found(request.method, path))
+            return web.Response(status=404)
         if function.trigger.auth_level != "anonymous" and not self._has_key(request):
+            given = "another key" if self._given_keys(request) else "no key"
+            _log.warning(
+                "401: %s needs the function key, in the header x-functions-key, and got %s.",
+                *(function.name, given),
+            )
             return web.Response(status=401)
         if self._under_way >= self._outstanding:
             return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
@@ -220,7 +244,7 @@ class Host:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # aiohttp must not take this for the answer's beginning.
         try:
-            body = await request.read()
+            body = request[BODY] = await request.read()
             return from_function(await function.invoke(to_function(request, route, body)), request)
         except Exception:
             _log.exception("Function %s failed", function.name)
@@ -239,11 +263,27 @@ class Host:
                 self._idle.set()
 
     def _has_key(self, request: web.Request) -> bool:
-        """Whether the key is right; the header wins over the query, whose names have no case."""
-        given = request.headers.getall("x-functions-key", None) or [
+        """Whether the key is right."""
+        given = self._given_keys(request)
+        return compare_digest(",".join(given).encode("utf-8", "replace"), self._key.encode())
+
+    def _given_keys(self, request: web.Request) -> list[str]:
+        """The keys of a request; the header wins over the query, whose names have no case."""
+        return request.headers.getall("x-functions-key", None) or [
             value for name, value in request.query.items() if name.lower() == "code"
         ]
-        return compare_digest(",".join(given).encode("utf-8", "replace"), self._key.encode())
+
+    def _why_not_found(self, method: str, path: str) -> str:
+        """Why no function is called: the path has other methods, or there is no such route."""
+        methods = [
+            name
+            for pattern, function in self._routes
+            if pattern.fullmatch(path)
+            for name in function.trigger.methods
+        ]
+        if methods:
+            return f"{path} takes {', '.join(methods)}, and not {method}."
+        return f"No function has a route for {path}. All begin with {self._prefix}."
 
 
 def _limit(settings: Mapping[str, Any], name: str) -> int:
@@ -257,7 +297,9 @@ async def _expect_nothing(request: web.Request) -> None:
 
 
 def _home_page() -> web.Response:
-    """What Azure shows at the root of an app, in short."""
+    """What Azure shows at the root of an app, in short, or the way to the page of the cloud."""
+    if page_url := os.environ.get(_PAGE_URL):
+        return web.Response(status=302, headers={"Location": page_url})
     if os.environ.get(_DISABLE_HOME_PAGE, "").lower() == "true":
         return web.Response(status=204)
     return web.Response(
@@ -288,6 +330,8 @@ async def serve(app_dir: Path, port: int, drain_seconds: float) -> None:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         print(json.dumps({"url": url, "functions": [f.name for f in functions]}), flush=True)
         await stopped.wait()
+        # No function app closes its connections, because in Azure the process just ends.
+        logging.getLogger("asyncio").addFilter(lambda line: "Unclosed c" not in line.getMessage())
     finally:
         drained = time.monotonic() + drain_seconds
         await runner.cleanup()

@@ -1,0 +1,212 @@
+"""What this app adds to the page of the local cloud, and what the Functions host tells it."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.page.panels import PageError
+from partner_center_emulator.watch.journal import Arrival
+
+from local import page
+from local.api_docs import ApiDocs
+from local.environment import app_environment
+from local.function_process import FunctionProcess
+from local.samples import CARTS, SAMPLES
+
+BUYING = {"CART_ALLOW_CHECKOUT": "true"}
+
+
+class Served:
+    """A cloud with this app's page, and the function in it."""
+
+    def __init__(self, cloud: LocalCloud, function: FunctionProcess) -> None:
+        self.cloud = cloud
+        self.function = function
+        self.client = httpx.Client(base_url=cloud.page_url, trust_env=False, timeout=60)
+
+    def act(self, action: str, **values: Any) -> Any:
+        """What an action says."""
+        return self.client.post(f"page/actions/{action}", json=values).json()
+
+    def told(self, panel: str) -> list[dict[str, Any]]:
+        """The rows of a panel, as the first event tells them."""
+        with self.client.stream("GET", "page/events") as stream:
+            for line in stream.iter_lines():
+                event = json.loads(line.removeprefix("data: ")) if line else {}
+                if event.get("panel") == panel:
+                    rows: list[dict[str, Any]] = event["rows"]
+                    return rows
+        raise AssertionError("the stream ended")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    running: list[FunctionProcess] = []
+
+    def function() -> tuple[str, str] | None:
+        return (running[0].url, running[0].key) if running else None
+
+    with LocalCloud.in_thread(routes=ApiDocs(function).routes()) as cloud:
+        page.extend(cloud, function, has_storage=False)
+        environment = app_environment(cloud, **BUYING, LOCAL_PAGE_URL=cloud.page_url)
+        with FunctionProcess(environment) as process:
+            running.append(process)
+            seen = Served(cloud, process)
+            yield seen
+            seen.client.close()
+
+
+def test_the_root_of_the_function_leads_to_the_page(served: Served) -> None:
+    answer = httpx.get(served.function.url, trust_env=False, timeout=60)
+    assert (answer.status_code, answer.headers["Location"]) == (302, served.cloud.page_url)
+
+
+def test_a_sample_is_sent_and_delivered_again(served: Served) -> None:
+    assert served.act("send", sample="order", key="first")["said"] == "201 Created: completed"
+    again = served.act("send-again")
+    assert again["said"] == "201 Created, replayed: completed"
+    assert [section["title"] for section in again["sections"]] == [
+        *("Request", "Request body", "Answer body")
+    ]
+    assert served.function.key not in json.dumps(again)
+    second, first = served.told("function-calls")[:2]
+    assert first["cells"][3:5] == ["first", "201"]
+    assert second["cells"][3:5] == ["first", "201 replayed"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ("cart", "201 Created: Active"),
+        ("two-orders", "201 Created: partial"),
+        ("not-orderable", "422 Unprocessable Entity: cart_not_orderable"),
+        ("invalid", "400 Bad Request: invalid_request"),
+    ],
+)
+def test_every_sample_does_what_it_is_called(served: Served, sample: str, said: str) -> None:
+    assert served.act("send", sample=sample, key=f"key-{sample}")["said"] == said
+    assert SAMPLES[sample].label
+
+
+def test_an_order_without_a_key_is_answered_with_advice(served: Served) -> None:
+    assert "idempotency_key_required" in served.act("send", sample="order", key="")["said"]
+
+
+def test_a_key_that_no_header_can_have_is_said_to_be_wrong(served: Served) -> None:
+    assert "did not answer" in served.act("send", sample="order", key="a\nb")["error"]
+
+
+def test_a_call_is_shown_with_headers_and_bodies_but_no_key(served: Served) -> None:
+    served.act("send", sample="cart", key="shown")
+    row = served.told("function-calls")[0]
+    sections = served.client.get(f"page/panels/function-calls/{row['id']}").json()
+    shown = {section["title"]: section["text"] for section in sections}
+
+    assert shown["Request"] == f"POST {CARTS}"
+    assert "idempotency-key: shown" in shown["Request headers"]
+    assert served.function.key not in json.dumps(shown)
+    assert json.loads(shown["Request body"]) == SAMPLES["cart"].body
+    assert json.loads(shown["Answer body"])["status"] == "Active"
+    assert served.client.get("page/panels/function-calls/0").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "line"),
+    [
+        ("POST", CARTS, "", "401: create_cart needs the function key, in the header"),
+        ("POST", CARTS, "wrong-key-71", "got another key."),
+        ("GET", CARTS, "right", f"404: {CARTS} takes POST, and not GET."),
+        ("GET", "/customers", "right", "404: No function has a route for /customers."),
+    ],
+)
+def test_what_no_function_sees_leaves_a_line_that_says_why(
+    served: Served, method: str, path: str, key: str, line: str
+) -> None:
+    headers = {"x-functions-key": key} if key else {}
+    httpx.request(method, served.function.url + path, headers=headers, trust_env=False, timeout=60)
+
+    assert line in served.function.output()
+    assert "wrong-key-71" not in served.function.output()
+
+
+def test_the_calls_are_given_to_who_has_the_key(served: Served) -> None:
+    answer = httpx.get(f"{served.function.url}/admin/calls", trust_env=False, timeout=60)
+    assert (answer.status_code, answer.content) == (401, b"")
+
+
+def test_the_api_is_called_at_the_origin_of_the_page(served: Served) -> None:
+    headers = {"x-functions-key": served.function.key, "Idempotency-Key": "passed-on"}
+    answer = served.client.post(CARTS, headers=headers, json=SAMPLES["cart"].body)
+    assert answer.status_code == 201
+    assert answer.headers["Location"].startswith(CARTS)
+    again = served.client.post(CARTS, headers=headers, json=SAMPLES["cart"].body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    refused = served.client.post(CARTS, headers={**headers, "Origin": "http://other.example"})
+    assert refused.status_code == 403
+
+
+async def test_before_the_function_is_there_nothing_can_be_sent() -> None:
+    async with LocalCloud(routes=ApiDocs(lambda: None).routes()) as cloud:
+        page.extend(cloud, lambda: None, has_storage=False)
+        async with httpx.AsyncClient(base_url=cloud.page_url, trust_env=False) as client:
+            for action in ("send", "send-again"):
+                answer = await client.post(f"page/actions/{action}", json={})
+                assert (answer.status_code, list(answer.json())) == (400, ["error"])
+            assert (await client.post(CARTS, json={})).status_code == 503
+        assert await page.calls_panel(lambda: None).rows() == []
+
+
+async def test_a_function_that_has_ended_has_no_calls() -> None:
+    assert await page.calls_panel(lambda: ("http://127.0.0.1:1", "key")).rows() == []
+
+
+# --- Records ----------------------------------------------------------------------------------
+
+
+def record(state: str, **members: Any) -> bytes:
+    """A record as the app writes it, as far as the page reads it."""
+    return json.dumps(
+        {
+            **{"operation": "place_order", "customerId": "c", "key": "order-1", "state": state},
+            **{"steps": [{"name": "cart", "done": state == "completed"}]},
+            **{"expiresAt": "2027-01-31T10:11:12.000000Z", **members},
+        }
+    ).encode()
+
+
+@pytest.fixture
+async def cloud() -> AsyncIterator[LocalCloud]:
+    async with LocalCloud() as running:
+        yield running
+
+
+def written(cloud: LocalCloud, body: bytes, *, status: int = 201, method: str = "PUT") -> None:
+    arrival = Arrival("storage", method, "h", "/c/purchases/x.json", "", {}, body, 0.0, status)
+    cloud.journal._arrivals.append(arrival)
+
+
+async def test_the_records_are_shown_in_their_newest_state(cloud: LocalCloud) -> None:
+    panel = page.records_panel(cloud.journal, has_storage=True)
+    assert panel.empty == "Nothing yet."
+    assert "no Azurite" in page.records_panel(cloud.journal, has_storage=False).empty
+    written(cloud, record("in_progress"))
+    assert [row.tone for row in await panel.rows()] == ["busy"]
+    written(cloud, record("completed"))
+    written(cloud, record("unknown"), status=412)
+    written(cloud, record("unknown"), method="GET")
+    written(cloud, b"no JSON")
+    written(cloud, b'{"other": 1}')
+    written(cloud, record("unknown", key="order-2"))
+
+    second, first = await panel.rows()
+
+    assert first.cells == ("order-1", "place_order", "completed", "cart (done)", "2027-01-31 10:11")
+    assert (first.group, first.tone) == ("Customer c", "good")
+    assert (second.cells[:3], second.tone) == (("order-2", "place_order", "unknown"), "bad")
+    (section,) = await panel.detail(first.id)
+    assert json.loads(section.text)["state"] == "completed"
+    with pytest.raises(PageError):
+        await panel.detail("gone")
