@@ -98,7 +98,7 @@ def test_a_panel_is_folded_and_unfolded(seen: Seen) -> None:
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("Latency", {"seconds": 0.2, "which": "create"}, "201 Created: Active"),
-    ("429 with Retry-After", {"pause": 60, "which": "create"}, "429"),
+    ("429 with Retry-After", {"pause": 1, "which": "create"}, "201 Created: Active"),
     ("5xx before the effect", {"status": "503", "times": 0}, "502 Bad Gateway"),
     ("5xx after the effect", {"status": "500", "times": 0}, "502 Bad Gateway"),
     ("Drop the connection before the effect", {"times": 0}, "502 Bad Gateway"),
@@ -117,7 +117,7 @@ def test_a_disturbance_is_in_force_and_felt(
 
     assert answer.startswith(said), answer
     carts = len(seen.cloud.partner_center.carts)
-    assert carts == (1 if "after the effect" in label or label == "Latency" else 0)
+    assert carts == (0 if "before the effect" in label else 1)
     assert "No disturbance" in do(seen, "Remove the disturbances")
     seen.page.get_by_text("Everything works as it should.").wait_for()
 
@@ -177,7 +177,7 @@ def test_everything_can_be_done_with_the_keyboard(seen: Seen) -> None:
     def reach(text: str) -> None:
         for _ in range(200):
             keyboard.press("Tab")
-            if text in seen.page.evaluate("document.activeElement.textContent"):
+            if seen.page.evaluate("document.activeElement.textContent") == text:
                 return
         raise AssertionError(f"no Tab leads to {text}")
 
