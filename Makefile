@@ -12,8 +12,8 @@ PORT = 7071
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.installed  ## Create, read, change and check out one cart; print all of it; exit
-	@$(RUN) -m local demo
+demo: $(VENV)/.installed  ## Tell what becomes of a few orders, on one screen; VERBOSE=1 prints all bodies
+	@$(RUN) -m local demo $(if $(VERBOSE),--verbose)
 
 run: $(VENV)/.installed  ## Serve the app in the local cloud, with a page, until Ctrl-C; PORT=7071
 	@$(RUN) -m local run --port $(PORT)

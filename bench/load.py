@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import Invoke, open_function
-from local.__main__ import CUSTOMER, SAMPLE_CART
+from local.samples import CUSTOMER, SAMPLE_CART
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROUTE = {"customerId": CUSTOMER}

@@ -1,109 +1,25 @@
 """`python -m local demo | run | cloud`: the app in the local cloud, from the command line."""
 
 import argparse
-import contextlib
 import json
+import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import ExitStack
 
-import httpx
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
-from partner_center_emulator.watch.journal import Arrival
 
 from local import page
 from local.api_docs import ADDRESS, ApiDocs
-from local.environment import app_environment
+from local.demo import demo
+from local.environment import BUYING, app_environment
 from local.function_process import FunctionProcess
-
-CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
-SAMPLE_CART = """\
-{
-   "LineItems": [
-        {
-            "Id":0,
-            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
-            "FriendlyName": "A_sample_Azure_RI",
-            "Quantity": 2,
-            "BillingCycle": "one_time",
-            "ProvisioningContext": {
-                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
-                "scope": "shared",
-                "duration": "1Year"
-            }
-        }
-    ],
-    "Attributes": {
-        "ObjectType": "Cart"
-    }
-}"""
-"""The request body of Microsoft's page "Create a cart", spelled as there."""
-
-BUYING = {"CART_ALLOW_CHECKOUT": "true"}
-"""Checkouts are allowed here because they cost nothing."""
+from local.samples import curl_line
 
 _stopped = threading.Event()
 """Set by SIGTERM and SIGINT."""
-
-_PRINTED_HEADERS = (
-    *("authorization", "accept", "content-type", "location", "retry-after"),
-    *("prefer", "preference-applied"),
-)
-"""The headers that the demo prints, with those that start with `ms-` or `x-`."""
-
-
-def curl_line(url: str, key: str) -> str:
-    """A command to try: it creates a cart."""
-    return (
-        f"curl -i {url}/api/customers/{CUSTOMER}/carts \\\n"
-        f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
-        "  -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"lineItems": [{"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",'
-        ' "quantity": 2, "billingCycle": "one_time"}]}\'\n'
-    )
-
-
-def demo() -> int:
-    """Creates, reads, changes and checks out Microsoft's sample cart, and prints all of it."""
-    with (
-        LocalCloud.in_thread() as cloud,
-        FunctionProcess(app_environment(cloud, **BUYING)) as function,
-        httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
-    ):
-        client.headers["x-functions-key"] = function.key
-        client.headers["Prefer"] = "omit-values=nulls"
-
-        def call(title: str, method: str, path: str, body: str = "") -> httpx.Response:
-            own = {"Content-Type": "application/json"} if body else {}
-            request = client.build_request(method, path, headers=own, content=body)
-            _print(f"{title}: {method} {request.url}", request.headers, body)
-            before = len(cloud.journal.requests("partner_center"))
-            answer = client.send(request)
-            for arrival in cloud.journal.requests("partner_center")[before:]:
-                _print_arrival(arrival)
-            status = f"{answer.status_code} {answer.reason_phrase}"
-            _print(f"Answer: {status}", answer.headers, answer.text)
-            return answer.raise_for_status()
-
-        try:
-            created = call("Create", "POST", f"/api/customers/{CUSTOMER}/carts", SAMPLE_CART)
-            path = created.headers["Location"]
-            cart = call("Read", "GET", path).json()
-            cart["lineItems"][0]["quantity"] = 3
-            call("Change", "PUT", path, json.dumps(cart))
-            bought = call("Check out", "POST", f"{path}/checkout").json()
-        except httpx.HTTPError as error:
-            print(f"{error}. The function's log:", function.output(), sep="\n")
-            return 1
-        counts = ", ".join(f"{service} {n}" for service, n in cloud.journal.counts.items())
-        print(f"Calls that the function made: {counts}.")
-        for order in bought["orders"]:
-            lines = [f"{line['quantity']} x {line['friendlyName']}" for line in order["lineItems"]]
-            print(f"Order {order['id']}: {', '.join(lines)}.")
-        return 0
 
 
 def run(port: int) -> int:
@@ -155,23 +71,6 @@ def cloud_alone() -> int:
         return 0
 
 
-def _print(title: str, headers: Mapping[str, str], body: str) -> None:
-    print(f"== {title}")
-    for name, value in headers.items():
-        if name.lower() in _PRINTED_HEADERS or name.lower().startswith(("ms-", "x-")):
-            print(f"{name}: {value}")
-    with contextlib.suppress(ValueError):
-        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    print(f"\n{body}\n" if body else "")
-
-
-def _print_arrival(arrival: Arrival) -> None:
-    scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
-    masked = f"{scheme} {token[:6]}... ({len(token)} characters)"
-    title = f"Partner Center received: {arrival.method} https://{arrival.host}{arrival.path}"
-    _print(title, arrival.headers | {"authorization": masked}, arrival.body.decode())
-
-
 def _stop(number: int, frame: object) -> None:
     """Ends the main thread's work.
 
@@ -185,7 +84,8 @@ def main() -> int:
     """The command line. Ctrl-C and SIGTERM end every command properly."""
     parser = argparse.ArgumentParser(prog="python -m local")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="one cart, from its creation until it is bought")
+    telling = commands.add_parser("demo", help="a story of orders, from request to answer")
+    telling.add_argument("--verbose", action="store_true", help="print all headers and bodies")
     serving = commands.add_parser("run", help="the app in a local cloud, until Ctrl-C")
     serving.add_argument("--port", type=int, default=7071)
     commands.add_parser("cloud", help="a local cloud without the app, until Ctrl-C")
@@ -195,7 +95,8 @@ def main() -> int:
     try:
         match options.command:
             case "demo":
-                return demo()
+                colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+                return demo(colours=colours, verbose=options.verbose)
             case "run":
                 return run(options.port)
             case _:

@@ -4,6 +4,9 @@ import os
 
 from partner_center_emulator.cloud import LocalCloud
 
+BUYING = {"CART_ALLOW_CHECKOUT": "true"}
+"""Allows checkouts, which cost nothing here."""
+
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 
 

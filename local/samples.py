@@ -8,6 +8,28 @@ CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 CARTS = f"/api/customers/{CUSTOMER}/carts"
 ORDERS = f"/api/customers/{CUSTOMER}/orders"
 
+SAMPLE_CART = """\
+{
+   "LineItems": [
+        {
+            "Id":0,
+            "CatalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
+            "FriendlyName": "A_sample_Azure_RI",
+            "Quantity": 2,
+            "BillingCycle": "one_time",
+            "ProvisioningContext": {
+                "subscriptionId": "3D5ECED6-1151-44C7-AEE6-70A4BB725666",
+                "scope": "shared",
+                "duration": "1Year"
+            }
+        }
+    ],
+    "Attributes": {
+        "ObjectType": "Cart"
+    }
+}"""
+"""The request body of Microsoft's page "Create a cart", spelled as there."""
+
 RESERVATION = {
     "catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",
     "friendlyName": "A_sample_Azure_RI",
@@ -61,3 +83,14 @@ SAMPLES = {
     "invalid": Sample("A cart with a mistake", CARTS, {"lineItems": [{**LICENCES, "quantity": 0}]}),
 }
 """The samples by name, in the order in which they are offered."""
+
+
+def curl_line(url: str, key: str) -> str:
+    """A command to try: it creates a cart."""
+    return (
+        f"curl -i {url}{CARTS} \\\n"
+        f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"lineItems": [{"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",'
+        ' "quantity": 2, "billingCycle": "one_time"}]}\'\n'
+    )

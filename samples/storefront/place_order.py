@@ -84,13 +84,20 @@ def worth_another_try(answer: httpx.Response) -> bool:
 
 def main() -> int:
     """The command line. The exit code is 0 if everything is bought."""
+    missing = [name for name in ("FUNCTION_URL", "FUNCTION_KEY") if not os.environ.get(name)]
+    if missing:
+        sys.exit(f"Set {' and '.join(missing)}: the function's address, and a key of it.")
     with httpx.Client(
         base_url=os.environ["FUNCTION_URL"],
         headers={"x-functions-key": os.environ["FUNCTION_KEY"]},
         timeout=120,  # the function takes up to 110
     ) as function:
         try:
-            result = place_order(function, json.load(sys.stdin))
+            order = json.load(sys.stdin)
+            missing = [name for name in ("orderId", "customerId", "lines") if not order.get(name)]
+            if missing:
+                sys.exit(f"The order needs {' and '.join(missing)}; nothing was sent.")
+            result = place_order(function, order)
             outcome = result["status"]
         except Refused as refused:
             result = refused.problem

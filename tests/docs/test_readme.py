@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cart_core.cart.answer import CartAnswer
 from cart_core.cart.request import CartRules, read_cart
-from local.__main__ import CUSTOMER, curl_line
+from local.samples import CUSTOMER, curl_line
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

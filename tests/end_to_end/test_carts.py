@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from partner_center_emulator.cloud import CLIENT_ID
 
-from local.__main__ import SAMPLE_CART
+from local.samples import SAMPLE_CART
 from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,

@@ -372,6 +372,8 @@ NOT_HELD = [
     "`hsts` of host.json does nothing",
     "the page at the root is one line",
     "`functionTimeout` and a worker that dies are not imitated",
+    "with `LOCAL_PAGE_URL` the root leads to the page, and `/admin/calls` lists calls",
+    "a 401 and a 404 leave a line in the log that says why",
     "its speed and the time of its start are its own",
     "timers do not fire by themselves, also not while requests drain",
     "queues are not read",

@@ -17,9 +17,9 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
 from infra import package
-from local.__main__ import SAMPLE_CART
 from local.environment import app_environment
 from local.function_process import ROOT, FunctionProcess
+from local.samples import SAMPLE_CART
 
 CARTS = "/api/customers/d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d/carts"
 UNKNOWN_CUSTOMER = "00000000-0000-0000-0000-000000000000"

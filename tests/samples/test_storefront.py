@@ -71,6 +71,29 @@ def test_the_command_line_where_nobody_knows(monkeypatch: pytest.MonkeyPatch) ->
             sample.main()
 
 
+@pytest.mark.parametrize(
+    ("environment", "order", "said"),
+    [
+        ({}, {}, "Set FUNCTION_URL and FUNCTION_KEY: "),
+        ({"FUNCTION_URL": "http://127.0.0.1:1", "FUNCTION_KEY": ""}, {}, "Set FUNCTION_KEY: "),
+        (
+            {"FUNCTION_URL": "http://127.0.0.1:1", "FUNCTION_KEY": "k"},
+            {"customerId": "c", "lines": [{}]},
+            "The order needs orderId; nothing was sent.",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], order: dict[str, Any], said: str
+) -> None:
+    for name in ("FUNCTION_URL", "FUNCTION_KEY"):
+        monkeypatch.setenv(name, environment.get(name, ""))
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(order)))
+
+    with pytest.raises(SystemExit, match=said):
+        sample.main()
+
+
 def test_the_next_step_is_explained_for_every_end() -> None:
     """The statuses of a checkout that is at its end, and every code with status 422."""
     statuses = CheckoutAnswer.model_fields["status"].annotation

@@ -5,8 +5,8 @@ import json
 from partner_center_emulator.cloud import LocalCloud
 
 from cart_core import __version__
-from local.__main__ import SAMPLE_CART
 from local.environment import app_environment
+from local.samples import SAMPLE_CART
 from tests.end_to_end.chain import CUSTOMER
 from tests.kit.declared import functions
 from tests.worker.app import HEALTH, create, needs_the_worker, request, run

@@ -14,8 +14,8 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.watch.disturbances import Disturbance
 
 from local import loopback_guard
-from local.__main__ import SAMPLE_CART
 from local.environment import app_environment
+from local.samples import SAMPLE_CART
 from tests.worker.app import HEALTH, create, needs_the_worker, run
 
 pytestmark = needs_the_worker
