@@ -151,7 +151,7 @@ def serving(
     """
     host = tmp_path / "host" / "local"
     host.mkdir(parents=True)
-    for module in ("__init__", "functions_host", "host_messages", "loopback_guard"):
+    for module in ("__init__", "functions_host", "host_calls", "host_messages", "loopback_guard"):
         shutil.copy(ROOT / "local" / f"{module}.py", host)
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec "{python_of_the_platform()}" -S -P "$@"\n')
