@@ -30,25 +30,31 @@ def groups_not_told(
     return [] if unnamed >= len(not_told) else list(not_told)
 
 
-def not_repeated(
+def all_orders(
     earlier: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The orders of an earlier answer that a later one does not tell again.
+    """The orders of an earlier answer and of a later one, each once.
 
-    An order that was told without an id is told again by one that has the same lines.
+    An order that one of the answers tells without an id is the one with the same lines in the
+    other.
     """
     earlier, orders = list(earlier), list(orders)
-    told_before = {order["id"] for order in earlier}
-    told_again = {order["id"] for order in orders} - {None}
-    new = Counter(_lines(order) for order in orders if order["id"] not in told_before - {None})
-    missing = []
+    ids = {order["id"] for order in earlier} & {order["id"] for order in orders} - {None}
+    unmatched = {n: order for n, order in enumerate(orders) if order["id"] not in ids}
+    together = []
     for order in earlier:
-        lines = _lines(order)
-        if order["id"] is None and lines and new[lines]:
-            new[lines] -= 1
-        elif order["id"] not in told_again:
-            missing.append(order)
-    return missing
+        if order["id"] in ids:
+            continue
+        same = next((n for n, each in unmatched.items() if _may_be_the_same(order, each)), None)
+        other = None if same is None else unmatched.pop(same)
+        together.append(other if other and order["id"] is None else order)
+    later = (each for n, each in enumerate(orders) if each["id"] in ids or n in unmatched)
+    return [*together, *later]
+
+
+def _may_be_the_same(order: dict[str, Any], other: dict[str, Any]) -> bool:
+    lines = _lines(order)
+    return None in (order["id"], other["id"]) and bool(lines) and lines == _lines(other)
 
 
 def _lines(order: dict[str, Any]) -> tuple[tuple[Any, ...], ...]:

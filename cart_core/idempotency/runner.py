@@ -84,8 +84,10 @@ async def _failed(claim: Claim, problem: Problem) -> Answer:
     effect, that other call's answer is given instead.
     """
     unknown = problem.outcome is Outcome.UNKNOWN
+    # What passes by itself refuses nothing, so what an earlier call sent is sent again as it was.
+    keep = claim.resumed and problem.kind.retryable
     try:
-        await claim.record_failure(unknown=unknown)
+        await claim.record_failure(unknown=unknown or keep)
     except LeaseLost as lost:
         if not unknown:
             with Problem.completing(trace=problem.trace):

@@ -20,7 +20,7 @@ from cart_core.cart.checkout_answer import (
 )
 from cart_core.cart.error_codes import STALE_ITEM
 from cart_core.cart.expected_lines import differences
-from cart_core.cart.order_groups import groups_not_told, not_repeated
+from cart_core.cart.order_groups import all_orders, groups_not_told
 from cart_core.idempotency.claim import Claim
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Outcome, Problem
@@ -246,7 +246,7 @@ class Attempt:
     def _with_all_orders(self, answered: Answered) -> Answered:
         """The answer with the orders that were told before and are not repeated in it."""
         body, trace = answered
-        self._orders = [*not_repeated(self._orders, body["orders"]), *body["orders"]]
+        self._orders = all_orders(self._orders, body["orders"])
         return Answered(body | {"orders": self._orders}, trace)
 
     def _groups_not_told(self, answered: Answered) -> list[str]:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from cart_core.problem import Outcome, Problem
+from cart_core.call import Answer
+from cart_core.idempotency.claim import Claim
+from cart_core.problem import Code, Outcome, Problem
 from tests.kit.builders import CUSTOMER
 from tests.kit.fakes import Killed, StoreFault, in_virtual_time, monotonic
 from tests.unit.idempotency.world import (
@@ -130,6 +132,27 @@ async def test_a_caller_is_asked_to_come_back_when_the_lease_is_over(
     await asyncio.sleep(later)
     problem = await world.fails(code="operation_in_progress")
     assert problem.retry_after == retry_after
+
+
+@pytest.mark.parametrize("code", ["partner_center_throttled", "partner_center_unreachable"])
+@every_plan
+@in_virtual_time
+async def test_what_passes_by_itself_does_not_change_what_is_sent_again(
+    plan: str, code: Code
+) -> None:
+    """An earlier call may have made a cart under this MS-RequestId."""
+    world = World(plan)
+    first = world.plan.steps[0]
+    world.ends[first] = [UNKNOWN]
+    await world.fails(code=UNKNOWN.code)
+
+    async def passing(claim: Claim) -> Answer:
+        assert claim.resumed
+        raise Problem(code, "It will pass.")
+
+    await world.fails(code=code, perform=passing)
+    await world.deliver()
+    assert len(world.ids(first)) == 1
 
 
 @pytest.mark.parametrize("refused", [REJECTED, NOT_SENT], ids=["rejected", "not-sent"])

@@ -145,7 +145,7 @@ async def test_the_first_of_them_has_it_if_it_was_refused_before_and_is_repeated
 async def test_the_first_of_them_goes_on_without_it_if_it_was_bought(first: Answer) -> None:
     world = World(**REFUSE)
     world.center.script["checkout"] = [first]
-    world.center.script["get"] = [NOT_SENT] * 5 * (first is lost)
+    world.center.script["get"] = [*[NOT_SENT] * 5] if first is lost else []
     with contextlib.suppress(Problem):
         await world.order()
     world.clock.shift += WINDOW
