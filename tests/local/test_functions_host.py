@@ -367,6 +367,7 @@ NOT_HELD = [
     "one key opens every route and all of `/admin`",
     "a method that HTTP does not know is 400",
     "`Content-Length` together with `Transfer-Encoding` is 400",
+    "`Content-Type` or `User-Agent` twice is 400",
     "after a 401 to `Expect: 100-continue` the connection closes",
     "a `Transfer-Encoding` that the function sets is a 500",
     "`hsts` of host.json does nothing",
@@ -419,6 +420,8 @@ def test_the_guard_lets_the_process_reach_loopback_only(
 class Held:
     """A function that ends when it is told to, under a host with these settings."""
 
+    DRAIN_SECONDS = 1.0
+
     def __init__(self, **settings: Any) -> None:
         self.started, self.release = asyncio.Event(), asyncio.Event()
         self.running = self.ended = 0
@@ -436,13 +439,13 @@ class Held:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the host."""
-        runner = self.host.runner(drain_seconds=1)
+        runner = self.host.runner(self.DRAIN_SECONDS)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
             yield client
-        await runner.cleanup()
+            await runner.cleanup()
 
 
 async def test_more_requests_than_the_limits_allow_wait_or_are_429() -> None:
@@ -460,6 +463,17 @@ async def test_more_requests_than_the_limits_allow_wait_or_are_429() -> None:
         assert (held.running, held.ended) == (2, 0)
         held.release.set()
         assert [(await task).status_code for task in asked] == [200] * 5
+
+
+async def test_what_still_runs_when_the_time_after_sigterm_is_over_is_cut_off() -> None:
+    held = Held()
+    async with held.serving() as client:
+        caller = asyncio.create_task(client.get("/api/held"))
+        await held.started.wait()
+        # Both times are of one loop, so that a slow machine changes nothing.
+        asyncio.get_running_loop().call_later(1.5 * Held.DRAIN_SECONDS, held.release.set)
+    with pytest.raises(httpx.TransportError):
+        await caller
 
 
 async def test_a_function_whose_caller_has_hung_up_runs_to_its_end_and_is_waited_for() -> None:
