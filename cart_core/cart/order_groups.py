@@ -21,7 +21,7 @@ def groups_not_told(
     failed = [error["orderGroupId"] for error in order_errors]
     unnamed = sum(group not in groups for group in failed)
     not_told = {group: items for group, items in groups.items() if group not in failed}
-    for order in orders:
+    for order in _once(orders):
         items = Counter((line["offerId"] or "").lower() for line in order["lineItems"])
         matches = list(_matching(not_told, items))
         for group in matches:
@@ -55,6 +55,15 @@ def all_orders(
 def _may_be_the_same(order: dict[str, Any], other: dict[str, Any]) -> bool:
     lines = _lines(order)
     return None in (order["id"], other["id"]) and bool(lines) and lines == _lines(other)
+
+
+def _once(orders: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The orders without those that are told again under the same id."""
+    ids = set()
+    for order in orders:
+        if order["id"] is None or order["id"] not in ids:
+            yield order
+        ids.add(order["id"])
 
 
 def _lines(order: dict[str, Any]) -> tuple[tuple[Any, ...], ...]:

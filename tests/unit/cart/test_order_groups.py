@@ -16,15 +16,15 @@ def lines(**groups: str) -> list[dict[str, Any]]:
     ]
 
 
-def order(items: str = "") -> dict[str, Any]:
-    return {"lineItems": [{"offerId": item} for item in items.split()]}
+def order(items: str = "", name: str | None = None) -> dict[str, Any]:
+    return {"id": name, "lineItems": [{"offerId": item} for item in items.split()]}
 
 
 def error(group: str | None) -> dict[str, Any]:
     return {"orderGroupId": group}
 
 
-UNREADABLE = {"lineItems": [{"offerId": None}]}
+UNREADABLE = {"id": None, "lineItems": [{"offerId": None}]}
 TWO = lines(g0="A B", g1="C")
 
 
@@ -45,6 +45,9 @@ TWO = lines(g0="A B", g1="C")
         (TWO, [order("a b"), order("a b")], [], []),
         (lines(g0="A", g1="A"), [order("a")], [], ["1"]),
         (lines(g0="A", g1="A"), [order("a"), order("a")], [], []),
+        (TWO, [order("a b", "1"), order("a b", "1")], [], ["1"]),
+        (lines(g0="A", g1="A"), [order("a", "1"), order("a", "1")], [], ["1"]),
+        (lines(g0="A", g1="A"), [order("a", "1"), order("a", "2")], [], []),
         (lines(g0="A"), [order("a")], [], []),
         ([{"orderGroup": None, "catalogItemId": None}], [order()], [], []),
         ([], [order("a")], [], []),
