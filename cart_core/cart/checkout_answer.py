@@ -127,7 +127,8 @@ def with_groups_in_doubt(body: dict[str, Any]) -> dict[str, Any]:
 def _judged(error: dict[str, Any]) -> dict[str, Any]:
     """An order error with what its code says of its group: not ordered, or unknown."""
     known = meaning_of(error["code"], error["description"])
-    unknown = known and known.meaning in (Meaning.ORDER_EXISTS, Meaning.FAILED)
+    unreadable = error["code"] is None and error["description"] is None
+    unknown = unreadable or (known and known.meaning in (Meaning.ORDER_EXISTS, Meaning.FAILED))
     return error | {"outcome": Outcome.UNKNOWN if unknown else Outcome.REJECTED}
 
 
@@ -140,8 +141,14 @@ def _may_be_ordered(error: dict[str, Any]) -> FieldError:
     )
 
 
+def _order_errors(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
 def _order_error(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"description": write_json(value)}
+    if value is None or isinstance(value, dict):
+        return value or {}
+    return {"description": write_json(value)}
 
 
 class OrderLineAnswer(AnswerModel):
@@ -215,6 +222,7 @@ class CheckoutAnswer(AnswerModel):
     orders: list[Annotated[OrderAnswer, readable_or(OrderAnswer())]] = Field(default_factory=list)
     order_errors: Annotated[
         list[Annotated[OrderErrorAnswer, BeforeValidator(_order_error)]],
+        BeforeValidator(_order_errors),
         readable_or([OrderErrorAnswer()]),
     ] = Field(default_factory=list)
     warnings: list[FieldError] = Field(default_factory=list)

@@ -11,6 +11,7 @@ from cart_core.cart.error_codes import Meaning, meaning_of
 from cart_core.cart.request import CartRequest
 from cart_core.partner_center.errors import may_retry, order_exists, without_effect
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
+from cart_core.partner_center.pauses import UNREADABLE_PAUSE
 from cart_core.partner_center.retry import PartnerCenterRequest, Sender
 from cart_core.problem import FieldError, Outcome, Problem
 
@@ -148,15 +149,18 @@ def _read_checkout(
 
 
 def _nothing_ordered(errors: Sequence[dict[str, Any]]) -> Problem:
-    """What it means that a checkout was accepted and no order told: the codes of its groups say."""
+    """What it means that a checkout was accepted and no order told: the codes of its groups say.
+
+    Where no group has an error either, or one that cannot be read, nobody knows what became of it.
+    """
     reasons = [error["description"] or error["code"] for error in errors]
     reason = f": {reasons[0]}" if reasons and reasons[0] else "."
     detail = f"Partner Center made no order in this attempt{reason}"
     meanings = [meaning_of(error["code"], error["description"]) for error in errors]
     known = [meaning for meaning in meanings if meaning]
     pause = max((meaning.pause for meaning in known), default=0)
-    if any(error["outcome"] == Outcome.UNKNOWN for error in errors):
-        return order_exists(detail, pause, order_errors=errors)
+    if not errors or any(error["outcome"] == Outcome.UNKNOWN for error in errors):
+        return order_exists(detail, pause or UNREADABLE_PAUSE, order_errors=errors)
     if any(meaning.meaning is Meaning.NOT_YET for meaning in known):
         return Problem("partner_center_not_ready", detail, retry_after=pause, order_errors=errors)
     return Problem("checkout_failed", detail, order_errors=errors)

@@ -211,12 +211,20 @@ class Attempt:
         if cart["status"] == "Ordered":
             self._ordered = self.doubt = True
             return
+        if self._refusal and self._is_silent_on_a_group(self._refusal, cart):
+            self._refusal, self.doubt, is_final = None, True, False
+            self._call.sent.unanswered = True
         if problem := self._problem_of(cart):
             # A cart with several order groups stays Active while only some of them are ordered.
             groups = {line["orderGroup"] for line in cart["lineItems"]}
             if is_final and cart["status"] == "Active" and len(groups) == 1:
                 self.doubt = False
             raise problem
+
+    def _is_silent_on_a_group(self, refusal: Problem, cart: dict[str, Any]) -> bool:
+        """Whether Partner Center has refused groups, and another one may be ordered yet."""
+        errors = refusal.order_errors
+        return bool(errors and groups_not_told(cart["lineItems"], self._orders, errors))
 
     def _problem_of(self, cart: dict[str, Any]) -> Problem | None:
         """Why a cart that is not ordered must not, or cannot, be checked out again."""

@@ -80,6 +80,8 @@ REPLIES: dict[str, Answer] = {
     "group-working": reply(201, {"orders": [], "orderErrors": [{"code": 800060}]}),
     "group-failed": reply(201, {"orderErrors": [{"code": "800003"}]}),
     "group-not-ready": reply(201, {"orderErrors": [{"code": "800082"}, {"code": "800023"}]}),
+    "silent": reply(201, {"orders": []}),
+    "one-refused": reply(201, {"orderErrors": [{"orderGroupId": "0", "code": "800023"}]}),
     "half": reply(201, checkout_document("order-1") | {"orderErrors": [WORKING]}),
     "unreadable": reply(201, {}),
     "expired": reply(200, cart_document("Expired")),
@@ -132,6 +134,12 @@ first   | group-working submitted | ordered          | 1 get 2       | ordered
 first   | group-working*5        | active*4          | 1 get 2 get 3 get 4 get 5 | busy unknown
 first   | group-failed bought    | active            | 1 get 2       | completed
 first   | group-not-ready        |                   | 1             | not_ready rejected
+first   | silent bought          | active            | 1 get 2       | completed
+first   | silent submitted       | ordered           | 1 get 2       | ordered
+first   | silent*5               | active*4          | 1 get 2 get 3 get 4 get 5 | busy unknown
+first   | one-refused            | active            | 1 get         | checkout_failed rejected
+first   | one-refused half       | several           | 1 get 2       | in_progress
+first   | one-refused*5          | several*4         | 1 get 2 get 3 get 4 get 5 | no_answer unknown
 first   | half                   |                   | 1             | in_progress
 first   | not-sent*5             |                   | 1 1 1 1 1     | unreachable not_sent
 first   | nothing                | active            | 1 get         | checkout_failed rejected
@@ -153,7 +161,7 @@ first   | lost denied*2          | ordered           | 1 get 1 1     | ordered
 first   | lost forbidden forbidden | active ordered    | 1 get 1 get 2 | ordered
 first   | lost gone              | active gone       | 1 get 1 get   | no_answer unknown
 first   | lost nothing           | active active     | 1 get 1 get   | no_answer unknown
-first   | lost nothing           | several several   | 1 get 1 get   | no_answer unknown
+first   | lost nothing*4         | several*4         | 1 get 1 get 2 get 3 get 4 | no_answer unknown
 first   | lost throttled*5       | active            | 1 get 1 1 1 1 1 | throttled unknown
 first   | lost not-sent*5        | active            | 1 get 1 1 1 1 1 | unreachable unknown
 first   | lost*5                 | active*4          | 1 get 1 get 1 get 1 get 1 | no_answer unknown
@@ -418,7 +426,7 @@ async def test_a_process_that_died_counts_from_the_end_of_its_lease() -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkouts", "carts"), [("nothing", "active"), ("lost nothing", "several several")]
+    ("checkouts", "carts"), [("nothing", "active"), ("lost nothing", "active active")]
 )
 @in_virtual_time
 async def test_a_problem_says_why_nothing_was_ordered(checkouts: str, carts: str) -> None:
