@@ -7,6 +7,8 @@ subjects:
     direct     a POST of the cart to Partner Center with httpx on aiohttp and one access token
     function   the same cart through this repository's function
     keyed      the same with a new Idempotency-Key every time (in the process of `function`)
+    caller     HTTP requests to the apps that `bench.served` serves, whose URLs are in the
+               environment variable SERVED, by name, as JSON
     tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, while
                with certifi's bundle it would load 140
 
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import Invoke, open_function
+from local.functions_host import DEFAULT_KEY
 from local.samples import CUSTOMER, SAMPLE_CART
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,6 +125,22 @@ def posting(invoke: Invoke, *, keyed: bool = False) -> Post:
     return post
 
 
+async def calling(url: str) -> Post:
+    """The requests of a caller over HTTP."""
+    import aiohttp
+
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    address = f"{url}/api/customers/{CUSTOMER}/carts"
+    headers = {"x-functions-key": DEFAULT_KEY, "content-type": "application/json"}
+
+    async def post() -> int:
+        async with session.post(address, headers=headers, data=_CART) as answer:
+            await answer.read()
+            return answer.status
+
+    return post
+
+
 def client_secret() -> str:
     """The client secret, which the tutorial function reads from its settings."""
     from azure.identity import ManagedIdentityCredential
@@ -158,7 +177,10 @@ async def serve(subject: str) -> None:
     nothing to measure.
     """
     posts: dict[str, Post] = {}
-    if subject == "tutorial":
+    if subject == "caller":
+        for name, url in json.loads(os.environ["SERVED"]).items():
+            posts[name] = await calling(url)
+    elif subject == "tutorial":
         os.environ["CLIENT_SECRET"] = client_secret()
         posts["tutorial"] = posting(await open_function(ROOT / "bench" / "tutorial", _ROUTE))
     elif subject == "function":
@@ -167,20 +189,21 @@ async def serve(subject: str) -> None:
     else:
         posts["direct"] = await open_direct()
     began = time.perf_counter()
-    status = await posts[subject]()
+    statuses = [await post() for name, post in posts.items() if name != "keyed"]
     first = time.perf_counter() - began
-    if status != 201:
-        raise RuntimeError(f"The first request of '{subject}' was answered with {status}.")
+    if set(statuses) != {201}:
+        raise RuntimeError(f"The first request of '{subject}' was answered with {statuses}.")
     if subject == "function":
         posts["direct"] = await open_direct()
-    _print_json({"first": first})
+    print_json({"first": first})
     while line := await asyncio.to_thread(sys.stdin.readline):
-        _print_json(asdict(await run(Round(**json.loads(line)), posts)))
+        print_json(asdict(await run(Round(**json.loads(line)), posts)))
     # The process ends as the platform ends it: nothing closes the function's clients.
     os._exit(0)
 
 
-def _print_json(answer: dict[str, Any]) -> None:
+def print_json(answer: dict[str, Any]) -> None:
+    """Prints one line, for the process that reads it."""
     print(json.dumps(answer), flush=True)
 
 

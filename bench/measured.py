@@ -15,12 +15,12 @@ from bench.load import ROOT, Figures, Round
 _TIME = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 
 
-class Subject:
-    """A running `bench.load` process. As a context manager it ends the process."""
+class _Process:
+    """A process that answers lines of JSON. As a context manager it ends the process."""
 
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, module: str, argument: str, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load", name],
+            [sys.executable, "-m", module, argument],
             env=dict(environment),
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -28,18 +28,18 @@ class Subject:
             text=True,
         )
         try:
-            self.first: float = self._read()["first"]
+            self.greeting = self._read()
         except BaseException:
             self._process.kill()
             self._process.communicate()
             raise
 
-    def measure(self, order: Round) -> Figures:
-        """Runs one round. Raises RuntimeError where the process ends."""
+    def ask(self, line: str) -> dict[str, Any]:
+        """The answer to a line. Raises RuntimeError where the process ends."""
         assert self._process.stdin
-        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        return Figures(**self._read())
+        return self._read()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +58,30 @@ class Subject:
             raise RuntimeError("The measured process ended; what it printed is above.")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Subject(_Process):
+    """A running `bench.load` process. `first` is how many seconds its first request took."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        super().__init__("bench.load", name, environment)
+        self.first: float = self.greeting["first"]
+
+    def measure(self, order: Round) -> Figures:
+        """Runs one round. Raises RuntimeError where the process ends."""
+        return Figures(**self.ask(json.dumps(asdict(order))))
+
+
+class Served(_Process):
+    """A running `bench.served` process: an app behind HTTP at `url`."""
+
+    def __init__(self, app_dir: Path, environment: Mapping[str, str]) -> None:
+        super().__init__("bench.served", str(app_dir), environment)
+        self.url: str = self.greeting["url"]
+
+    def cpu(self) -> float:
+        """Seconds of processor time that the process has used until now."""
+        return float(self.ask("")["cpu"])
 
 
 def import_seconds(app_dir: Path, environment: Mapping[str, str]) -> float:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure of the function, with the same figure of the yardstick and of the tutorial.
 
-    The target limits the ratio (`ratio_at_most`) or the figure itself (`at_least`, `exactly`).
+    The target limits the ratio (`ratio_at_most`, `ratio_at_least`) or the figure itself
+    (`at_least`, `exactly`).
     `cloud_bound` says that the local cloud, not the subject, may have limited the figure.
     """
 
@@ -18,6 +20,7 @@ class Row:
     tutorial: float | None = None
     digits: int = 1
     ratio_at_most: float | None = None
+    ratio_at_least: float | None = None
     at_least: float | None = None
     exactly: float | None = None
     cloud_bound: bool = False
@@ -32,11 +35,28 @@ class Row:
         if self.ratio_at_most is not None:
             reached = self.ratio is not None and self.ratio <= self.ratio_at_most
             return f"ratio ≤ {self.ratio_at_most:g}", reached
+        if self.ratio_at_least is not None:
+            reached = self.ratio is not None and self.ratio >= self.ratio_at_least
+            return f"ratio ≥ {self.ratio_at_least:g}", reached
         if self.at_least is not None:
             return f"≥ {self.at_least:g}", self.function >= self.at_least
         if self.exactly is not None:
             return f"= {self.exactly:g}", self.function == self.exactly
         return None
+
+    def as_json(self) -> dict[str, Any]:
+        """The figure by name, without what it does not have."""
+        target = self.target()
+        figure = {
+            "name": self.name,
+            "function": self.function,
+            "yardstick": self.yardstick,
+            "ratio": self.ratio,
+            "tutorial": self.tutorial,
+            "target": target[0] if target else None,
+            "reached": target[1] if target else None,
+        }
+        return {name: value for name, value in figure.items() if value is not None}
 
     def cells(self) -> list[str]:
         """The cells of the row, from left to right."""
