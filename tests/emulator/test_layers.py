@@ -58,9 +58,9 @@ TABLE = {
         {"aiohttp", "pydantic", "yarl"},
     ),
     EMULATOR: Room(
-        {"__main__", "cloud", "control"},
+        {"__main__", "cloud", "control", "pytest_plugin"},
         {NETWORK, PAGE, PARTNER_CENTER, SERVICES, WATCH},
-        {"aiohttp", "pydantic"},
+        {"aiohttp", "pydantic", "pytest"},
     ),
     "local": Room(
         {"__main__", "api_docs", "environment", "function_process", "functions_host", "host_calls"}
@@ -82,7 +82,7 @@ def test_the_table_names_every_module() -> None:
     paths = {path for folder in folders for path in folder.rglob("*.py")}
     modules = {*MODULES, *(f"{folder}.__init__" for folder in TABLE)}
     assert {p for p in paths if "node_modules" not in p.parts} == set(map(path_of, modules))
-    assert len(MODULES) == 40
+    assert len(MODULES) == 41
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -105,7 +105,8 @@ def test_imports_go_one_way() -> None:
 
 def test_the_emulator_declares_the_packages_that_it_imports() -> None:
     project = tomllib.loads((ROOT / "emulator" / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {Requirement(each).name for each in project["dependencies"]}
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["pytest"]]
+    declared = {Requirement(each).name for each in requirements}
     used = {name for folder, room in TABLE.items() if folder != "local" for name in room.packages}
     assert {"jwt" if name == "pyjwt" else name for name in declared} == used
 

@@ -1,5 +1,6 @@
 """The emulator as a package that others install."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 EMULATOR = Path(__file__).resolve().parents[2] / "emulator"
 
 
-def test_the_wheel_has_every_module_and_what_azurite_is_installed_from(tmp_path: Path) -> None:
+def test_the_wheel_has_every_file_and_is_enough_for_another_projects_tests(tmp_path: Path) -> None:
     source = tmp_path / "emulator"
     unneeded = shutil.ignore_patterns("node_modules", "__pycache__", "build", "*.egg-info")
     shutil.copytree(EMULATOR, source, ignore=unneeded)
@@ -26,3 +27,20 @@ def test_the_wheel_has_every_module_and_what_azurite_is_installed_from(tmp_path:
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == expected
     assert "partner_center_emulator/services/npm/package-lock.json" in packed
+
+    # The example of another project's tests runs with nothing but what the wheel installs.
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", site, wheel], check=True
+    )
+    example = tmp_path / "example"
+    shutil.copytree(EMULATOR / "example", example)
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", example, example],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        cwd=example,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 passed" in tested.stdout, tested.stdout
