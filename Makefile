@@ -45,7 +45,7 @@ bench: $(VENV)/.installed  ## Measure speed beside a direct client and a tutoria
 package: $(VENV)/.installed  ## Build what is deployed: build/package and build/package.zip
 	@$(RUN) infra/package.py
 
-describe: $(VENV)/.installed  ## Write cart_core/api/openapi.json and the connector's definition from the code
+describe: $(VENV)/.installed  ## Write openapi.json, the connector's definition and requests to send from the code
 	@$(RUN) -m description
 
 lock:  ## Renew requirements.txt and requirements/ from pyproject.toml; needs uv

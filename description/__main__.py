@@ -1,4 +1,4 @@
-"""Writes the generated files: cart_core/api/openapi.json and the connector's definition.
+"""Writes the generated files: cart_core/api/openapi.json, the connector, and requests to send.
 
 `make describe` runs it.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connector.swagger import to_swagger
 from description.document import describe
+from description.requests import to_http_file, to_postman
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +21,8 @@ def generated_files() -> dict[str, str]:
         # Microsoft's coding standards for connectors ask for four spaces. The file is ASCII,
         # because paconn reads it in the machine's own encoding.
         "connector/apiDefinition.swagger.json": json.dumps(to_swagger(openapi), indent=4) + "\n",
+        "samples/requests.http": to_http_file(openapi),
+        "samples/postman_collection.json": json.dumps(to_postman(openapi), indent=2) + "\n",
     }
 
 
