@@ -86,6 +86,7 @@ class LocalCloud:
         self.key_vault = KeyVault(self.tokens, TENANT_ID)
         self.entra = Entra(self.tokens, TENANT_ID, CLIENT_ID)
         self.partner_center = PartnerCenter(deduplicate=deduplicate)
+        self.entra.tenant_of = self.partner_center.customers.tenant_of
         self.storage = BlobStorage(azurite, self.tokens, TENANT_ID) if azurite else None
         self.page = Site(
             [

@@ -58,6 +58,12 @@ class CartBody(Body):
     cart_id: str
 
 
+class RotateAvailabilitiesBody(Body):
+    """The SKU, as `Product:Sku`, whose availabilities are replaced; null: all SKUs."""
+
+    sku: str | None = None
+
+
 class RotateSecretBody(Body):
     """Whether Key Vault gets the new secret as well."""
 
@@ -140,6 +146,10 @@ class Control:
             web.post("/disturbances", _command(Disturbance | list[Disturbance], self._inject)),
             web.delete("/disturbances", _command(Body, lambda _: cloud.disturbances.clear())),
             web.post("/settings", _command(SettingsBody, self._set)),
+            web.post(
+                "/rotate-availabilities",
+                _command(RotateAvailabilitiesBody, self._rotate_availabilities),
+            ),
             web.post("/rotate-secret", _command(RotateSecretBody, self._rotate_secret)),
             web.post("/sign-in", _command(SignInBody, self._sign_in)),
             web.post("/revoke-tokens", _command(Body, lambda _: cloud.tokens.revoke_all())),
@@ -178,6 +188,9 @@ class Control:
                     setattr(part, name, value)
         if settings.seed is not None:
             self._cloud.disturbances.random.seed(settings.seed)
+
+    def _rotate_availabilities(self, body: RotateAvailabilitiesBody) -> None:
+        self._cloud.partner_center.shelf.rotate(body.sku)
 
     def _rotate_secret(self, body: RotateSecretBody) -> None:
         self._cloud.rotate_client_secret(in_vault=body.in_vault)

@@ -13,7 +13,7 @@ def rows(heading: str, begin: str = "| `") -> Iterator[list[str]]:
     """
     section = README.partition(f"# {heading}\n")[2].partition("\n#")[0]
     for row in section.splitlines():
-        if row.startswith(begin) and not row.startswith(("| `catalogItemId`", "| what ")):
+        if row.startswith(begin) and not row.startswith(("| `catalogItemId`", "| SKU ", "| what ")):
             yield [cell.strip() for cell in row.strip("|").split("|")]
 
 

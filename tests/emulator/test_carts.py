@@ -209,7 +209,7 @@ async def test_a_refused_cart_is_not_created(
 
 
 async def test_every_other_path_gets_the_gateways_404(caller: Caller) -> None:
-    answer = await caller.send("GET", f"{PARTNER_CENTER}/v1/customers")
+    answer = await caller.send("GET", f"{PARTNER_CENTER}/v1/invoices")
     assert answer.status_code == 404
     assert answer.json() == {"statusCode": 404, "message": "Resource not found"}
 

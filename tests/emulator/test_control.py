@@ -12,7 +12,7 @@ from partner_center_emulator import cloud as local
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.control import Control, GroupErrorBody, SettingsBody
 from partner_center_emulator.network.connection_details import ConnectionDetails
-from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.partner_center import catalogue, products
 from partner_center_emulator.watch.disturbances import Disturbance
 
 from tests.emulator.caller import (
@@ -39,7 +39,7 @@ async def test_the_readme_has_every_route_and_no_other(cloud: LocalCloud) -> Non
     documented = {tuple(route.split()) for route in names("Routes")}
     served = {(r.method, f"/emulator{r.path}") for r in Control(cloud).routes()}
     assert documented == served
-    assert len(served) == 18
+    assert len(served) == 19
 
 
 def test_the_readme_has_every_name_and_no_other() -> None:
@@ -48,6 +48,7 @@ def test_the_readme_has_every_name_and_no_other() -> None:
     assert names("Disturbances") == [each.name for each in fields(Disturbance)]
     assert names("Group errors") == list(GroupErrorBody.model_fields)
     assert names("The catalogue") == list(catalogue.ITEMS)
+    assert names("SKUs") == list(products.SKUS)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_the_readme_has_every_name_and_no_other() -> None:
         ("settings", {"put_status": 200, "unknown": 1}),
         ("settings", {"put_status": 200, "busy_code": "1"}),
         ("rotate-secret", {"in_vault": 1}),
+        ("rotate-availabilities", {"sku": "CFQ7TTC0NONE:0001"}),
         ("routes", {"host": "example.com", "port": 0}),
         ("reset", "no object"),
     ],

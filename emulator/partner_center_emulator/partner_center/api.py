@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from partner_center_emulator.partner_center.carts import PartnerCenter
+from partner_center_emulator.partner_center.catalogue_api import CatalogueReads
 from partner_center_emulator.partner_center.refusals import (
     REFUSED_CUSTOMERS,
     RefusalError,
@@ -39,9 +40,13 @@ class Call:
     body: bytes
     continuation: str
     """The MS-ContinuationToken: where a page of a list begins."""
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    app_only: bool
+    """Whether the application called without a user."""
 
 
-Answer = tuple[int, dict[str, Any]]
+Answer = tuple[int, Any]
 """HTTP status and document."""
 
 Operation = Callable[[Call], Awaitable[Answer]]
@@ -53,6 +58,9 @@ class PartnerCenterApi:
     def __init__(self, partner_center: PartnerCenter, tokens: Tokens) -> None:
         self._partner_center = partner_center
         self._tokens = tokens
+        self._reads = CatalogueReads(
+            partner_center.shelf, partner_center.customers, partner_center.subscriptions
+        )
 
     def routes(self) -> list[web.RouteDef]:
         """The routes, and one that answers everything else with the gateway's 404."""
@@ -66,6 +74,10 @@ class PartnerCenterApi:
             web.post(cart + "/checkout", self._handler(self._check_out)),
             web.get(orders, self._handler(self._list_orders)),
             web.get(orders + "/{order}", self._handler(self._get_order)),
+            *(
+                web.route(method, f"/v1{path}", self._handler(_immediate(read)))
+                for method, path, read in self._reads.routes()
+            ),
             web.route("*", "/{anything:.*}", self._not_found),
         ]
 
@@ -120,8 +132,9 @@ class PartnerCenterApi:
         async def handle(request: web.Request) -> web.Response:
             request_id = _guid(request.headers.get("MS-RequestId")) or str(uuid.uuid4())
             try:
-                user = self._authorise(request)
-                customer_id = _customer(request.match_info["customer"])
+                user, app_only = self._authorise(request)
+                named = request.match_info.get("customer")
+                customer_id = "" if named is None else _customer(named)
                 cart_id = request.match_info.get("cart", "").lower()
                 call = Call(
                     customer_id,
@@ -132,6 +145,9 @@ class PartnerCenterApi:
                     request.headers.get("x-ms-customeruser-upn"),
                     await taken_body(request),
                     request.headers.get("MS-ContinuationToken", ""),
+                    request.match_info,
+                    request.query,
+                    app_only,
                 )
                 status, document = await operation(call)
             except RefusalError as refusal:
@@ -140,8 +156,11 @@ class PartnerCenterApi:
 
         return handle
 
-    def _authorise(self, request: web.Request) -> str:
-        """The object id of the caller. Raises RefusalError where the token is not good enough."""
+    def _authorise(self, request: web.Request) -> tuple[str, bool]:
+        """The object id of the caller, and whether that is the application without a user.
+
+        Raises RefusalError where the token is not good enough.
+        """
         claims = self._tokens.claims_of_bearer(request)
         if claims is None:
             raise RefusalError(401, 400, "Access denied.")
@@ -149,14 +168,24 @@ class PartnerCenterApi:
             raise RefusalError(401, "900420", "The audience of the token is not accepted.")
         if "mfa" not in claims.get("amr", ["mfa"]):
             raise RefusalError(401, "900421", "The token has no multi-factor authentication claim.")
-        user = str(claims["oid"] if "scp" in claims else claims["appid"])
+        app_only = "scp" not in claims
+        user = str(claims["appid"] if app_only else claims["oid"])
         if user in self._partner_center.refused_users:
             raise RefusalError(403, "900308", "The caller has insufficient privileges.")
-        return user
+        return user, app_only
 
     async def _not_found(self, request: web.Request) -> web.Response:
         document = {"statusCode": 404, "message": "Resource not found"}
         return web.json_response(document, status=404)
+
+
+def _immediate(read: Callable[[Call], Answer]) -> Operation:
+    """The operation that answers at once."""
+
+    async def operation(call: Call) -> Answer:
+        return read(call)
+
+    return operation
 
 
 def _customer(text: str) -> str:
@@ -193,9 +222,7 @@ def _error_document(refusal: RefusalError) -> dict[str, Any]:
     }
 
 
-def _response(
-    request: web.Request, request_id: str, status: int, document: Mapping[str, Any]
-) -> web.Response:
+def _response(request: web.Request, request_id: str, status: int, document: Any) -> web.Response:
     """The document behind a byte order mark, with Partner Center's headers."""
     locale = request.headers.get("X-Locale", "en-US")
     headers = {

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from partner_center_emulator.partner_center import catalogue
+from partner_center_emulator.partner_center.customers import Customers
 from partner_center_emulator.partner_center.documents import (
     SERVER_ASSIGNED,
     every_line,
@@ -36,7 +37,9 @@ from partner_center_emulator.partner_center.refusals import (
     already_submitted,
     cart_not_found,
     order_not_found,
+    stale_item,
 )
+from partner_center_emulator.partner_center.shelf import Shelf
 
 _LIFE_SECONDS = 7 * 24 * 3600
 
@@ -98,6 +101,9 @@ class PartnerCenter:
         """How many orders a page of that list has; 0: it has one page."""
         self.refused_users: list[str] = []
         """The object ids of callers that lack the right to do anything."""
+        self.shelf = Shelf()
+        """The catalogue, with the availabilities of the moment."""
+        self.customers = Customers()
         self.carts: dict[str, StoredCart] = {}
         self.orders: dict[str, StoredOrder] = {}
         self._by_request: dict[tuple[str, str], StoredCart] = {}
@@ -112,7 +118,7 @@ class PartnerCenter:
         key = customer_id, request_id
         stored = self._by_request.get(key) if self.deduplicate else None
         if stored is None:
-            stored = _new_cart(customer_id, content, user)
+            stored = self._new_cart(customer_id, content, user)
             self.carts[stored.document["id"]] = self._by_request[key] = stored
         stored.request_ids.append(request_id)
         return stored
@@ -148,7 +154,7 @@ class PartnerCenter:
         assigned = {name: stored.document[name] for name in SERVER_ASSIGNED}
         assigned["lastModifiedTimestamp"] = _timestamp(time.time_ns())
         assigned["lastModifiedUser"] = user
-        stored.document = assigned | _with_assessments(content)
+        stored.document = assigned | self._with_assessments(content)
 
     def answer_checkout(
         self, stored: StoredCart, request_id: str, customer_user: str | None
@@ -177,6 +183,7 @@ class PartnerCenter:
         cart = stored.document
         if any("error" in line for line in every_line(cart["lineItems"])):
             raise RefusalError(400, "800009", "There is an error in an item of the cart.")
+        self._refuse_stale(cart["lineItems"])
         errors = []
         for group, lines in order_groups(cart).items():
             if group in stored.orders:
@@ -198,6 +205,23 @@ class PartnerCenter:
         listed = time.time() - self.unlisted_seconds
         orders = [each for each in list(self.orders.values()) if each.made <= listed]
         return [order.now() for order in orders if order.customer_id == customer_id]
+
+    def subscriptions(self, customer_id: str) -> list[dict[str, Any]]:
+        """The subscriptions that the customer's completed orders have made."""
+        return [
+            {
+                "id": line["subscriptionId"],
+                "offerId": line["offerId"],
+                "quantity": line["quantity"],
+                "status": "active",
+                "termDuration": line.get("termDuration"),
+                "billingCycle": order["billingCycle"],
+                "orderId": order["id"],
+            }
+            for order in self.customers_orders(customer_id)
+            for line in order["lineItems"]
+            if "subscriptionId" in line
+        ]
 
     def find_order(self, customer_id: str, order_id: str) -> dict[str, Any]:
         """The customer's order as it is now. Raises RefusalError where it has none with this id."""
@@ -222,7 +246,8 @@ class PartnerCenter:
         return [order.as_json() for order in list(self.orders.values())]
 
     def clear(self) -> None:
-        """Forgets all carts, orders and group errors. The switches stay as they are."""
+        """Forgets all carts, orders, group errors and rotations. The switches stay as they are."""
+        self.shelf.clear()
         self.carts.clear()
         self.orders.clear()
         self._by_request.clear()
@@ -276,6 +301,40 @@ class PartnerCenter:
         stored.under_way.pop(group, None)
         _close_if_ordered(stored)
 
+    def _new_cart(self, customer_id: str, content: dict[str, Any], user: str) -> StoredCart:
+        now = time.time_ns()
+        cart_id = str(uuid.uuid4())
+        uri = f"/customers/{customer_id}/carts/{cart_id}"
+        document = {
+            "id": cart_id,
+            "creationTimestamp": _timestamp(now),
+            "lastModifiedTimestamp": _timestamp(now),
+            "expirationTimestamp": _timestamp(now + _LIFE_SECONDS * 10**9),
+            "lastModifiedUser": user,
+            "status": "Active",
+            **self._with_assessments(content),
+            "links": {"self": {"uri": uri, "method": "GET", "headers": []}},
+            "attributes": {"objectType": "Cart"},
+        }
+        return StoredCart(customer_id, document, now / 10**9 + _LIFE_SECONDS)
+
+    def _with_assessments(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The same content, with an error or a price in each line where the catalogue has one.
+
+        Raises RefusalError for an availability that was replaced by another one.
+        """
+        lines = list(every_line(content["lineItems"]))
+        item_ids = frozenset(line["catalogItemId"] for line in lines)
+        self._refuse_stale(content["lineItems"])
+        for line in lines:
+            line.update(catalogue.assess(line, item_ids, self.shelf.issued))
+        return content
+
+    def _refuse_stale(self, line_items: list[dict[str, Any]]) -> None:
+        for line in every_line(line_items):
+            if self.shelf.is_stale(line["catalogItemId"]):
+                raise stale_item(line["catalogItemId"])
+
     def stored(self, cart_id: str) -> StoredCart:
         """A cart, whose-ever it is and expired or not. Raises RefusalError where there is none."""
         stored = self.carts.get(cart_id)
@@ -284,37 +343,10 @@ class PartnerCenter:
         return stored
 
 
-def _new_cart(customer_id: str, content: dict[str, Any], user: str) -> StoredCart:
-    now = time.time_ns()
-    cart_id = str(uuid.uuid4())
-    uri = f"/customers/{customer_id}/carts/{cart_id}"
-    document = {
-        "id": cart_id,
-        "creationTimestamp": _timestamp(now),
-        "lastModifiedTimestamp": _timestamp(now),
-        "expirationTimestamp": _timestamp(now + _LIFE_SECONDS * 10**9),
-        "lastModifiedUser": user,
-        "status": "Active",
-        **_with_assessments(content),
-        "links": {"self": {"uri": uri, "method": "GET", "headers": []}},
-        "attributes": {"objectType": "Cart"},
-    }
-    return StoredCart(customer_id, document, now / 10**9 + _LIFE_SECONDS)
-
-
 def _close_if_ordered(stored: StoredCart) -> None:
     """A cart is Ordered with the last of its groups."""
     if order_groups(stored.document).keys() <= stored.orders.keys():
         stored.document["status"] = "Ordered"
-
-
-def _with_assessments(content: dict[str, Any]) -> dict[str, Any]:
-    """The same content, with an error or a price in each line where the catalogue has one."""
-    lines = list(every_line(content["lineItems"]))
-    item_ids = frozenset(line["catalogItemId"] for line in lines)
-    for line in lines:
-        line.update(catalogue.assess(line, item_ids))
-    return content
 
 
 def _timestamp(nanoseconds: int) -> str:

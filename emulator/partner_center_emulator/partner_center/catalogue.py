@@ -1,13 +1,16 @@
-"""The catalogue of the emulated Partner Center, and its check of a cart's lines.
+"""The check of a cart's lines by the emulated Partner Center.
 
-It has one item for each kind of product, and one for each thing that can go wrong in a cart or at
-its checkout. Every other catalogue item id is unknown.
+ITEMS has one item for each kind of product, and one for each thing that can go wrong in a cart or
+at its checkout. The SKUs of products.py can be bought as well. Every other catalogue item id is
+unknown.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from partner_center_emulator.partner_center.products import SKUS, Sku
 
 CURRENCIES: Mapping[str, str] = {
     **{"USD": "$", "EUR": "€", "GBP": "£"},
@@ -42,13 +45,15 @@ class Item:
     """The code and description of the OrderError that its order ends in."""
     fails_once: bool = False
     """Whether only the first attempt to order it fails."""
+    pairs: frozenset[tuple[str, str]] = frozenset()
+    """The terms with the billing cycles that each may have; none: every term with every cycle."""
 
 
 RESERVATION = "DG7GMGF0DWTL:0001:DG7GMGF0DSJB"
-AZURE_PLAN = "DZH318Z0BPS6:0001:DZH318Z0BMXX"
+AZURE_PLAN = "DZH318Z0BPS6:0001:DZH318Z0BML6"
 BUSINESS_BASIC = "CFQ7TTC0LH18:0001:CFQ7TTC0K971"
-ENTERPRISE_E3 = "CFQ7TTC0LFLX:0001:CFQ7TTC0KQR3"
-TRIAL = "CFQ7TTC0LCHC:0002:CFQ7TTC0TRIA"
+ENTERPRISE_E3 = "CFQ7TTC0LFLX:0001:CFQ7TTC0LB30"
+TRIAL = "CFQ7TTC0LCHC:0003:CFQ7TTC0KF52"
 ADD_ON = "CFQ7TTC0LHSL:0001:CFQ7TTC0ADDN"
 SOFTWARE = "DG7GMGF0D5RK:0005:DG7GMGF0SOFT"
 LIMITED = "CFQ7TTC0LIMT:0001:CFQ7TTC0QUOT"
@@ -90,15 +95,51 @@ ITEMS: Mapping[str, Item] = {
 }
 
 
-def assess(line: Mapping[str, Any], item_ids: frozenset[str]) -> dict[str, Any]:
+def _item_of_sku(sku: Sku) -> Item:
+    """What can be put in a cart of a SKU: any of its availabilities."""
+    found = [pair for offer in sku.offers for pair in (*offer.pairs, *offer.only_by_id)]
+    pairs = {
+        (term, cycle)
+        for term, given in found
+        for cycle in ([given.lower()] if given else sku.cycles)
+    }
+    terms = tuple(dict.fromkeys(term for term, _ in found if term))
+    cycles = tuple(dict.fromkeys([*sku.cycles, *(cycle for _, cycle in pairs)]))
+    licence = sku.product_type == "OnlineServicesNCE"
+    base = next(iter(sku.bases), None)
+    maximum = sku.maximum if sku.maximum < _UNLIMITED else None
+    return Item(
+        *(sku.title, cycles, terms, licence, maximum),
+        needs_base=base,
+        needs_attestation=sku.attested,
+        pairs=frozenset(pairs),
+    )
+
+
+_UNLIMITED = 10_000_000
+_BY_SKU: Mapping[str, Item] = {
+    **{sku_id: _item_of_sku(sku) for sku_id, sku in SKUS.items()},
+    **{item_id.rpartition(":")[0]: item for item_id, item in ITEMS.items() if ":" in item_id},
+}
+
+
+def item_of(catalog_item_id: str) -> Item:
+    """The item with this id, which may be any availability of its SKU."""
+    return ITEMS.get(catalog_item_id) or _BY_SKU[catalog_item_id.rpartition(":")[0]]
+
+
+def assess(
+    line: Mapping[str, Any], item_ids: frozenset[str], known: Container[str] = ITEMS
+) -> dict[str, Any]:
     """The members that the server adds to a line; `item_ids` are those of the whole cart.
 
     They are an `error` (CartError) where the line cannot be ordered, otherwise the pre-tax
-    `pricing` and the promotion, where the item has them.
+    `pricing` and the promotion, where the item has them. `known` are the catalog item ids that
+    were ever issued.
     """
-    item = ITEMS.get(line["catalogItemId"])
-    if item is None:
+    if line["catalogItemId"] not in known:
         return _error(10001, f"The catalog item id '{line['catalogItemId']}' is not valid.")
+    item = item_of(line["catalogItemId"])
     added = _error_of(line, item, item_ids)
     if not added and item.promotion_id is not None:
         added["promotionId"] = line.get("promotionId", item.promotion_id)
@@ -114,7 +155,7 @@ def order_failure(line: Mapping[str, Any], *, again: bool) -> tuple[int, str] | 
 
     `again` says that ordering it has failed before.
     """
-    item = ITEMS[line["catalogItemId"]]
+    item = item_of(line["catalogItemId"])
     return None if item.fails_once and again else item.order_failure
 
 
@@ -131,6 +172,8 @@ def _error_of(line: Mapping[str, Any], item: Item, item_ids: frozenset[str]) -> 
     if line["billingCycle"] not in item.billing_cycles:
         allowed = ", ".join(item.billing_cycles)
         return _error(10013, f"The billing plan is not supported. Supported: {allowed}.")
+    if item.pairs and (term, line["billingCycle"]) not in item.pairs:
+        return _error(10013, f"The billing plan is not supported for the term '{term}'.")
     if not item.in_stock:
         return _error(10003, "There is no inventory available for the item.")
     if item.quota is not None and quantity > item.quota:
@@ -144,7 +187,8 @@ def _error_of(line: Mapping[str, Any], item: Item, item_ids: frozenset[str]) -> 
         )
     if item.needs_attestation and not line.get("attestationAccepted"):
         return _error(10012, "The attestation must be accepted.")
-    if item.needs_base and item.needs_base not in item_ids:
+    skus = {item_id.rpartition(":")[0] for item_id in item_ids}
+    if item.needs_base and not {item.needs_base, ":".join(item.needs_base.split(":")[:2])} & skus:
         return _error(400041, f"The add-on needs its base product {item.needs_base}.")
     if "promotionId" in line and not _PROMOTION.fullmatch(str(line["promotionId"])):
         return _error(10014, "The promotion id is not valid.")

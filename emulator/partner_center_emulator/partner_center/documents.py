@@ -35,10 +35,7 @@ def read_cart(body: bytes, cart_id: str | None = None) -> dict[str, Any]:
     they came. `cart_id` is that of the cart that the body is to replace: it may not name another.
     Raises RefusalError.
     """
-    try:
-        document = json.loads(body)
-    except ValueError:
-        raise invalid_input("The request input is not valid JSON.") from None
+    document = _read_json(body)
     cart = _with_known_names(document, _CART_NAMES, "cart")
     if cart_id is not None and str(cart.get("id", cart_id)).lower() != cart_id:
         raise RefusalError(400, "3000", "The cart id is not that of the cart.")
@@ -48,6 +45,21 @@ def read_cart(body: bytes, cart_id: str | None = None) -> dict[str, Any]:
     cart["lineItems"] = [_read_line(line) for line in cart["lineItems"]]
     _assign_ids(list(every_line(cart["lineItems"])))
     return cart
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body, its names as they came. Raises RefusalError."""
+    document = _read_json(body)
+    if not isinstance(document, dict):
+        raise invalid_input("The request input is malformed.")
+    return document
+
+
+def _read_json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise invalid_input("The request input is not valid JSON.") from None
 
 
 def every_line(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

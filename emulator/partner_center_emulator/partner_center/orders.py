@@ -139,7 +139,7 @@ def new_order(
 
 def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
     """A line of an order that has no subscription yet."""
-    item = catalogue.ITEMS[line["catalogItemId"]]
+    item = catalogue.item_of(line["catalogItemId"])
     product, sku, availability = line["catalogItemId"].split(":")
     sku_uri = f"/products/{product}/skus/{sku}"
     ordered = {
@@ -161,7 +161,7 @@ def _order_line(number: int, line: Mapping[str, Any]) -> dict[str, Any]:
 
 def add_subscription(order_id: str, line: dict[str, Any]) -> None:
     """Gives the line of an order the id of its subscription, which only licences have."""
-    if catalogue.ITEMS[line["offerId"]].term_required:
+    if catalogue.item_of(line["offerId"]).term_required:
         name = f"{order_id}/{line['lineItemNumber']}"
         line["subscriptionId"] = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 

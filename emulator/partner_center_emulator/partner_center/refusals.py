@@ -53,3 +53,8 @@ def order_not_found() -> RefusalError:
 def already_submitted() -> RefusalError:
     """The refusal of a change to a cart that is ordered."""
     return RefusalError(400, "800065", "The cart is already submitted.")
+
+
+def stale_item(catalog_item_id: str) -> RefusalError:
+    """The refusal of an availability that was replaced by another one."""
+    return RefusalError(400, "400019", f"The availability '{catalog_item_id}' was not found.")

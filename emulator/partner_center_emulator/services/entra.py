@@ -4,7 +4,7 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,8 @@ class Entra:
         """Federated credentials: issuer, subject, audience."""
         self.refresh_tokens: dict[str, int | None] = {}
         """Each refresh token, with the AADSTS number that it is refused with; None: it is valid."""
+        self.tenant_of: Callable[[str], str | None] = lambda domain: None
+        """The tenant that has verified a domain."""
         self.token_lifetime = 3600
         self.mfa = True
         """Whether an agent who signs in from now on uses a second factor."""
@@ -134,6 +136,11 @@ class Entra:
 
     async def _configuration(self, request: web.Request) -> web.Response:
         tenant = request.match_info["tenant"]
+        if "." in tenant:
+            found = self.tenant_of(tenant)
+            if found is None:
+                return _refused(90002, request.headers.get("client-request-id"))
+            tenant = found
         base = f"https://{_host(request)}/{tenant}"
         return web.json_response(
             {
