@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cart_core.api.invocation import Operation
 from cart_core.api.messages import Invocation, Request, Response
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.idempotency.store import Store
     from cart_core.partner_center.carts import CartsApi
+    from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
+
+    class PartnerCenterApi(CartsApi, ReadsApi, Protocol):
+        """All of Partner Center's requests that this app makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Surroundings:
 
     store: "Store"
     tokens: "Tokens"
-    partner_center: "CartsApi"
+    partner_center: "PartnerCenterApi"
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -145,6 +149,8 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.idempotency.duplicates import Duplicates
     from cart_core.idempotency.runner import ExactlyOnce
     from cart_core.partner_center.carts import Carts
+    from cart_core.partner_center.catalogue import Catalogue
+    from cart_core.partner_center.reading import Reader
     from cart_core.partner_center.retry import Sender
     from cart_core.use_cases.buying import Buying
     from cart_core.use_cases.check_out_cart import CheckOutCart
@@ -153,6 +159,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.use_cases.get_cart import GetCart
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.purchase import Tools
+    from cart_core.use_cases.resolve_items import ResolveItems
     from cart_core.use_cases.update_cart import UpdateCart
 
     claims = Claims(
@@ -173,6 +180,8 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     )
     once = ExactlyOnce(claims)
     carts = Carts(sender, around.partner_center)
+    reader = Reader(sender, around.partner_center, around.new_guid)
+    resolve_items = ResolveItems(Catalogue(reader, clock=around.clock))
     buying = Buying(
         once,
         Tools(carts, around.sleep, around.uniform, around.new_guid),
@@ -181,14 +190,18 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         longest_request=timedelta(seconds=settings.longest_request_seconds),
     )
     create_cart = CreateCart(
-        once, carts, key_required=settings.require_idempotency_key, new_guid=around.new_guid
+        once,
+        carts,
+        resolve_items,
+        key_required=settings.require_idempotency_key,
+        new_guid=around.new_guid,
     )
     get_cart = GetCart(carts, new_guid=around.new_guid)
-    update_cart = UpdateCart(claims, buying.plan, carts, new_guid=around.new_guid)
+    update_cart = UpdateCart(claims, buying.plan, carts, resolve_items, new_guid=around.new_guid)
     check_out_cart = CheckOutCart(buying)
     window = timedelta(minutes=settings.duplicate_window_minutes)
     duplicates = DuplicateOrders(Duplicates(around.store, window=window), settings.duplicate_orders)
-    place_order = PlaceOrder(once, carts, buying, duplicates)
+    place_order = PlaceOrder(once, carts, resolve_items, buying, duplicates)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
     return {
         "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),

@@ -1,7 +1,8 @@
 """The one shape of every error answer, and the catalogue of all error codes.
 
 The members are those of RFC 9457 plus `code`, `errors`, `requestId`, `correlationId`, `retryable`,
-`outcome`, `partnerCenter`, `cart` and `orderErrors`; docs/contract.md explains each code.
+`outcome`, `partnerCenter`, `cart`, `orderErrors` and `unavailableItems`; docs/contract.md explains
+each code.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ Code = Literal[
     "unsupported_content_encoding",
     "checkout_disabled",
     "possible_duplicate",
+    "item_not_available",
     "cart_not_orderable",
     "cart_differs",
     "checkout_failed",
@@ -95,6 +97,7 @@ CATALOGUE: Final[Mapping[Code, Kind]] = {
     "unsupported_content_encoding": Kind(415, "The body must not be encoded", _NOT_SENT, False),
     "checkout_disabled": Kind(403, "Buying is not allowed here", _NOT_SENT, False),
     "possible_duplicate": Kind(409, "The same was ordered just before", _NOT_SENT, False),
+    "item_not_available": Kind(422, "An item cannot be bought like this", _NOT_SENT, False),
     "cart_not_orderable": Kind(422, "The cart cannot be ordered", _REJECTED, False),
     "cart_differs": Kind(422, "The cart is not what was asked for", _REJECTED, False),
     "checkout_failed": Kind(422, "Nothing was ordered", _REJECTED, False),
@@ -187,8 +190,8 @@ class Problem(Exception):
 
     `retry_after` is in whole seconds. `outcome` is given only where it differs from the one in
     CATALOGUE. `cart` is the normalised cart that cannot be ordered, `order_errors` say why nothing
-    was ordered. `trace` says how the request that failed can be found at Partner Center; it is None
-    as long as there is none.
+    was ordered, `unavailable_items` what may be chosen instead of an item. `trace` says how the
+    request that failed can be found at Partner Center; it is None as long as there is none.
     """
 
     def __init__(
@@ -202,6 +205,7 @@ class Problem(Exception):
         outcome: Outcome | None = None,
         cart: dict[str, Any] | None = None,
         order_errors: Sequence[dict[str, Any]] = (),
+        unavailable_items: Sequence[dict[str, Any]] = (),
         trace: Trace | None = None,
     ) -> None:
         super().__init__(code, detail)
@@ -214,6 +218,7 @@ class Problem(Exception):
         self.outcome = outcome or self.kind.outcome
         self.cart = cart
         self.order_errors = order_errors
+        self.unavailable_items = unavailable_items
         self.trace = trace
 
     def __str__(self) -> str:
@@ -246,6 +251,7 @@ class Problem(Exception):
             "partnerCenter": self.fault.as_json() if self.fault else None,
             "cart": self.cart,
             "orderErrors": list(self.order_errors),
+            "unavailableItems": list(self.unavailable_items)[:MAX_REPORTED_ERRORS],
         }
 
 

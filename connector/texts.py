@@ -45,7 +45,8 @@ MAKER_DESCRIPTIONS: Mapping[str, str] = {
     "LineItem.id": "The line's number, unique among lines and add-ons. Lines without one get the "
     "lowest unused numbers.",
     "LineItem.catalogItemId": "Product, SKU and availability as ProductId:SkuId:AvailabilityId. "
-    "Fetch it shortly before use.",
+    "It changes: choose a product and a SKU instead.",
+    "LineItem.segment": "The customer segment for which the SKU is bought; commercial if empty.",
     "LineItem.billingCycle": "How often it is billed.",
     "LineItem.provisioningContext": "Values that the product needs to be provisioned, as an object "
     'with texts, such as {"scope": "shared"}.',

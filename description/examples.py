@@ -5,6 +5,8 @@ from typing import Any
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
+from cart_core.catalogue.availability import Pair
+from cart_core.catalogue.resolution import NotAvailable
 from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
 from description.words import CODE_DESCRIPTIONS
@@ -21,6 +23,17 @@ _LICENCES = {
     "termDuration": "P1Y",
 }
 _RESELLER = {"key": "transaction_reseller", "value": "5139005"}
+BY_SKU = {
+    "lineItems": [
+        {
+            "productId": "CFQ7TTC0LH18",
+            "skuId": "0001",
+            "quantity": 5,
+            "termDuration": "P1Y",
+            "billingCycle": "monthly",
+        }
+    ]
+}
 CART = {
     "lineItems": [
         {
@@ -46,6 +59,7 @@ LICENCES = {
 CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "quantity": 3}]}
 
 SUMMARIES = {
+    "sku": "A SKU, whose availability of the moment is put in",
     "reservation": "An Azure reservation",
     "licences": "Licences sold through an indirect reseller",
     "changed": "The same cart with another quantity",
@@ -164,9 +178,17 @@ def _order_errors() -> list[dict[str, Any]]:
     raise AssertionError("A checkout without an order must raise NothingOrdered.")
 
 
+_UNAVAILABLE = NotAvailable(
+    "term_not_offered", "This term is not offered.", [Pair("P1Y", "annual")]
+)
+
 _PROBLEM_ARGUMENTS: dict[Code, dict[str, Any]] = {
     "invalid_request": {
         "errors": [FieldError("/lineItems/0/quantity", "out_of_range", "Must be at least 1.")]
+    },
+    "item_not_available": {
+        "errors": [FieldError("/lineItems/0", "term_not_offered", "This term is not offered.")],
+        "unavailable_items": [_UNAVAILABLE.as_json("/lineItems/0")],
     },
     "cart_not_orderable": {"cart": _cart(error=_BAD_LINE)},
     "cart_differs": {

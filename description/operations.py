@@ -76,12 +76,17 @@ _PURCHASE_CODES: tuple[Code, ...] = (
     "checkout_failed",
 )
 _ORDER_CODES: tuple[Code, ...] = ("possible_duplicate",)
+_ITEM_CODES: tuple[Code, ...] = ("item_not_available",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     code
     for code in CATALOGUE
-    if code not in {*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_ORDER_CODES, *_STORE_CODES}
+    if code
+    not in {
+        *(*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_ORDER_CODES, *_ITEM_CODES),
+        *_STORE_CODES,
+    }
 )
 """Every operation that calls Partner Center may answer with these."""
 
@@ -93,7 +98,11 @@ _KEY_HEADERS = ("Idempotency-Key", "webhook-id")
 _NEW_CART = RequestBody(
     "The cart.",
     reference(Cart),
-    {"reservation": examples.CART, "licences": examples.LICENCES},
+    {
+        "sku": examples.BY_SKU,
+        "reservation": examples.CART,
+        "licences": examples.LICENCES,
+    },
 )
 
 OPERATIONS = (
@@ -114,7 +123,13 @@ OPERATIONS = (
         response_examples=examples.cart_answers(),
         response_headers=("Location", "Idempotent-Replayed"),
         cart_id_pointer="/id",
-        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES, *_KEY_CODES, *_STORE_CODES),
+        error_codes=(
+            *_PARTNER_CENTER_CODES,
+            *_BODY_CODES,
+            *_KEY_CODES,
+            *_ITEM_CODES,
+            *_STORE_CODES,
+        ),
     ),
     Operation(
         id="GetCart",
@@ -153,7 +168,7 @@ OPERATIONS = (
         response_schema=reference(CartAnswer),
         response_examples=examples.changed_cart_answers(),
         cart_id_pointer="/id",
-        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES, *_STORE_CODES),
+        error_codes=(*_PARTNER_CENTER_CODES, *_BODY_CODES, *_ITEM_CODES, *_STORE_CODES),
     ),
     Operation(
         id="CheckOutCart",

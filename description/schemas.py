@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from cart_core.cart.answer import CartAnswer
 from cart_core.cart.checkout_answer import CheckoutAnswer, OrderErrorAnswer
 from cart_core.cart.request import Cart
+from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, MAX_REPORTED_ERRORS, Fault, FieldError, Outcome
 from description.words import title_and_description
 
@@ -37,6 +38,39 @@ class ProblemAnswer(BaseModel):
     partner_center: Fault | None
     cart: CartAnswer | None
     order_errors: list[OrderErrorAnswer]
+    unavailable_items: Annotated[
+        list["UnavailableItemAnswer"], Field(max_length=MAX_REPORTED_ERRORS)
+    ]
+
+
+class PairAnswer(BaseModel):
+    """The shape of Pair.as_json."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    term_duration: str | None
+    billing_cycle: str
+
+
+class CandidateAnswer(BaseModel):
+    """The shape of Availability.as_json."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    catalog_item_id: str
+    segment: str | None
+    country: str | None
+    currency_code: str | None
+    renewable: bool
+
+
+class UnavailableItemAnswer(BaseModel):
+    """The shape of NotAvailable.as_json."""
+
+    pointer: str
+    failure: Failure
+    offered: list[PairAnswer]
+    candidates: list[CandidateAnswer]
 
 
 class HealthAnswer(BaseModel):
@@ -119,5 +153,7 @@ def _simplified(schema: Any) -> Any:
         case {"anyOf": [{"type": types} as one, {"type": "null"}]}:
             types = [*([types] if isinstance(types, str) else types), "null"]
             rest = {keyword: value for keyword, value in simplified.items() if keyword != "anyOf"}
+            if "enum" in one:
+                rest["enum"] = [*one["enum"], None]
             return {**one, "type": types, **rest}
     return simplified

@@ -170,8 +170,19 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "warnings": ("Warnings", "Remarks about a request that succeeded."),
     "catalogItemId": (
         "Catalog Item ID",
-        "Product, SKU and availability as ProductId:SkuId:AvailabilityId. Fetch it shortly before "
-        "use. In a request the name catalogId is accepted too.",
+        "Product, SKU and availability as ProductId:SkuId:AvailabilityId. In a request it may be "
+        "ProductId:SkuId, and the availability of the moment is put in; the name catalogId is "
+        "accepted too.",
+    ),
+    "productId": (
+        "Product ID",
+        "The product, such as CFQ7TTC0LH18: with skuId instead of the catalogItemId.",
+    ),
+    "skuId": ("SKU ID", "The SKU in its product, such as 0001; leading zeros may be missing."),
+    "segment": (
+        "Segment",
+        "The customer segment for which a SKU is bought, commercial where it is left out. It "
+        "stands beside a SKU only, and is not sent.",
     ),
     "friendlyName": ("Friendly Name", "A name that the partner gives to the line."),
     "quantity": ("Quantity", "How many licences or instances, a whole number from 1."),
@@ -305,6 +316,22 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "Order Errors",
         "The reasons why nothing was ordered; empty for other codes.",
     ),
+    "unavailableItems": (
+        "Unavailable Items",
+        "The lines for which no availability can be taken, with what may be chosen instead; empty "
+        "for other codes.",
+    ),
+    "failure": ("Failure", "The reason why no availability can be taken."),
+    "offered": ("Offered", "The pairs of term and billing cycle that are offered."),
+    "candidates": ("Candidates", "The availabilities of which the line has to name one."),
+    "UnavailableItemAnswer": (
+        "Unavailable Item",
+        "A line for which no availability can be taken.",
+    ),
+    "PairAnswer": ("Offered Pair", "A term with a billing cycle that it is offered with."),
+    "CandidateAnswer": ("Candidate", "An availability that may be meant."),
+    "country": ("Country", "The country as two letters."),
+    "renewable": ("Renewable", "Whether the subscription can be renewed."),
     "pointer": (
         "Pointer",
         "A JSON Pointer into the request body, with the caller's spelling of names; empty for the "
@@ -373,6 +400,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "checkout_disabled": "The setting CART_ALLOW_CHECKOUT does not allow purchases.",
     "possible_duplicate": "The same was ordered for this customer minutes before under another "
     "key, and the setting CART_DUPLICATE_ORDERS refuses such orders.",
+    "item_not_available": "A line names a SKU for which no availability can be taken, or another "
+    "purchase took its place; errors and unavailableItems say why. Nothing was bought.",
     "cart_not_orderable": "Lines of the cart have errors; the member cart shows them.",
     "cart_differs": "The cart does not have the lines that were asked for; errors and cart show "
     "both.",

@@ -1,4 +1,4 @@
-"""Partner Center's carts over HTTP: the only module that uses aiohttp to reach it.
+"""Partner Center over HTTP: the only module that uses aiohttp to reach it.
 
 What a failed try means for the request is said by the exact class of aiohttp's exception; the table
 `failures` has them. Every class that it does not have means that the request may have arrived.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from cart_core import __version__
 from cart_core.adapters.http_sessions import proxy_for
@@ -90,6 +90,30 @@ class PartnerCenterHttp:
         path = f"{_carts_path(call, cart_id)}/checkout"
         extra = {"x-ms-customeruser-upn": customer_user} if customer_user else {}
         return await self._send("POST", path, call, attempt, extra=extra)
+
+    async def read_document(
+        self,
+        call: Call,
+        path: str,
+        query: Mapping[str, str],
+        attempt: Attempt,
+        *,
+        continuation: str | None,
+    ) -> Reply | NoReply:
+        """Read a document at a path below the version, or a further page of a list."""
+        extra = {"MS-ContinuationToken": continuation} if continuation else {}
+        return await self._send("GET", _path(path, query), call, attempt, extra=extra)
+
+    async def ask(
+        self,
+        call: Call,
+        path: str,
+        query: Mapping[str, str],
+        document: Mapping[str, object],
+        attempt: Attempt,
+    ) -> Reply | NoReply:
+        """Send a question that changes nothing, as a document to a path below the version."""
+        return await self._send("POST", _path(path, query), call, attempt, document)
 
     async def _send(
         self,
@@ -242,6 +266,10 @@ def failures() -> Mapping[type[BaseException], NoReply]:
 def no_reply(error: BaseException) -> NoReply:
     """What an exception of aiohttp means for the request."""
     return failures().get(type(error), _CONNECTION_LOST)
+
+
+def _path(path: str, query: Mapping[str, str]) -> str:
+    return f"/v1{path}{'?' if query else ''}{urlencode(query, quote_via=quote)}"
 
 
 def _carts_path(call: Call, cart_id: str | None = None) -> str:

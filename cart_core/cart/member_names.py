@@ -40,6 +40,8 @@ class RequestModel(BaseModel):
     """Other names of documented members: lower-case alias -> documented name."""
     not_sent: ClassVar[frozenset[str]] = frozenset()
     """Members that only answers have. A request may carry them, and they are never sent."""
+    not_answered: ClassVar[frozenset[str]] = frozenset()
+    """Documented members that only requests have."""
     of_orders: ClassVar[Mapping[str, OrderMember]] = {}
     """Members of Partner Center's orders, by their lower-case name."""
     dates: ClassVar[frozenset[str]] = frozenset()
@@ -75,7 +77,12 @@ class RequestModel(BaseModel):
                 cls._put(matched, given, name, value)
         for given in aliases:
             cls._put(matched, given, names[given.lower()], members[given])
+        cls._complete(matched, context)
         return matched
+
+    @classmethod
+    def _complete(cls, matched: dict[str, Any], context: ValidationContext) -> None:
+        """Make one way to write the object of those that a model has besides its own."""
 
     @classmethod
     def _of_order(cls, lower: str) -> PydanticCustomError:
@@ -130,9 +137,9 @@ class RequestModel(BaseModel):
     def _not_misspelt(cls, members: Mapping[str, Any]) -> frozenset[str]:
         """The lower-case names that no other member can be meant to be.
 
-        They are in the document themselves, or they would not be sent.
+        They are in the document themselves, or they would not be sent, or no answer has them.
         """
-        present = frozenset(map(str.lower, [*members, *cls.not_sent]))
+        present = frozenset(map(str.lower, [*members, *cls.not_sent, *cls.not_answered]))
         return present | {alias for alias, name in cls.aliases.items() if name.lower() in present}
 
 

@@ -6,10 +6,10 @@ resources").
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from cart_core.cart.dropped_lines import dropped_lines
@@ -19,19 +19,30 @@ from cart_core.cart.request_errors import CallerPointers, errors_of, field_error
 from cart_core.cart.request_types import (
     COUNTED,
     Amount,
+    CatalogItemId,
     CurrencyCode,
     Duration,
     Identifier,
     KnownBillingCycle,
+    KnownSegment,
     LineId,
+    PartOfSku,
     Quantity,
+    Refused,
     Text,
     TextsByName,
     UtcDateTime,
+    refuse,
     until_enough,
 )
 from cart_core.cart.request_warnings import request_warnings
-from cart_core.cart.spelling import is_one_participant, participant_pairs, single_renews_to
+from cart_core.cart.skus import LinePath, line_at, sku_lines
+from cart_core.cart.spelling import (
+    find_sku,
+    is_one_participant,
+    participant_pairs,
+    single_renews_to,
+)
 from cart_core.cart.validation_context import ValidationContext
 from cart_core.problem import MAX_REPORTED_ERRORS, FieldError, Problem, invalid_request, pointer_to
 
@@ -57,11 +68,14 @@ class CartRules:
 class CartRequest:
     """A valid cart: `body` is what Partner Center gets, `warnings` what the caller should know.
 
-    In a cart that replaces another one, lines without an id have none yet; see `replacing`.
+    In a cart that replaces another one, lines without an id have none yet; see `replacing`. Lines
+    may name a SKU (see `skus`); then their availabilities have to be put in before the cart is
+    sent. `pointers` has the JSON Pointer of each of these in the caller's document.
     """
 
     body: dict[str, Any]
     warnings: tuple[FieldError, ...]
+    pointers: Mapping[LinePath, str] = field(default_factory=dict)
 
     def replacing(self, cart: dict[str, Any]) -> "CartRequest":
         """The same cart in place of that normalised one, with a warning for each line it drops.
@@ -73,11 +87,15 @@ class CartRequest:
             dropped_lines(lines, self.body["lineItems"]), MAX_REPORTED_ERRORS
         )
         body = with_line_ids(self.body, line_ids(lines))
-        return CartRequest(body, (*self.warnings, *dropped))
+        return replace(self, body=body, warnings=(*self.warnings, *dropped))
 
     def warned(self, warning: FieldError) -> "CartRequest":
         """The same cart with one more warning."""
-        return CartRequest(self.body, (*self.warnings, warning))
+        return replace(self, warnings=(*self.warnings, warning))
+
+    def with_lines(self, line_items: list[dict[str, Any]]) -> "CartRequest":
+        """The same cart with other line items."""
+        return replace(self, body={**self.body, "lineItems": line_items})
 
 
 def read_cart(
@@ -129,7 +147,8 @@ def read_cart(
     body = cart.model_dump(by_alias=True, exclude_unset=True)
     body = with_line_ids(body) if cart_id is None else {"id": cart_id, **body}
     warnings = itertools.islice(request_warnings(cart, (), pointers), MAX_REPORTED_ERRORS)
-    return CartRequest(body, tuple(warnings))
+    places = {path: pointers.pointer(line_at(path)) for path, _ in sku_lines(body["lineItems"])}
+    return CartRequest(body, tuple(warnings), places)
 
 
 _OF_THE_REQUEST = frozenset(
@@ -239,11 +258,45 @@ LINES = BeforeValidator(_lines)
 """An annotation of an array of COUNTED line items."""
 
 
+_ITEM_TWICE = PydanticCustomError(
+    "duplicate_member",
+    "Name the item by 'catalogItemId', or by 'productId' with 'skuId', and not by both.",
+)
+_UNEXPECTED_SEGMENT = PydanticCustomError(
+    "unexpected_segment",
+    "An availability is of one segment already. Leave it out, or name the item by its SKU.",
+)
+
+
+def _half_of_sku(missing: str) -> PydanticCustomError:
+    return PydanticCustomError(
+        "required",
+        "'{missing}' is required beside the other part of the SKU.",
+        {"missing": missing},
+    )
+
+
+def _item_or_sku(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema of a line item that it names an item, or a product with its SKU."""
+    properties = schema["properties"]
+    item = properties["catalogItemId"]
+    properties["catalogItemId"] = {"anyOf": [item, {"type": "null"}]}
+    schema["required"] = [name for name in schema["required"] if name != "catalogItemId"]
+    nothing, text = {"type": "null"}, {"type": "string"}
+    schema["if"] = {"properties": {"catalogItemId": text}, "required": ["catalogItemId"]}
+    schema["then"] = {"properties": {"productId": nothing, "skuId": nothing}}
+    schema["else"] = {
+        "properties": {"productId": text, "skuId": text},
+        "required": ["productId", "skuId"],
+    }
+
+
 class LineItem(RequestModel):
     """CartLineItem: one product to buy."""
 
     aliases: ClassVar[Mapping[str, str]] = {"catalogid": "catalogItemId"}
     not_sent = frozenset({"error", "pricing", "links", "attributes"})
+    not_answered = frozenset({"productId", "skuId", "segment"})
     of_orders: ClassVar[Mapping[str, OrderMember]] = {
         "offerid": OrderMember("use 'catalogItemId'", "catalogItemId"),
         "lineitemnumber": OrderMember("use 'id'"),
@@ -260,9 +313,13 @@ class LineItem(RequestModel):
         "transactiontype": OrderMember(_LEAVE_OUT),
     }
     dates = frozenset({"customTermEndDate"})
+    model_config = ConfigDict(json_schema_extra=_item_or_sku)
 
     id: LineId | None = None
-    catalog_item_id: Identifier
+    catalog_item_id: CatalogItemId
+    product_id: Annotated[PartOfSku | None, BeforeValidator(refuse), Field(exclude=True)] = None
+    sku_id: Annotated[PartOfSku | None, BeforeValidator(refuse), Field(exclude=True)] = None
+    segment: Annotated[KnownSegment | None, BeforeValidator(refuse)] = None
     friendly_name: Text | None = None
     quantity: Quantity
     currency_code: CurrencyCode | None = None
@@ -278,6 +335,30 @@ class LineItem(RequestModel):
     attestation_accepted: StrictBool | None = None
     purchase_commitment: PurchaseCommitment | None = None
     purchase_system: Identifier | None = None
+
+    @classmethod
+    def _complete(cls, matched: dict[str, Any], context: ValidationContext) -> None:
+        """Write `productId` with `skuId` as the catalogItemId that they stand for."""
+        item, parts = matched.get("catalogItemId"), ("productId", "skuId")
+        if context.replaces_cart and item is not None and not find_sku(str(item)):
+            # In an answer that is put back, they would be Partner Center's own.
+            for name in (*parts, "segment"):
+                matched.pop(name, None)
+        given = [matched.get(name) for name in parts]
+        if given == [None, None]:
+            if "segment" in matched and isinstance(item, str) and not find_sku(item):
+                matched["segment"] = Refused(_UNEXPECTED_SEGMENT)
+        elif item is not None:
+            for name in parts:
+                if name in matched:
+                    matched[name] = Refused(_ITEM_TWICE)
+        else:
+            for name in parts:
+                if name not in matched:
+                    matched[name] = Refused(_half_of_sku(name))
+            sku = ":".join(map(str, given))
+            # Whatever is wrong with the parts is said of them, and not of the whole once more.
+            matched["catalogItemId"] = sku if find_sku(sku) else "0:0"
 
 
 class Cart(RequestModel):

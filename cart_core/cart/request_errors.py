@@ -36,7 +36,7 @@ come with both.
 
 EXPECTED: Mapping[str, str] = {
     "lineItems": "an array of at least one line item",
-    "catalogItemId": "'ProductId:SkuId:AvailabilityId'",
+    "catalogItemId": "'ProductId:SkuId:AvailabilityId', or 'ProductId:SkuId'",
     "quantity": "a whole number from 1",
     "billingCycle": f"one of {', '.join(BILLING_CYCLES)}",
     "termDuration": "an ISO 8601 duration such as 'P1M', 'P1Y' or 'P3Y'",

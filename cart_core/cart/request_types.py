@@ -23,9 +23,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from cart_core.cart.spelling import find_billing_cycle, format_timestamp, parse_timestamp
+from cart_core.cart.spelling import (
+    find_billing_cycle,
+    find_segment,
+    find_sku,
+    format_timestamp,
+    parse_timestamp,
+)
 from cart_core.cart.validation_context import ValidationContext
-from cart_core.cart.vocabulary import BILLING_CYCLES
+from cart_core.cart.vocabulary import BILLING_CYCLES, SEGMENTS
 
 INT32_MAX = 2**31 - 1
 
@@ -156,6 +162,20 @@ def _billing_cycle(text: str) -> str:
     if cycle := find_billing_cycle(text):
         return cycle
     raise PydanticCustomError("unknown_value", f"Must be one of: {', '.join(BILLING_CYCLES)}.")
+
+
+def _segment(text: str) -> str:
+    _require(text)
+    if segment := find_segment(text):
+        return segment
+    raise PydanticCustomError("unknown_value", f"Must be one of: {', '.join(SEGMENTS)}.")
+
+
+def _part_of_sku(text: str) -> str:
+    _require(text)
+    if not re.fullmatch("[A-Za-z0-9]+", text):
+        raise PydanticCustomError("invalid_format", "Must be letters and digits only.")
+    return text
 
 
 def _duration(text: str) -> str:
@@ -298,6 +318,23 @@ KnownBillingCycle = Annotated[
     str, Strict(), AfterValidator(_billing_cycle), json_schema(enum=list(BILLING_CYCLES))
 ]
 """A documented billing cycle in any spelling. Sent in the spelling of the wire."""
+
+KnownSegment = Annotated[str, Strict(), AfterValidator(_segment), json_schema(enum=list(SEGMENTS))]
+"""A customer segment in any case. It is not sent; the catalogue is asked for it."""
+
+PartOfSku = Annotated[
+    str, Strict(), AfterValidator(_part_of_sku), json_schema(pattern="^[A-Za-z0-9]+$")
+]
+"""The id of a product or of a SKU in it."""
+
+CatalogItemId = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_identifier),
+    AfterValidator(lambda text: find_sku(text) or text),
+    json_schema(pattern=IDENTIFIER_PATTERN),
+]
+"""`Product:Sku:Availability`, or a SKU as `Product:Sku`, which is written in one spelling."""
 
 Duration = Annotated[
     str,

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cart_core.cart.vocabulary import BILLING_CYCLES
+from cart_core.cart.vocabulary import BILLING_CYCLES, SEGMENTS
 
 _BILLING_CYCLE_OF = {cycle.replace("_", ""): cycle for cycle in BILLING_CYCLES}
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+_SKU = re.compile(r"[A-Za-z0-9]+:[A-Za-z0-9]+", re.ASCII)
 _UNSET = re.compile(r"0001-01-01T00:00:00(\.0+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -32,6 +33,22 @@ def without_separators(text: str) -> str:
 def find_billing_cycle(text: str) -> str | None:
     """The wire's spelling of a billing cycle in any spelling; None for an unknown one."""
     return _BILLING_CYCLE_OF.get(without_separators(text))
+
+
+def find_segment(text: str) -> str | None:
+    """The catalogue's spelling of a customer segment in any case; None for an unknown one."""
+    return text.lower() if text.lower() in SEGMENTS else None
+
+
+def find_sku(catalog_item_id: str) -> str | None:
+    """A SKU as `Product:Sku` in capitals; None for anything else, such as a full catalog item id.
+
+    A SKU id has four characters. Spreadsheets drop the zeros that it begins with.
+    """
+    if not _SKU.fullmatch(catalog_item_id):
+        return None
+    product, _, sku = catalog_item_id.upper().partition(":")
+    return f"{product}:{sku.rjust(4, '0')}"
 
 
 def participant_pairs(value: Any) -> Any:

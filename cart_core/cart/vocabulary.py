@@ -6,6 +6,9 @@ BILLING_CYCLES = ("monthly", "annual", "one_time", "none", "triennial", "biennia
 KNOWN_TERMS = frozenset({"P1M", "P1Y", "P3Y"})
 """The documented termDuration values. Catalogues have others, which are accepted with a warning."""
 
+SEGMENTS = ("commercial", "education", "government", "nonprofit")
+"""Values of targetSegment. Price lists call the last one Charity."""
+
 CART_STATUSES = ("Active", "Ordered")
 """Wire values of a cart's status (cart resources page)."""
 

@@ -226,6 +226,11 @@ class Claim:
         return self._record.lines
 
     @property
+    def items(self) -> list[dict[str, Any]] | None:
+        """What was taken from the catalogue for the lines that name a SKU, if anything was."""
+        return self._record.items
+
+    @property
     def earlier_answer(self) -> StoredAnswer | None:
         """The last answer that was given for this step, which was not final."""
         return self._record.answer
@@ -263,6 +268,21 @@ class Claim:
         await self._must_write(self._record.step_done(result), why)
         self.resumed, self.first, self._under_way = False, True, None
         self._call.sent.unanswered = False  # The next step is another request.
+
+    async def record_items(self, items: list[dict[str, Any]]) -> None:
+        """Write down what was taken from the catalogue, before it is sent.
+
+        Raises Problem `store_unavailable` or `operation_in_progress`; then it must not be sent.
+        """
+        await self._must_write(self._record.with_items(items), "Nothing was sent.")
+
+    async def begin_anew(self, items: list[dict[str, Any]]) -> None:
+        """The step was refused, and goes out with other items under a new MS-RequestId.
+
+        Raises as `record_items` does.
+        """
+        record = self._record.anew(items, self._next_request_id())
+        await self._must_write(record, "Partner Center refused an item.")
 
     async def record_answer(self, answer: Answer) -> None:
         """Write down the answer. Raises LeaseLost, or StoreUnavailable at the deadline."""

@@ -80,8 +80,10 @@ class Record(_Stored):
     For `under_way_seconds` after the write, Partner Center may still be working on a request of the
     open step that it did not answer clearly; None where there is no such request. `lines` are those
     that the cart of a purchase must have, if it is held to any: its order's, or those that a later
-    change of the cart gave it. For `held_seconds` after the write somebody changes that cart, and
-    nobody may buy it. `begun` is False while no request of the open step can have been sent.
+    change of the cart gave it. `items` are what was taken from the catalogue for the lines that
+    name a SKU, in their order: as long as the attempt may have sent them, a later one sends the
+    same. For `held_seconds` after the write somebody changes that cart, and nobody may buy it.
+    `begun` is False while no request of the open step can have been sent.
 
     No release that could be deployed wrote a version before 3, so none of those is read.
     """
@@ -102,6 +104,7 @@ class Record(_Stored):
     answer: StoredAnswer | None = None
     under_way_seconds: float | None = None
     lines: list[dict[str, Any]] | None = None
+    items: list[dict[str, Any]] | None = None
     held_seconds: float | None = None
     begun: bool = True
 
@@ -147,7 +150,8 @@ class Record(_Stored):
 
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
         """
-        return self.model_copy(update={"lines": earlier.lines or self.lines})._with(
+        lines = earlier.lines or self.lines
+        return self.model_copy(update={"lines": lines, "items": earlier.items})._with(
             self.state,
             steps=earlier.steps,
             answer=earlier.answer,
@@ -193,7 +197,17 @@ class Record(_Stored):
 
     def released(self) -> "Record":
         """The attempt ended, and nothing of the operation took effect."""
-        return self._with("released", epoch=self.epoch + 1)
+        return self.model_copy(update={"items": None})._with("released", epoch=self.epoch + 1)
+
+    def with_items(self, items: list[dict[str, Any]]) -> "Record":
+        """The record with what was taken from the catalogue, and is about to be sent."""
+        return self.model_copy(update={"items": items}).begin()
+
+    def anew(self, items: list[dict[str, Any]], request_id: str) -> "Record":
+        """The open step was refused, and is sent with other items under a new MS-RequestId."""
+        return self.with_items(items)._with(
+            self.state, epoch=self.epoch + 1, steps=self._changed_step(request_id=request_id)
+        )
 
     def unclaimed(self) -> "Record":
         """Nobody has worked on the operation."""

@@ -158,6 +158,7 @@ def in_doubt(problem: Problem) -> Problem:
         retry_after=problem.retry_after,
         outcome=Outcome.UNKNOWN,
         order_errors=problem.order_errors,
+        unavailable_items=problem.unavailable_items,
         trace=problem.trace,
     )
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from cart_core import telemetry
-from cart_core.call import Answer, Call
+from cart_core.call import Answer, Answered, Call
 from cart_core.cart.answer import cart_path
 from cart_core.cart.request import CartRequest
 from cart_core.idempotency.claim import Claim
@@ -15,6 +15,7 @@ from cart_core.idempotency.plan import RETENTION, Plan
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Problem
+from cart_core.use_cases.resolve_items import ResolveItems, Step, Unrecorded, when_sent
 
 _PLAN: Final = Plan(["cart"], RETENTION)
 
@@ -38,12 +39,14 @@ class CreateCart:
         self,
         once: ExactlyOnce,
         carts: Carts,
+        resolve_items: ResolveItems,
         *,
         key_required: bool,
         new_guid: Callable[[], str],
     ) -> None:
         self._once = once
         self._carts = carts
+        self._resolve_items = resolve_items
         self._key_required = key_required
         self._new_guid = new_guid
 
@@ -56,11 +59,15 @@ class CreateCart:
         if key is None:
             if self._key_required:
                 raise Problem("idempotency_key_required", "Send an Idempotency-Key header.")
-            answer = await self._create(call, cart.warned(_NOT_IDEMPOTENT), self._new_guid())
+            answer = await self._create(
+                call, cart.warned(_NOT_IDEMPOTENT), Unrecorded(self._new_guid)
+            )
         else:
             operation = OperationId("create_cart", call.customer_id, key)
             perform = partial(self._create_under_claim, call, cart)
-            answer = await self._once.run(call, operation, _PLAN, cart.body, perform)
+            answer = await self._once.run(
+                call, operation, _PLAN, cart.body, perform, sends=when_sent(cart)
+            )
         telemetry.count_cart(replayed=answer.replayed)
         return answer
 
@@ -68,11 +75,14 @@ class CreateCart:
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
         # last word, and the key is free.
         in_doubt = claim.resumed and claim.under_way_for() > 0
-        return await self._create(call, cart, claim.request_id, resumed=in_doubt)
+        return await self._create(call, cart, claim, resumed=in_doubt)
 
     async def _create(
-        self, call: Call, cart: CartRequest, request_id: str, *, resumed: bool = False
+        self, call: Call, cart: CartRequest, step: Step, *, resumed: bool = False
     ) -> Answer:
-        created = await self._carts.create(call, cart, request_id, resumed=resumed)
+        async def send(cart: CartRequest, request_id: str) -> Answered:
+            return await self._carts.create(call, cart, request_id, resumed=resumed)
+
+        created, _ = await self._resolve_items.send(call, cart, step, send)
         call.sent.cart_id = created.body["id"]
         return Answer.of(201, created, Location=cart_path(call.customer_id, created.body["id"]))

@@ -21,6 +21,7 @@ from cart_core.problem import FieldError, Problem
 from cart_core.use_cases.buying import Buying
 from cart_core.use_cases.duplicate_orders import DuplicateOrders
 from cart_core.use_cases.purchase import Purchase
+from cart_core.use_cases.resolve_items import ResolveItems, when_sent, with_resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,17 @@ class PlaceOrder:
     """Places orders."""
 
     def __init__(
-        self, once: ExactlyOnce, carts: Carts, buying: Buying, duplicates: DuplicateOrders
+        self,
+        once: ExactlyOnce,
+        carts: Carts,
+        resolve_items: ResolveItems,
+        buying: Buying,
+        duplicates: DuplicateOrders,
     ) -> None:
         self._once = once
         self._duplicates = duplicates
         self._carts = carts
+        self._resolve_items = resolve_items
         self._buying = buying
         self._plan = buying.plan_of("cart")
 
@@ -61,7 +68,9 @@ class PlaceOrder:
         operation = OperationId("place_order", call.customer_id, command.key)
         content = {"customerUser": command.customer_user, "cart": command.cart.body}
         perform = partial(self._order, call, command)
-        answer = await self._once.run(call, operation, self._plan, content, perform)
+        answer = await self._once.run(
+            call, operation, self._plan, content, perform, sends=when_sent(command.cart)
+        )
         telemetry.count_purchase(answer.body["status"], replayed=answer.replayed)
         return answer
 
@@ -71,13 +80,14 @@ class PlaceOrder:
         if not has_cart:
             created = await self._create(call, asked, claim)
         recorded = claim.results["cart"]
+        resolved = with_resolved(asked, claim.items or [])
         found = tuple(FieldError(**warning) for warning in recorded.get("warnings", ()))
         if has_cart and not found:
             found = await self._placed_since(claim)
         purchase = Purchase(
             recorded["cartId"],
             command.customer_user,
-            expected_lines(asked.body["lineItems"]),
+            expected_lines(resolved.body["lineItems"]),
             created.body if created else None,
             (*asked.warnings, *found),
         )
@@ -103,8 +113,12 @@ class PlaceOrder:
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
         # last word on the order, and its key is free.
         in_doubt = claim.resumed and claim.under_way_for() > 0
+
+        async def send(cart: CartRequest, request_id: str) -> Answered:
+            return await self._carts.create(call, cart, request_id, resumed=in_doubt)
+
         async with self._duplicates.looked_for(claim) as warnings:
-            created = await self._carts.create(call, cart, claim.request_id, resumed=in_doubt)
+            created, _ = await self._resolve_items.send(call, cart, claim, send)
             call.sent.cart_id = created.body["id"]
             with Problem.completing(trace=created.trace):
                 found = [warning.as_json() for warning in await warnings()]

@@ -5,6 +5,7 @@ No idempotency key is needed, because to replace a cart twice has the same effec
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cart_core.call import Answer, Call
 from cart_core.cart.expected_lines import expected_lines
@@ -14,6 +15,7 @@ from cart_core.idempotency.hold import hold
 from cart_core.idempotency.plan import Plan
 from cart_core.partner_center.carts import Carts
 from cart_core.use_cases.buying import purchase_of
+from cart_core.use_cases.resolve_items import ResolveItems, Unrecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,18 @@ class UpdateCart:
     """Updates carts. `purchase_plan` is the plan of buying one."""
 
     def __init__(
-        self, claims: Claims, purchase_plan: Plan, carts: Carts, *, new_guid: Callable[[], str]
+        self,
+        claims: Claims,
+        purchase_plan: Plan,
+        carts: Carts,
+        resolve_items: ResolveItems,
+        *,
+        new_guid: Callable[[], str],
     ) -> None:
         self._claims = claims
         self._purchase_plan = purchase_plan
         self._carts = carts
+        self._resolve_items = resolve_items
         self._new_guid = new_guid
 
     async def __call__(self, call: Call, command: UpdateCartCommand) -> Answer:
@@ -47,8 +56,11 @@ class UpdateCart:
         try:
             current = await self._carts.get(call, command.cart_id, self._new_guid())
             cart = command.cart.replacing(current.body)
-            updated = await self._carts.update(call, command.cart_id, cart, self._new_guid())
-            lines = expected_lines(cart.body["lineItems"])
+            step = Unrecorded(self._new_guid)
+            updated, sent = await self._resolve_items.send(
+                call, cart, step, partial(self._carts.update, call, command.cart_id)
+            )
+            lines = expected_lines(sent.body["lineItems"])
         finally:
             if held:
                 await held.release(lines)

@@ -13,6 +13,7 @@ from cart_core.cart.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLin
 from cart_core.cart.request import Cart, LineItem
 from cart_core.cart.request_errors import PYDANTIC_ERRORS
 from cart_core.cart.spelling import wire_names
+from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
 from tests.docs.openapi import DOCUMENT
@@ -149,7 +150,7 @@ def test_the_example_of_an_error_is_what_the_code_answers() -> None:
 
 def codes_in_the_code() -> set[str]:
     """The codes of all FieldErrors that cart_core makes, of which some come from pydantic."""
-    codes = {code for code, _ in PYDANTIC_ERRORS.values()}
+    codes = {code for code, _ in PYDANTIC_ERRORS.values()} | set(get_args(Failure))
     for path in (ROOT / "cart_core").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
@@ -165,4 +166,6 @@ def test_every_code_of_a_warning_or_an_error_is_there() -> None:
     errors = {name for row in table(CONTRACT, "error") for name in names(row[0])}
 
     assert warnings | errors == codes_in_the_code()
+    failures = [name for row in table(CONTRACT, "failure") for name in names(row[0])]
+    assert failures == list(get_args(Failure))
     assert warnings & errors == {"unknown_member", "line_missing", "line_unexpected"}

@@ -476,6 +476,7 @@ def _private_key_lines() -> frozenset[str]:
 _MEMBERS = (
     *("type", "title", "status", "detail", "instance", "code", "errors", "requestId"),
     *("correlationId", "retryable", "outcome", "partnerCenter", "cart", "orderErrors"),
+    "unavailableItems",
 )
 
 

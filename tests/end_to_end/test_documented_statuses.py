@@ -75,6 +75,8 @@ BODY = {
     415: Way(headers={"Content-Type": "text/plain"}),
 }
 
+UNKNOWN_SKU = cart(line(catalogItemId="NOBODYKNOWS0:0001"))
+
 WAYS: dict[str, dict[int, Way]] = {
     "CreateCart": FORWARDED
     | BODY
@@ -84,7 +86,9 @@ WAYS: dict[str, dict[int, Way]] = {
         422: Way(headers={"Idempotency-Key": "used"}, members={"quantity": 2}),
     },
     "GetCart": FORWARDED | {200: Way(), 400: Way(cart_id="x")},
-    "UpdateCart": FORWARDED | BODY | {200: Way(), 400: Way(content=b"{}")},
+    "UpdateCart": FORWARDED
+    | BODY
+    | {200: Way(), 400: Way(content=b"{}"), 422: Way(content=json.dumps(UNKNOWN_SKU).encode())},
     "CheckOutCart": FORWARDED
     | {
         201: Way(),

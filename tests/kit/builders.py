@@ -88,7 +88,7 @@ FULL_LINE: dict[str, Any] = {
     "participants": [{"key": "transaction_reseller", "value": "5139005"}] * 2,
     "provisioningContext": {"ParentSubscriptionId": "x", "catalogId": "y", "quantitty": "z"},
     "orderGroup": "OMS-0",
-    "addonItems": [{"id": 9, "catalogItemId": "C:1", "quantity": 1, "billingCycle": "none"}],
+    "addonItems": [{"id": 9, "catalogItemId": "C:1:D", "quantity": 1, "billingCycle": "none"}],
     "renewsTo": {"termDuration": "P1M"},
     "promotionId": "39NFJQT1PHSN:0008:39NFJQT1Q5J0",
     "customTermEndDate": "2022-02-19T00:00:00Z",

@@ -9,7 +9,7 @@ import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cart_core.call import Call
@@ -85,6 +85,10 @@ LINE_ERRORS = refused(400, "800009")
 FORBIDDEN = refused(403, "20002")
 THROTTLED = refused(429)
 BROKEN = refused(500, "800003")
+NO_SKU = refused(404, "400018")
+NO_PRODUCT = refused(404, "400013")
+ITEM_GONE = refused(400, "400019")
+"""An item is not in the catalogue any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ class Asked:
     customer_user: str | None = None
     cart: Mapping[str, Any] | None = None
     time: float = 0.0
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def request_id(self) -> str:
@@ -125,12 +131,13 @@ def killed(_: Reply) -> NoReply:
 
 
 class FakePartnerCenter:
-    """Partner Center's requests for carts (CartsApi).
+    """Partner Center's requests (CartsApi and ReadsApi).
 
-    `script` has the next answers of an operation (`create`, `get`, `update`, `checkout`); without
-    one it keeps carts and orders. Each answer takes `seconds`. `deduplicate`: a repeated request
-    makes no second cart. `repeat_checkout`: the checkout of an ordered cart is answered with its
-    orders again, and not refused as submitted.
+    `script` has the next answers of an operation (`create`, `get`, `update`, `checkout`, `read`,
+    `ask`); without one it keeps carts and orders, and has the `documents` at their paths. A path
+    that has none is answered as a SKU that does not exist. Each answer takes `seconds`.
+    `deduplicate`: a repeated request makes no second cart. `repeat_checkout`: the checkout of an
+    ordered cart is answered with its orders again, and not refused as submitted.
     """
 
     def __init__(self) -> None:
@@ -141,6 +148,7 @@ class FakePartnerCenter:
         self.seconds = 0.0
         self.deduplicate = True
         self.repeat_checkout = True
+        self.documents: dict[str, Any] = {}
         self.carts: dict[str, dict[str, Any]] = {}
         self.owners: dict[str, str] = {}
         self.bought: list[str] = []
@@ -229,6 +237,43 @@ class FakePartnerCenter:
         return await self._answer(
             Asked("checkout", call, attempt, cart_id, customer_user), check_out
         )
+
+    async def read_document(
+        self,
+        call: Call,
+        path: str,
+        query: Mapping[str, str],
+        attempt: Attempt,
+        *,
+        continuation: str | None,
+    ) -> Reply | NoReply:
+        """See ReadsApi."""
+        asked = Asked("read", call, attempt, continuation, path=path, query=query)
+        return await self._answer(asked, lambda: self._document(path))
+
+    async def ask(
+        self,
+        call: Call,
+        path: str,
+        query: Mapping[str, str],
+        document: Mapping[str, Any],
+        attempt: Attempt,
+    ) -> Reply | NoReply:
+        """See ReadsApi."""
+        asked = Asked("ask", call, attempt, cart=document, path=path, query=query)
+        return await self._answer(asked, lambda: self._document(path))
+
+    def sell(self, *availabilities: dict[str, Any], sku_id: str) -> None:
+        """Offer a SKU (`Product:Sku`) with these availabilities, in place of others."""
+        product, _, sku = sku_id.partition(":")
+        path = f"/customers/{CUSTOMER}/products/{product}/skus/{sku}/availabilities"
+        self.documents[path] = {"items": list(availabilities)}
+
+    def _document(self, path: str) -> Reply:
+        document = self.documents.get(path)
+        if isinstance(document, Reply):
+            return document
+        return NO_SKU if document is None else reply(200, document)
 
     def _put(self, cart_id: str, cart: Mapping[str, Any]) -> None:
         lines = [{"id": number, **line} for number, line in enumerate(cart["lineItems"])]

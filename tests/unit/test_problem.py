@@ -47,6 +47,7 @@ def test_every_problem_has_every_member(code: Code) -> None:
         ("partnerCenter", None),
         ("cart", None),
         ("orderErrors", []),
+        ("unavailableItems", []),
     ]
     assert json.loads(json.dumps(body)) == body
 

@@ -215,6 +215,14 @@ class Process:
             partial(self._outside.center.checkout_cart, call, cart_id, customer_user, attempt)
         )
 
+    async def read_document(self, *_: object, **__: object) -> Reply | NoReply:
+        """See ReadsApi. No order of a walk names a SKU."""
+        raise AssertionError("nothing of the catalogue is read")
+
+    async def ask(self, *_: object, **__: object) -> Reply | NoReply:
+        """See ReadsApi."""
+        raise AssertionError("nothing is asked")
+
     async def _outgoing(self, do: Callable[[], Awaitable[T]]) -> T:
         """A call of the outside, at which this process may die."""
         self._require_life()

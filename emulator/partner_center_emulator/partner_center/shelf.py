@@ -5,6 +5,7 @@ when `rotate` is called. What was replaced stays known, and is refused in carts 
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,18 +30,18 @@ class Shelf:
             },
             **SKUS,
         }
-        self.issued: set[str] = set()
+        self.issued = set(ITEMS)
         """All catalog item ids that there ever were."""
         self._stale: set[str] = set()
         self._current: dict[tuple[str, int], str] = {}
-        self._turns: dict[str, int] = {}
+        self._turned: set[str] = set()
+        """The SKUs that have other availabilities than they began with."""
         self.clear()
 
     def clear(self) -> None:
-        """Every SKU has the availabilities that it begins with."""
-        self._turns.clear()
-        self._stale.clear()
-        self.issued = set(ITEMS)
+        """Every SKU has the availabilities that it begins with; all others were replaced."""
+        self._turned.clear()
+        self._stale = self.issued - set(ITEMS)
         for sku_id in self.skus:
             self._issue(sku_id)
 
@@ -53,7 +54,7 @@ class Shelf:
             raise RefusalError(404, "400018", "The SKU was not found.")
         for each in [sku_id] if sku_id else self.skus:
             self._stale |= set(self.current(each))
-            self._turns[each] = self._turns.get(each, 0) + 1
+            self._turned.add(each)
             self._issue(each)
 
     def is_stale(self, catalog_item_id: str) -> bool:
@@ -165,12 +166,13 @@ class Shelf:
         return sku
 
     def _issue(self, sku_id: str) -> None:
-        turn = self._turns.get(sku_id, 0)
         for number, offer in enumerate(self.skus[sku_id].offers):
-            name = hashlib.sha256(f"{sku_id}/{number}/{turn}".encode()).hexdigest().upper()
-            part = f"{offer.part[:-4]}{name[:4]}" if turn else offer.part
+            part = offer.part
+            if sku_id in self._turned:
+                part = part[:-4] + secrets.token_hex(2).upper()
             self._current[sku_id, number] = f"{sku_id}:{part}"
             self.issued.add(f"{sku_id}:{part}")
+            self._stale.discard(f"{sku_id}:{part}")
 
     def _availability(
         self,

@@ -93,7 +93,7 @@ def test_a_misspelling_is_refused_at_every_level(document: Any, pointer: str, ri
     "name",
     [
         *("attestationProperties", "autoRenewEnabled", "billingPlan", "discounts"),
-        *("externalReferenceId", "marketplaceTerms", "productId", "resellerId", "tags"),
+        *("externalReferenceId", "marketplaceTerms", "offerTitle", "resellerId", "tags"),
         *("scheduledNextTermInstructions", "termStartDate"),
         *("newDate", "termEndDate", "customTermEndDateUtc"),
     ],

@@ -508,3 +508,62 @@ def test_a_name_like_a_documented_one_is_refused_where_that_one_is_missing() -> 
         ("/lineItems/1/quantitty", "misspelled_member"),
         ("/lineItems/2/catalogIds", "misspelled_member"),
     }
+
+
+# --- Lines that name a SKU --------------------------------------------------------------------
+
+BY_SKU = {"quantity": 1, "billingCycle": "monthly"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"catalogItemId": "CFQ7TTC0LH18:0001"},
+        {"catalogItemId": "cfq7ttc0lh18:1"},  # A spreadsheet has dropped the zeros.
+        {"catalogId": "CFQ7TTC0LH18:0001"},
+        {"productId": "CFQ7TTC0LH18", "skuId": "0001"},
+        {"PRODUCTID": "cfq7ttc0lh18", "SkuId": "1", "catalogItemId": None},
+    ],
+    ids=str,
+)
+def test_a_sku_is_one_request_however_it_is_written(item: dict[str, Any]) -> None:
+    request = read(cart({**BY_SKU, **item, "segment": "Education"}))
+    assert request.body["lineItems"] == [
+        {**BY_SKU, "id": 0, "catalogItemId": "CFQ7TTC0LH18:0001", "segment": "education"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "errors"),
+    [
+        ({}, {("catalogItemId", "required")}),
+        ({"productId": "A"}, {("skuId", "required")}),
+        ({"skuId": "1"}, {("productId", "required")}),
+        (
+            {"productId": "A:1", "skuId": 1},
+            {("productId", "invalid_format"), ("skuId", "wrong_type")},
+        ),
+        ({"productId": "", "skuId": "1"}, {("productId", "empty_text")}),
+        (
+            {"productId": "A", "skuId": "1", "catalogItemId": "A:1"},
+            {("productId", "duplicate_member"), ("skuId", "duplicate_member")},
+        ),
+        ({"catalogItemId": "A:1:B", "segment": "education"}, {("segment", "unexpected_segment")}),
+        ({"catalogItemId": "A:1", "segment": "charity"}, {("segment", "unknown_value")}),
+    ],
+    ids=str,
+)
+def test_a_sku_is_named_whole_and_once(item: dict[str, Any], errors: set[tuple[str, str]]) -> None:
+    problem = refusal(cart({**BY_SKU, **item}))
+    assert places(problem) == {(f"/lineItems/0/{name}", code) for name, code in errors}
+
+
+def test_the_lines_that_name_a_sku_are_known_by_their_pointers() -> None:
+    addons = [line(), {**BY_SKU, "productId": "B", "skuId": "2"}]
+    request = read({"LineItems": [line(AddOnItems=addons), line(catalogItemId="A:0001")]})
+    assert request.pointers == {(0, 1): "/LineItems/0/AddOnItems/1", (1,): "/LineItems/1"}
+
+
+def test_an_answer_that_has_the_names_of_a_sku_beside_the_item_is_put_back() -> None:
+    sent = replaced(cart(line(id=1, productId="X", skuId=5, segment="new"))).body["lineItems"]
+    assert sent == [line(id=1)]

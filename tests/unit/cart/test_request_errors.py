@@ -57,7 +57,7 @@ def test_all_errors_are_reported_at_once_in_the_callers_spelling() -> None:
 
 
 A_TERM = "an ISO 8601 duration such as 'P1M', 'P1Y' or 'P3Y'"
-AN_ITEM = "'ProductId:SkuId:AvailabilityId'"
+AN_ITEM = "'ProductId:SkuId:AvailabilityId', or 'ProductId:SkuId'"
 
 
 @pytest.mark.parametrize(

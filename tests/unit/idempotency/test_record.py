@@ -169,6 +169,7 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
   },
   "underWaySeconds": null,
   "lines": null,
+  "items": null,
   "heldSeconds": null,
   "begun": true
 }"""

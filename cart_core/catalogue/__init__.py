@@ -1,0 +1,1 @@
+"""The catalogue: which availability a line means. No input and no output."""

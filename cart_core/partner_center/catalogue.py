@@ -1,0 +1,97 @@
+"""Requests for a customer's catalogue: which availabilities a SKU has today."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from cart_core.call import Call
+from cart_core.catalogue.availability import (
+    Availability,
+    embeds_sku,
+    read_availabilities,
+)
+from cart_core.catalogue.resolution import Failure, NotAvailable
+from cart_core.partner_center.catalogue_cache import CatalogueCache
+from cart_core.partner_center.errors import unreadable, without_effect
+from cart_core.partner_center.reading import Reader
+from cart_core.problem import Problem
+
+AGE_FOR_CARTS: Final = 60.0
+"""Seconds: what a cart is made from is no older."""
+
+AGE_FOR_READING: Final = 600.0
+"""Seconds: what is shown to people is no older."""
+
+_AGE_OF_NOTHING: Final = 60.0
+"""Seconds for which it counts that a product or a SKU was not found."""
+
+_NOT_FOUND: Final[dict[str, tuple[Failure, str]]] = {
+    "400013": ("product_not_found", "The customer's catalogue does not have this product."),
+    "400018": ("sku_not_found", "The product does not have this SKU."),
+    "400030": ("not_offered_to_segment", "Partner Center does not accept this segment."),
+}
+"""Partner Center's codes for what the catalogue does not have."""
+
+Availabilities = tuple[Availability, ...]
+_Listed = Availabilities | NotAvailable
+
+
+class Catalogue:
+    """The catalogues of all customers, each for one segment. `clock` gives POSIX seconds."""
+
+    def __init__(self, reader: Reader, *, clock: Callable[[], float]) -> None:
+        self._reader = reader
+        self._cache: CatalogueCache[_Listed] = CatalogueCache(clock)
+
+    async def availabilities(
+        self, call: Call, sku_id: str, segment: str, *, longest_age: float
+    ) -> Availabilities | NotAvailable:
+        """The availabilities of a SKU (`Product:Sku`) for the call's customer, from the list.
+
+        It is the list that counts: an availability that is read by its id may have more terms.
+        Raises Problem where Partner Center did not say what there is.
+        """
+
+        async def load() -> _Listed:
+            return await self._load(call, sku_id, segment)
+
+        def age(listed: _Listed) -> float:
+            nothing = isinstance(listed, NotAvailable)
+            return min(longest_age, _AGE_OF_NOTHING) if nothing else longest_age
+
+        return await self._cache.get(call, (call.customer_id, segment, sku_id), load, age)
+
+    def forget(self, call: Call, sku_id: str, segment: str) -> None:
+        """Partner Center has refused an item of this SKU as one that is not there any more."""
+        self._cache.drop((call.customer_id, segment, sku_id))
+
+    async def _load(self, call: Call, sku_id: str, segment: str) -> _Listed:
+        product, _, sku = sku_id.partition(":")
+        path = f"{customer_path(call)}/products/{quote(product)}/skus/{quote(sku)}"
+        try:
+            items = await self._reader.items(
+                call, "list_availabilities", f"{path}/availabilities", {"targetSegment": segment}
+            )
+            document: Any = None
+            if items and not embeds_sku(items):
+                document, _trace = await self._reader.document(call, "get_sku", path)
+            return tuple(read_availabilities(items, sku_id, document))
+        except ValueError:
+            raise without_effect(unreadable(200)) from None
+        except Problem as problem:
+            if refused := _refusal(problem):
+                return refused
+            raise
+
+
+def customer_path(call: Call) -> str:
+    """The path of the call's customer, after the version."""
+    return f"/customers/{quote(call.customer_id, safe='')}"
+
+
+def _refusal(problem: Problem) -> NotAvailable | None:
+    """What a refusal says of the catalogue; None where it says nothing of it."""
+    fault = problem.fault
+    if fault is None or fault.status not in (400, 403, 404) or fault.code not in _NOT_FOUND:
+        return None
+    return NotAvailable(*_NOT_FOUND[fault.code])

@@ -1,0 +1,124 @@
+"""What was read of the catalogue a short while ago, so that the same is not asked again and again.
+
+Partner Center publishes no limit for catalogue requests, and says only that ids are reissued
+regularly. Price lists change on the first of a month, so nothing outlives that moment (UTC).
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+from cart_core.call import Call
+from cart_core.problem import Problem
+
+MAX_ENTRIES: Final = 2000
+"""The entries that are kept, the last used ones."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[Value]):
+    value: Value
+    read_at: float
+    month: tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A request that is under way. `failure` is how it ended, if it did not succeed."""
+
+    done: asyncio.Event
+    failure: Problem | None = None
+    dropped: bool = False
+
+
+class CatalogueCache(Generic[Value]):
+    """Values by key. Of one key, only one request is under way at a time.
+
+    `clock` gives POSIX seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
+        self._flights: dict[Hashable, _Flight] = {}
+
+    async def get(
+        self,
+        call: Call,
+        key: Hashable,
+        load: Callable[[], Awaitable[Value]],
+        longest_age: Callable[[Value], float],
+    ) -> Value:
+        """The value, of at most `longest_age` seconds, or as `load` gives it now. Raises Problem.
+
+        A call that waits for another one's request gets that one's failure too, unless only the
+        other one has run out of time.
+        """
+        while True:
+            entry = self._entries.get(key)
+            if entry and self._is_young(entry, longest_age(entry.value)):
+                self._entries.move_to_end(key)
+                return entry.value
+            flight = self._flights.get(key)
+            if flight is None:
+                return await self._load(key, load)
+            try:
+                async with asyncio.timeout(call.deadline.remaining()):
+                    await flight.done.wait()
+            except TimeoutError:
+                raise Problem("deadline_exceeded", "There was no time left to read.") from None
+            if flight.failure and flight.failure.code != "deadline_exceeded":
+                raise _again(flight.failure)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget the value, and what a request that is under way will answer."""
+        self._entries.pop(key, None)
+        if flight := self._flights.pop(key, None):
+            flight.dropped = True
+
+    async def _load(self, key: Hashable, load: Callable[[], Awaitable[Value]]) -> Value:
+        flight = self._flights[key] = _Flight(asyncio.Event())
+        # The age counts from before the request: its answer may be as old as that.
+        began, month = self._clock(), self._month()
+        try:
+            value = await load()
+        except Problem as problem:
+            flight.failure = problem
+            raise
+        else:
+            if not flight.dropped:
+                self._entries[key] = _Entry(value, began, month)
+                self._entries.move_to_end(key)
+                if len(self._entries) > MAX_ENTRIES:
+                    self._entries.popitem(last=False)
+            return value
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.done.set()
+
+    def _is_young(self, entry: _Entry[Value], longest_age: float) -> bool:
+        age = self._clock() - entry.read_at
+        return 0 <= age < longest_age and entry.month == self._month()
+
+    def _month(self) -> tuple[int, int]:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return now.year, now.month
+
+
+def _again(problem: Problem) -> Problem:
+    """The same problem for another call: each call gives its own the trace that it has."""
+    return Problem(
+        problem.code,
+        problem.detail,
+        errors=problem.errors,
+        fault=problem.fault,
+        retry_after=problem.retry_after,
+        outcome=problem.outcome,
+        trace=problem.trace,
+    )

@@ -1,0 +1,71 @@
+"""Lines that name a SKU, from end to end: the emulator's availabilities change in between."""
+
+import json
+import uuid
+from typing import Any
+
+from partner_center_emulator.watch.disturbances import Disturbance
+
+from tests.end_to_end.chain import Chain, cart, line, problem
+
+E5 = {"productId": "CFQ7TTC0LFLZ", "skuId": "0002"}
+E5_ID = "CFQ7TTC0LFLZ:0002"
+
+
+def by_sku(**members: Any) -> dict[str, Any]:
+    """A line that names the SKU of Microsoft 365 E5."""
+    paid = {"billingCycle": "annual", "termDuration": "P1Y"}
+    return {**line(**paid), **E5, **members, "catalogItemId": members.get("catalogItemId")}
+
+
+def test_an_order_by_sku_buys_the_availability_of_the_moment(buying: Chain) -> None:
+    shelf = buying.cloud.partner_center.shelf
+    shelf.rotate(E5_ID)
+    key = str(uuid.uuid4())
+    answer = buying.order(key, cart(by_sku(quantity=3)))
+    assert (answer.status_code, answer.json()["status"]) == (201, "completed")
+    [order] = answer.json()["orders"]
+    assert order["lineItems"][0]["offerId"] == shelf.current(E5_ID)[0]
+    [read, create, _] = buying.sent()
+    assert read.path.endswith("/products/CFQ7TTC0LFLZ/skus/0002/availabilities")
+    assert read.query == "targetSegment=commercial"
+    assert json.loads(create.body)["lineItems"][0]["catalogItemId"] == shelf.current(E5_ID)[0]
+    shelf.rotate(E5_ID)
+    again = buying.order(key, cart(by_sku(quantity=3)))
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (answer.json(), "true")
+
+
+def test_an_item_that_went_stale_in_between_is_found_anew(buying: Chain) -> None:
+    first = buying.post(cart(by_sku()))
+    buying.cloud.partner_center.shelf.rotate(E5_ID)
+    second = buying.post(cart(by_sku()))
+    ids = [each.json()["lineItems"][0]["catalogItemId"] for each in (first, second)]
+    assert [first.status_code, second.status_code, ids[1]] == [
+        *(201, 201),
+        buying.cloud.partner_center.shelf.current(E5_ID)[0],
+    ]
+    assert ids[0] != ids[1]
+
+
+def test_a_pair_that_is_not_offered_is_told_with_those_that_are(buying: Chain) -> None:
+    document = cart(by_sku(termDuration="P3Y", billingCycle="monthly"))
+    error = problem(buying.post(document), 422, "item_not_available", "not_sent", False)
+    # By its id the availability has this pair. The list counts.
+    [entry] = error["unavailableItems"]
+    assert (entry["pointer"], entry["failure"]) == ("/lineItems/0", "term_not_offered")
+    assert [tuple(pair.values()) for pair in entry["offered"]] == [
+        *(("P1M", "monthly"), ("P1Y", "annual"), ("P1Y", "monthly")),
+    ]
+    assert buying.sent("create") == []
+
+
+def test_a_catalogue_that_throttles_says_when_to_come_again(buying: Chain) -> None:
+    throttled = Disturbance(
+        "partner_center", path="availabilities", status=429, headers={"Retry-After": "57"}
+    )
+    buying.cloud.disturbances.inject(throttled)
+    document = cart(by_sku(productId="CFQ7TTC0LF8S", skuId="0001"))
+    customer = str(uuid.uuid4())
+    answer = buying.post(document, customer=customer)
+    problem(answer, 429, "partner_center_throttled", "not_sent", True)
+    assert answer.headers["Retry-After"] == "57"
