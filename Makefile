@@ -7,7 +7,7 @@ INFRA_VENV = .venv-infra
 CLIENTS_VENV = .venv-clients
 PORT = 7071
 
-.PHONY: help demo run unit check test format walks soak bench package describe lock clean
+.PHONY: help demo run unit check test format walks soak bench package describe snapshot lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ package: $(VENV)/.installed  ## Build what is deployed: build/package and build/
 
 describe: $(VENV)/.installed  ## Write openapi.json, the connector's definition and requests to send from the code
 	@$(RUN) -m description
+
+snapshot:  ## Write infra/main.snapshot.json: what the templates make; needs Bicep's compiler
+	@$(RUN) -m tests.infra.compiler
 
 lock:  ## Renew requirements.txt and requirements/ from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }

@@ -3,13 +3,15 @@ metadata description = 'One function app that puts Partner Center carts behind a
 
 targetScope = 'subscription'
 
+import { unlessRefused } from 'modules/refusals.bicep'
+
 // ---------- //
 // Parameters //
 // ---------- //
 
-@description('Required. Name of the environment. It goes into the name of the resource group and into the hash that ends every other name.')
+@description('Required. Name of the environment: letters, digits and hyphens; upper and lower case do not matter. It goes into the name of the resource group and into the hash that ends every other name. The longest is what leaves room for carts- in the name of a deployment.')
 @minLength(1)
-@maxLength(64)
+@maxLength(58)
 param environmentName string
 
 @description('Required. Region of all resources, and of the deployment itself.')
@@ -62,7 +64,7 @@ param certificateName string = 'partner-center-certificate'
 @description('Optional. Name of the secret that holds the refresh token, in the second vault.')
 param refreshTokenName string = 'partner-center-refresh-token'
 
-@description('Optional. Whether carts can be checked out and orders placed: the setting CART_ALLOW_CHECKOUT. With it, everybody who holds a function key can spend.')
+@description('Optional. Whether carts can be checked out and orders placed: the setting CART_ALLOW_CHECKOUT. With it, everybody who holds a function key can spend; alertEmail is required then.')
 param allowCheckout bool = false
 
 @description('Optional. Days for which records of checkouts and orders count and are kept: the setting CART_ORDER_RETENTION_DAYS. Within them a repeated order does not buy again.')
@@ -70,7 +72,7 @@ param allowCheckout bool = false
 @maxValue(3650)
 param orderRetentionDays int = 90
 
-@description('Optional. More settings of the app by name, such as CART_MAX_QUANTITY; see docs/contract.md. They can be read by everyone who may read the deployment: nothing secret belongs here.')
+@description('Optional. More settings of the app by name, such as CART_MAX_QUANTITY, each a text; see docs/contract.md. They can be read by everyone who may read the deployment: nothing secret belongs here. Settings of the platform are refused.')
 param moreSettings object = {}
 
 @description('Optional. Parallel requests for each instance. Where nothing is set the platform takes 1 for Python, and buys an instance for each parallel request.')
@@ -96,7 +98,7 @@ param maximumInstanceCount int = 40
 ])
 param instanceMemoryMB int = 2048
 
-@description('Optional. Redundancy of the storage account. Not every region has zones; there it is Standard_LRS.')
+@description('Optional. Redundancy of the storage accounts. Not every region has zones; there it is Standard_LRS.')
 @allowed([
   'Standard_LRS'
   'Standard_ZRS'
@@ -104,12 +106,12 @@ param instanceMemoryMB int = 2048
 ])
 param storageSku string = 'Standard_ZRS'
 
-@description('Optional. Days for which logs are kept.')
+@description('Optional. Days for which logs are kept, those of the app and its requests too.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Optional. Mail address that alerts go to. Without one they are shown in the portal only.')
+@description('Optional. Mail address that alerts go to. Without one they are shown in the portal only, so it is required where buying is allowed.')
 param alertEmail string = ''
 
 @description('Optional. Age of the refresh token in days from which on there is an alert. It is renewed daily and ends after 90 days.')
@@ -121,12 +123,27 @@ param refreshTokenAgeDays int = 7
 // Variables //
 // --------- //
 
-var suffix = uniqueString(subscription().id, environmentName, location)
+// To ARM 'Shop' and 'shop' are one resource group, and 'West Europe' and 'westeurope' one region;
+// uniqueString hashes the text as it is. Without this the same environment could get a second set of
+// resources, among them an empty store of records, and an order that is repeated would be bought again.
+var environmentId = toLower(environmentName)
+var region = toLower(replace(location, ' ', ''))
+
+var asked = {
+  environmentName: environmentName
+  settings: moreSettings
+  moreReadyThanMost: alwaysReadyInstances > maximumInstanceCount
+  buysUnheard: allowCheckout && empty(alertEmail)
+}
+
+// The deployment ends here, before it makes anything, where something of that is refused.
+var suffix = unlessRefused(asked, uniqueString(subscription().id, environmentId, region))
 
 var names = {
-  resourceGroup: 'rg-carts-${environmentName}'
+  resourceGroup: 'rg-carts-${environmentId}'
   identity: 'id-carts-${suffix}'
-  storageAccount: 'stcarts${suffix}'
+  hostStorage: 'stcarts${suffix}'
+  recordStorage: 'strec${suffix}'
   keyVault: 'kv-carts-${suffix}'
   refreshTokenVault: 'kv-crt-${suffix}'
   logAnalytics: 'log-carts-${suffix}'
@@ -138,6 +155,7 @@ var names = {
   availabilityTest: 'avail-carts-${suffix}'
 }
 
+// azd finds the resource group by this tag, and compares it letter by letter.
 var tags = {
   'azd-env-name': environmentName
 }
@@ -153,7 +171,7 @@ var forUser = auth == 'app_user'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: names.resourceGroup
-  location: location
+  location: region
   tags: tags
 }
 
@@ -161,7 +179,7 @@ module identity 'modules/identity.bicep' = {
   scope: group
   params: {
     name: names.identity
-    location: location
+    location: region
     tags: tags
   }
 }
@@ -171,30 +189,57 @@ module monitoring 'modules/monitoring.bicep' = {
   params: {
     logAnalyticsName: names.logAnalytics
     applicationInsightsName: names.applicationInsights
-    location: location
+    location: region
     tags: tags
     retentionDays: logRetentionDays
   }
 }
 
-module storage 'modules/storage.bicep' = {
+module hostStorage 'modules/storage-account.bicep' = {
   scope: group
   params: {
-    name: names.storageAccount
-    location: location
+    name: names.hostStorage
+    location: region
     tags: tags
     sku: storageSku
     publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: monitoring.outputs.logAnalyticsId
+    containerName: 'deployments'
+  }
+}
+
+// The proof of what was bought has an account of its own: whoever gets at the host's account, which
+// holds function keys and the code, can neither read nor erase it.
+module recordStorage 'modules/storage-account.bicep' = {
+  scope: group
+  params: {
+    name: names.recordStorage
+    location: region
+    tags: tags
+    sku: storageSku
+    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+    containerName: 'records'
+  }
+}
+
+module recordLifecycle 'modules/record-lifecycle.bicep' = {
+  scope: group
+  params: {
+    storageAccountName: names.recordStorage
+    containerName: 'records'
     orderRetentionDays: orderRetentionDays
   }
+  dependsOn: [
+    recordStorage
+  ]
 }
 
 module keyVault 'modules/key-vault.bicep' = {
   scope: group
   params: {
     name: names.keyVault
-    location: location
+    location: region
     tags: tags
     publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: monitoring.outputs.logAnalyticsId
@@ -205,29 +250,43 @@ module refreshTokenVault 'modules/key-vault.bicep' = if (forUser) {
   scope: group
   params: {
     name: names.refreshTokenVault
-    location: location
+    location: region
     tags: tags
     publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: monitoring.outputs.logAnalyticsId
   }
 }
 
+// The names are passed as they were computed, not as outputs: what-if can then predict the roles.
 module roles 'modules/role-assignments.bicep' = {
   scope: group
   params: {
+    #disable-next-line what-if-short-circuiting // Azure makes the identity's object id, so no template knows it before
     principalId: identity.outputs.principalId
-    storageAccountName: storage.outputs.name
-    keyVaultName: keyVault.outputs.name
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    hostStorageName: names.hostStorage
+    recordStorageName: names.recordStorage
+    recordContainerName: 'records'
+    keyVaultName: names.keyVault
+    applicationInsightsName: names.applicationInsights
   }
+  dependsOn: [
+    hostStorage
+    recordStorage
+    keyVault
+    monitoring
+  ]
 }
 
 module refreshTokenRole 'modules/refresh-token-role.bicep' = if (forUser) {
   scope: group
   params: {
+    #disable-next-line what-if-short-circuiting // as above
     principalId: identity.outputs.principalId
-    keyVaultName: refreshTokenVault!.outputs.name
+    keyVaultName: names.refreshTokenVault
   }
+  dependsOn: [
+    refreshTokenVault
+  ]
 }
 
 module functionApp 'modules/function-app.bicep' = {
@@ -235,14 +294,14 @@ module functionApp 'modules/function-app.bicep' = {
   params: {
     planName: names.plan
     name: names.functionApp
-    location: location
+    location: region
     tags: tags
     publicNetworkAccess: publicNetworkAccess
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
-    blobEndpoint: storage.outputs.blobEndpoint
-    deploymentContainerUrl: storage.outputs.deploymentContainerUrl
-    storeUrl: storage.outputs.recordsContainerUrl
+    blobEndpoint: hostStorage.outputs.blobEndpoint
+    deploymentContainerUrl: hostStorage.outputs.containerUrl
+    storeUrl: recordStorage.outputs.containerUrl
     keyVaultUrl: keyVault.outputs.url
     refreshTokenVaultUrl: forUser ? refreshTokenVault!.outputs.url : ''
     applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
@@ -276,7 +335,7 @@ module alerts 'modules/alerts.bicep' = {
     prefix: names.alertPrefix
     actionGroupName: names.actionGroup
     availabilityTestName: names.availabilityTest
-    location: location
+    location: region
     tags: tags
     email: alertEmail
     logAnalyticsId: monitoring.outputs.logAnalyticsId

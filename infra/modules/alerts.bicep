@@ -84,10 +84,13 @@ AppTraces
 | where Message contains " outcome=unknown " and TimeGenerated < ago(15m)
 '''
 
-// The alert needs failures from two of them, so that trouble of one place alone does not raise it.
+// Microsoft's least number is five, with an alert from three on: trouble of a place or of two is not
+// the app's.
 var testLocations = [
   'emea-nl-ams-azr'
+  'emea-gb-db3-azr'
   'us-va-ash-azr'
+  'us-ca-sjc-azr'
   'apac-sg-sin-azr'
 ]
 
@@ -140,6 +143,7 @@ resource failedRequests 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
       ]
     }
     autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
     actions: {
       actionGroups: [
         actionGroup.id
@@ -187,6 +191,7 @@ resource tokenFailures 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
       ]
     }
     autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
     actions: {
       actionGroups: [
         actionGroup.id
@@ -235,6 +240,7 @@ resource purchaseUnknown 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
       ]
     }
     autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
     actions: {
       actionGroups: [
         actionGroup.id
@@ -274,6 +280,7 @@ resource refreshTokenAge 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = i
       ]
     }
     autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
     actions: {
       actionGroups: [
         actionGroup.id
@@ -312,6 +319,7 @@ resource notRotated 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (fo
       ]
     }
     autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
     actions: {
       actionGroups: [
         actionGroup.id
@@ -348,11 +356,6 @@ resource availabilityTest 'Microsoft.Insights/webtests@2022-06-15' = {
       ExpectedHttpStatusCode: 200
       SSLCheck: true
       SSLCertRemainingLifetimeCheck: 7
-      ContentValidation: {
-        ContentMatch: '"status": "ok"'
-        IgnoreCase: false
-        PassIfTextFound: true
-      }
     }
   }
 }
@@ -362,7 +365,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'The health route fails from two places or more.'
+    description: 'The health route fails from three places or more.'
     severity: 1
     enabled: true
     scopes: [
@@ -375,7 +378,7 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
       'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
       webTestId: availabilityTest.id
       componentId: applicationInsightsId
-      failedLocationCount: 2
+      failedLocationCount: 3
     }
     autoMitigate: true
     actions: [

@@ -117,6 +117,7 @@ var platformSettings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: blobEndpoint
+  AzureWebJobsDisableHomepage: 'true' // else the address itself shows a page of 150 KB that says what runs here
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
@@ -133,7 +134,7 @@ var warmForHttp = [
 ]
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_225: zones triple the instances kept warm, and not every region has them; callers repeat under the same key while the platform replaces an instance
+  // checkov:skip=CKV_AZURE_225: zones keep at least two instances warm for each group of functions, and not every region has them; callers repeat under the same key while the platform replaces an instance
   name: planName
   location: location
   tags: tags
@@ -151,6 +152,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_78: this plan rejects ftpsState; FTP is off by the policy named ftp below
   // checkov:skip=CKV_AZURE_222: storefronts and Logic Apps call it from outside; publicNetworkAccess in main.bicep closes it once there are private endpoints
   // checkov:skip=CKV_AZURE_17: callers are admitted by function key; the ones it is made for have no client certificates
+  // checkov:skip=CKV_AZURE_213: this plan ignores healthCheckPath; the availability test in alerts.bicep asks the health route
   // checkov:skip=CKV_AZURE_212: this plan has no numberOfWorkers; alwaysReady keeps instances, and the platform adds more
   name: name
   location: location
@@ -172,7 +174,6 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
-      healthCheckPath: '/api/health'
       remoteDebuggingEnabled: false
       webSocketsEnabled: false
       appSettings: [
@@ -228,6 +229,7 @@ resource scmCredentials 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@
   }
 }
 
+#disable-next-line use-recent-api-versions // no stable version knows groups of categories
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-log-analytics'
   scope: site

@@ -44,6 +44,36 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
+// The tables of Application Insights keep their rows for 90 days whatever the workspace says, so each
+// gets its own. They hold ids of customers.
+var applicationInsightsTables = [
+  'AppAvailabilityResults'
+  'AppBrowserTimings'
+  'AppDependencies'
+  'AppEvents'
+  'AppExceptions'
+  'AppMetrics'
+  'AppPageViews'
+  'AppPerformanceCounters'
+  'AppRequests'
+  'AppSystemEvents'
+  'AppTraces'
+]
+
+resource tables 'Microsoft.OperationalInsights/workspaces/tables@2026-03-01' = [
+  for table in applicationInsightsTables: {
+    parent: logAnalytics
+    name: table
+    properties: {
+      retentionInDays: retentionDays
+      totalRetentionInDays: retentionDays
+    }
+    dependsOn: [
+      applicationInsights
+    ]
+  }
+]
+
 @description('Resource id of the workspace.')
 output logAnalyticsId string = logAnalytics.id
 

@@ -4,8 +4,14 @@ metadata description = 'What the app\'s identity may do: this, and nothing else.
 @description('Required. Object id of the app\'s identity.')
 param principalId string
 
-@description('Required. Name of the storage account.')
-param storageAccountName string
+@description('Required. Name of the storage account of the host and of the deployment package.')
+param hostStorageName string
+
+@description('Required. Name of the storage account of the records.')
+param recordStorageName string
+
+@description('Required. Name of the container of the records.')
+param recordContainerName string
 
 @description('Required. Name of the vault with the client secret or the certificate.')
 param keyVaultName string
@@ -16,13 +22,28 @@ param applicationInsightsName string
 var roleDefinitions = 'Microsoft.Authorization/roleDefinitions'
 
 var roleIds = {
+  'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
   'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
 }
 
-resource storageAccount 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
-  name: storageAccountName
+resource hostStorage 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: hostStorageName
+}
+
+resource recordStorage 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: recordStorageName
+}
+
+resource recordBlobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' existing = {
+  parent: recordStorage
+  name: 'default'
+}
+
+resource records 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' existing = {
+  parent: recordBlobs
+  name: recordContainerName
 }
 
 resource keyVault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
@@ -34,13 +55,24 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
 }
 
 resource ownBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storageAccount.id, principalId, roleIds['Storage Blob Data Owner'])
-  scope: storageAccount
+  name: guid(hostStorage.id, principalId, roleIds['Storage Blob Data Owner'])
+  scope: hostStorage
   properties: {
     roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Storage Blob Data Owner'])
     principalId: principalId
     principalType: 'ServicePrincipal'
-    description: 'The Functions host keeps its function keys and leases in containers that it makes itself, and reads the deployment package; the app writes idempotency records. This is the role that Microsoft names for AzureWebJobsStorage.'
+    description: 'The Functions host keeps its function keys and leases in containers that it makes itself, and reads the deployment package. This is the role that Microsoft names for AzureWebJobsStorage.'
+  }
+}
+
+resource writeRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(records.id, principalId, roleIds['Storage Blob Data Contributor'])
+  scope: records
+  properties: {
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Storage Blob Data Contributor'])
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    description: 'The app reads and writes the records of carts and purchases in this container, and nothing else of the account.'
   }
 }
 

@@ -16,9 +16,8 @@ from tree_sitter import Language, Node, Parser
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 FILES = sorted(INFRA.rglob("*.bicep"))
 MAIN = INFRA / "main.bicep"
-ALERTS, FUNCTION_APP, KEY_VAULT, MONITORING, STORAGE = (
-    INFRA / "modules" / f"{name}.bicep"
-    for name in ("alerts", "function-app", "key-vault", "monitoring", "storage")
+ALERTS, FUNCTION_APP, RECORD_LIFECYCLE = (
+    INFRA / "modules" / f"{name}.bicep" for name in ("alerts", "function-app", "record-lifecycle")
 )
 
 _PARSER = Parser(Language(tree_sitter_bicep.language()))

@@ -32,7 +32,8 @@ from cart_core.tokens import FailureCode, TokenCache, TokenFailure
 from cart_core.use_cases.rotate_refresh_token import LIFETIME
 from function_app import serve
 from infra import package
-from tests.infra.bicep import ALERTS, FUNCTION_APP, INFRA, MAIN, STORAGE, Expression, at, one, read
+from tests.infra.bicep import ALERTS, FUNCTION_APP, INFRA, MAIN, Expression, at, one, read
+from tests.infra.conftest import Predict
 from tests.kit.refresh_tokens import RefreshTokens
 
 ROOT = INFRA.parent
@@ -49,6 +50,7 @@ PLATFORM = {
     *(f"AzureWebJobsStorage__{name}" for name in ("credential", "clientId", "blobServiceUri")),
     # Host and worker send telemetry, as the identity.
     *("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"),
+    "AzureWebJobsDisableHomepage",
     # The worker sets OpenTelemetry up, together with telemetryMode in host.json.
     *("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "OTEL_TRACES_SAMPLER"),
 }
@@ -57,9 +59,9 @@ PLATFORM = {
 REJECTED_SITE_CONFIG = {
     *("alwaysOn", "linuxFxVersion", "windowsFxVersion", "netFrameworkVersion", "ftpsState"),
     *("use32BitWorkerProcess", "preWarmedInstanceCount", "functionAppScaleLimit"),
-    "functionsRuntimeScaleMonitoringEnabled",
+    *("functionsRuntimeScaleMonitoringEnabled", "healthCheckPath"),
 }
-"""What the Flex Consumption plan rejects."""
+"""What the Flex Consumption plan rejects, or ignores (healthCheckPath)."""
 
 VALUES = {
     "partnerTenantId": "00000000-0000-0000-0000-000000000001",
@@ -117,20 +119,6 @@ RUNTIME = f"{SITE}.functionAppConfig"
             *(FUNCTION_APP, f"{RUNTIME}.scaleAndConcurrency.triggers.http.perInstanceConcurrency"),
             "perInstanceConcurrency",
         ),
-        # The records are where the app writes them, and stay for as long as the app counts on them.
-        (STORAGE, "cartRetentionDays", RETENTION.days),
-        (STORAGE, "records.name", "records"),
-        (
-            STORAGE,
-            "recordsContainerUrl",
-            "${account.properties.primaryEndpoints.blob}${records.name}",
-        ),
-        (MAIN, "functionApp.params.storeUrl", "storage.outputs.recordsContainerUrl"),
-        (MAIN, "functionApp.params.orderRetentionDays", "orderRetentionDays"),
-        (MAIN, "storage.params.orderRetentionDays", "orderRetentionDays"),
-        # The platform and the availability test ask the health route.
-        (FUNCTION_APP, f"{SITE}.siteConfig.healthCheckPath", HEALTH),
-        (ALERTS, "availabilityTest.properties.Request.RequestUrl", "${functionAppUrl}" + HEALTH),
         # The renewal of the refresh token runs daily, so two days without one are too long.
         (ALERTS, "notRotated.properties.windowSize", "P2D"),
         # azd finds the site by this tag.
@@ -210,27 +198,32 @@ def test_limits_leave_room() -> None:
     assert age.value <= 14
 
 
-def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
+@pytest.mark.parametrize("days", ["90", "365"])
+def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
+    days: str, predict: Predict
+) -> None:
     """Each by the rule for its kind: no prefix is the start of another."""
-    assert at(STORAGE, "lifecycle.properties.policy.rules") == [
+    prediction = predict(CART_ORDER_RETENTION_DAYS=days)
+    policy = prediction.one("Microsoft.Storage/storageAccounts/managementPolicies")
+
+    assert policy["name"].startswith("strec")
+    assert policy["properties"]["policy"]["rules"] == [
         {
             "name": f"delete-{kind}-records",
             "enabled": True,
             "type": "Lifecycle",
             "definition": {
-                "filters": {
-                    "blobTypes": ["blockBlob"],
-                    "prefixMatch": [f"${{records.name}}/{prefix}"],
-                },
-                "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}},
+                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": [f"records/{prefix}"]},
+                "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": age}}},
             },
         }
-        for kind, prefix, days in (
-            ("cart", CARTS_PREFIX, Expression("cartRetentionDays")),
-            ("purchase", PURCHASES_PREFIX, Expression("orderRetentionDays")),
+        for kind, prefix, age in (
+            ("cart", CARTS_PREFIX, RETENTION.days),
+            ("purchase", PURCHASES_PREFIX, int(days)),
             ("recent", RECENT_PREFIX, 1),
         )
     ]
+    assert prediction.settings()["CART_ORDER_RETENTION_DAYS"] == days
     assert len({prefix[0] for prefix in (CARTS_PREFIX, PURCHASES_PREFIX, RECENT_PREFIX)}) == 3
     for operation in ("create_cart", *PURCHASES):
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
@@ -238,13 +231,17 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them() -> None:
         assert blob_name(record).startswith(prefix)
 
 
-def test_health_answers_what_is_asked_for() -> None:
+def test_the_availability_test_asks_the_health_route_for_its_status(predict: Predict) -> None:
+    """The body may be written in any way. Flex Consumption asks no health route by itself."""
+    prediction = predict()
+    properties = prediction.one("Microsoft.Insights/webtests")["properties"]
     request = func.HttpRequest(method="GET", url=HEALTH, body=b"")
-    body = asyncio.run(serve(request, "get_health", about.get_health)).get_body().decode()
+    answered = asyncio.run(serve(request, "get_health", about.get_health))
 
     assert '@app.route("health"' in ROUTES
-    rules = at(ALERTS, "availabilityTest.properties.ValidationRules")
-    assert rules["ContentValidation"]["ContentMatch"] in body
+    assert properties["Request"]["RequestUrl"].startswith("[format('{0}" + HEALTH)
+    assert properties["ValidationRules"]["ExpectedHttpStatusCode"] == answered.status_code
+    assert "ContentValidation" not in properties["ValidationRules"]
     assert f'Url !contains "{HEALTH}"' in at(ALERTS, "failedRequestsQuery")
 
 

@@ -1,65 +1,213 @@
-"""Bicep's own compiler and linter accept the templates, where a compiler is found.
+"""Bicep's own compiler accepts the templates without a word, and predicts what they make."""
 
-It is the file that the variable BICEP names, else `bicep` on PATH; without either this is skipped.
-"""
-
-import json
-import os
+import re
 import shutil
-import subprocess
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.infra.bicep import FILES, INFRA, read
+from tests.infra import compiler
+from tests.infra.bicep import FILES, INFRA
+from tests.infra.compiler import REQUIRED, SCOPE, copy_of_infra, refusal, run
+from tests.infra.conftest import Predict
 
-COMPILER = os.environ.get("BICEP") or shutil.which("bicep")
 PARAMETERS = INFRA / "main.bicepparam"
-REQUIRED = {
-    "AZURE_ENV_NAME": "ci",
-    "AZURE_LOCATION": "westeurope",
-    "PARTNER_CENTER_TENANT_ID": "00000000-0000-0000-0000-000000000001",
-    "PARTNER_CENTER_CLIENT_ID": "00000000-0000-0000-0000-000000000002",
-}
+BUYING = {"CART_ALLOW_CHECKOUT": "true", "CARTS_ALERT_EMAIL": "operators@example.com"}
 
-pytestmark = pytest.mark.skipif(
-    COMPILER is None, reason="There is no Bicep compiler: set BICEP, or put `bicep` on PATH."
+MODES = [
+    *(
+        {"PARTNER_CENTER_AUTH": auth, "PARTNER_CENTER_CREDENTIAL": credential}
+        for auth, credential in product(
+            ["app_only", "app_user"], ["secret", "certificate", "federated"]
+        )
+    ),
+    BUYING,
+    {"CARTS_STORAGE_SKU": "Standard_LRS", "CARTS_ALWAYS_READY_INSTANCES": "0"},
+]
+"""Variables of the environments that are compiled: each way to sign in, and each switch."""
+
+needs_compiler = pytest.mark.skipif(
+    compiler.COMPILER is None,
+    reason="There is no Bicep compiler: set BICEP, or run `az bicep install`.",
 )
 
 
-def bicep(*arguments: str | Path, home: Path, **environment: str) -> str:
-    """What a command prints; it fails the test where the compiler or linter reports an error."""
-    assert COMPILER is not None
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), **environment}  # it needs a home
-    done = subprocess.run(
-        [COMPILER, *arguments], check=False, env=env, capture_output=True, text=True, timeout=600
+@needs_compiler
+@pytest.mark.parametrize("path", [*FILES, PARAMETERS], ids=lambda path: path.name)
+def test_a_file_is_linted_without_a_word(path: Path, tmp_path: Path) -> None:
+    done = run("lint", path, home=tmp_path, **REQUIRED)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@needs_compiler
+def test_template_and_parameters_are_built_without_a_word(tmp_path: Path) -> None:
+    built = run("build", INFRA / "main.bicep", "--stdout", home=tmp_path)
+    parameters = run("build-params", PARAMETERS, "--stdout", home=tmp_path, **REQUIRED)
+
+    assert (built.returncode, built.stderr) == (0, "")
+    assert (parameters.returncode, parameters.stderr) == (0, "")
+    main = (INFRA / "main.bicep").read_text("utf-8")
+    assert {f"modules/{path.name}" for path in FILES if path.parent != INFRA} == set(
+        re.findall(r"'(modules/[\w-]+\.bicep)'", main)
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
-def test_parameters_template_and_all_modules_compile(tmp_path: Path) -> None:
-    """The linter's errors (bicepconfig.json) are errors of this command, in every file."""
-    # Whether a value is one of those that are allowed is decided when it is deployed.
-    environment = REQUIRED | {"CARTS_INSTANCE_MEMORY_MB": "4096"}
-
-    built = json.loads(bicep("build-params", PARAMETERS, "--stdout", home=tmp_path, **environment))
-
-    parameters: dict[str, Any] = json.loads(built["parametersJson"])["parameters"]
-    assert parameters["instanceMemoryMB"] == {"value": 4096}
-    assert parameters["partnerTenantId"] == {"value": REQUIRED["PARTNER_CENTER_TENANT_ID"]}
-    template = json.loads(built["templateJson"])
-    assert template["parameters"]["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
-    used = {each.of for each in read(INFRA / "main.bicep") if each.kind == "module"}
-    assert used == {f"modules/{path.name}" for path in FILES if path.parent != INFRA}
-
-
-def test_files_are_formatted_as_the_compiler_formats_them(tmp_path: Path) -> None:
+@needs_compiler
+def test_files_are_as_the_compiler_formats_them(tmp_path: Path) -> None:
     copy = tmp_path / "infra"
     shutil.copytree(INFRA, copy)
 
-    bicep("format", "--pattern", f"{copy}/**/*.bicep*", home=tmp_path)
+    done = run("format", "--pattern", f"{copy}/**/*.bicep*", home=tmp_path)
 
+    assert (done.returncode, done.stderr) == (0, "")
     for path in (*FILES, PARAMETERS):
         assert (copy / path.relative_to(INFRA)).read_text("utf-8") == path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize(
+    "variables", MODES, ids=lambda variables: "-".join(variables.values()) or "default"
+)
+def test_every_environment_is_predicted_to_the_last_name(
+    variables: dict[str, str], predict: Predict
+) -> None:
+    """The names of role assignments hold the identity's object id, which Azure makes."""
+    prediction = predict(**variables)
+
+    assert prediction.diagnostics == []
+    unnamed = {each["type"] for each in prediction.resources if each["name"].startswith("[")}
+    assert unnamed == {"Microsoft.Authorization/roleAssignments"}
+    assert len(prediction.resources) > 25
+
+
+@needs_compiler
+def test_the_committed_snapshot_is_what_the_templates_make(tmp_path: Path) -> None:
+    """A change of infrastructure shows in review. Renew it with `make snapshot`."""
+    copy = copy_of_infra(tmp_path)
+
+    done = run(
+        *("snapshot", "--mode", "validate", *SCOPE, copy / "main.bicepparam"),
+        home=tmp_path,
+        **REQUIRED,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"AZURE_ENV_NAME": "CI"},
+        {"AZURE_LOCATION": "West Europe"},
+        {"AZURE_ENV_NAME": "Ci", "AZURE_LOCATION": "WestEurope"},
+    ],
+    ids=str,
+)
+def test_one_environment_has_one_set_of_resources_however_it_is_spelled(
+    same: dict[str, str], predict: Predict
+) -> None:
+    """Otherwise the store of records would be a new one, and empty."""
+    ids = [
+        [each["id"] for each in predict(**variables).resources if "roleAss" not in each["type"]]
+        for variables in ({}, same)
+    ]
+
+    assert ids[0] == ids[1]
+
+
+REFUSED_WHEN_READ = {
+    "PARTNER_CENTER_AUTH": "app",
+    "PARTNER_CENTER_CREDENTIAL": "password",
+    "PARTNER_CENTER_CLOUD": "mars",
+    "CART_ALLOW_CHECKOUT": "yes",
+    "CART_ORDER_RETENTION_DAYS": "ninety",
+    "CARTS_MORE_SETTINGS": "{",
+    "CARTS_PER_INSTANCE_CONCURRENCY": "many",
+    "CARTS_ALWAYS_READY_INSTANCES": "one",
+    "CARTS_MAXIMUM_INSTANCES": "",
+    "CARTS_INSTANCE_MEMORY_MB": "2 GB",
+    "CARTS_STORAGE_SKU": "Standard_RAGRS",
+    "CARTS_LOG_RETENTION_DAYS": "month",
+    "CARTS_REFRESH_TOKEN_AGE_DAYS": "week",
+}
+"""Bad values that the parameter file refuses; all are reported at once."""
+
+REFUSED_WHEN_DEPLOYED = [
+    *(("AZURE_ENV_NAME", value) for value in ("a b", "x.", "-x", "ä")),
+    ("PARTNER_CENTER_TENANT_ID", "contoso"),
+    ("PARTNER_CENTER_CLIENT_ID", ""),
+    ("CART_ORDER_RETENTION_DAYS", "6"),
+    ("CARTS_MORE_SETTINGS", '{"CART_MAX_QUANTITY": 500}'),
+    ("CARTS_MORE_SETTINGS", '{"CART_MAX_QUANTITY": null}'),
+    ("CARTS_MORE_SETTINGS", '{"WEBSITE_AUTH_ENABLED": "x"}'),
+    ("CARTS_MORE_SETTINGS", '{"functions_worker_runtime": "x"}'),
+    ("CARTS_MORE_SETTINGS", '{"AzureWebJobsStorage": "x"}'),
+    ("CARTS_PER_INSTANCE_CONCURRENCY", "0"),
+    ("CARTS_ALWAYS_READY_INSTANCES", "21"),
+    ("CARTS_MAXIMUM_INSTANCES", "1001"),
+    ("CARTS_LOG_RETENTION_DAYS", "29"),
+    ("CARTS_REFRESH_TOKEN_AGE_DAYS", "61"),
+]
+"""Bad values that the template refuses, as the compiler predicts."""
+
+TEXTS = {
+    *("AZURE_LOCATION", "PARTNER_CENTER_CLIENT_SECRET_NAME", "PARTNER_CENTER_CERTIFICATE_NAME"),
+    *("PARTNER_CENTER_REFRESH_TOKEN_NAME", "CARTS_ALERT_EMAIL"),
+}
+"""Variables for which any text will do before the deployment."""
+
+
+def is_named(variable: str, said: str) -> bool:
+    """Whether a message has the variable, its parameter, or the line that reads the variable."""
+    lines = PARAMETERS.read_text("utf-8").splitlines()
+    ((number, line),) = (
+        found
+        for found in enumerate(lines, 1)
+        if f"readEnvironmentVariable('{variable}'" in found[1]
+    )
+    named = rf"\b{variable}\b|['\"]{line.split()[1]}['\"]|main\.bicepparam\({number},"
+    return re.search(named, said) is not None
+
+
+@needs_compiler
+def test_bad_values_are_refused_at_once_and_the_message_says_which(tmp_path: Path) -> None:
+    said = refusal(tmp_path, **REFUSED_WHEN_READ)
+
+    assert [variable for variable in REFUSED_WHEN_READ if not is_named(variable, said)] == []
+    for line in said.splitlines():
+        assert "bicepparam" in line or "Failed to generate" in line
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize(("variable", "value"), REFUSED_WHEN_DEPLOYED)
+def test_the_template_refuses_a_bad_value_and_says_which(
+    variable: str, value: str, tmp_path: Path
+) -> None:
+    assert is_named(variable, refusal(tmp_path, **{variable: value}))
+
+
+def test_every_variable_has_a_bad_value_here() -> None:
+    read_there = set(re.findall(r"readEnvironmentVariable\('(\w+)'", PARAMETERS.read_text("utf-8")))
+
+    assert (
+        read_there == REFUSED_WHEN_READ.keys() | {name for name, _ in REFUSED_WHEN_DEPLOYED} | TEXTS
+    )
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"CART_ALLOW_CHECKOUT": "true"}, "CARTS_ALERT_EMAIL is required"),
+        (
+            {"CARTS_ALWAYS_READY_INSTANCES": "5", "CARTS_MAXIMUM_INSTANCES": "3"},
+            "CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(
+    variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    assert said in refusal(tmp_path, **variables)

@@ -1,60 +1,65 @@
 """Rules of ours for the templates: described, without secrets, least privilege, names that fit.
 
-What Bicep's linter or checkov checks is left to them: see test_compiler and test_scan.
+What Bicep's linter or checkov checks is left to them: see test_compiler and test_scan. Most rules
+are checked in what the compiler predicts, not in the source.
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.bicep import (
-    FILES,
-    FUNCTION_APP,
-    KEY_VAULT,
-    MAIN,
-    MONITORING,
-    STORAGE,
-    Declaration,
-    Expression,
-    at,
-    one,
-    read,
-)
+from tests.infra.bicep import FILES, read
+from tests.infra.conftest import Predict
+
+FOR_USER = {"PARTNER_CENTER_AUTH": "app_user"}
 
 ROLES = {
-    ("Storage Blob Data Owner", "role-assignments", "storageAccount"),
-    ("Key Vault Secrets User", "role-assignments", "keyVault"),
-    ("Monitoring Metrics Publisher", "role-assignments", "applicationInsights"),
-    ("Key Vault Secrets Officer", "refresh-token-role", "keyVault"),
+    ("Storage Blob Data Owner", "storageAccounts/stcarts"),
+    ("Storage Blob Data Contributor", "containers/records"),
+    ("Key Vault Secrets User", "vaults/kv-carts-"),
+    ("Monitoring Metrics Publisher", "components/appi-carts-"),
 }
-"""The roles of the app: name, file, and the resource that the role is for."""
+"""The roles of the app, and the end of the id of the resource that each is for."""
+
+USER_ROLES = {*ROLES, ("Key Vault Secrets Officer", "vaults/kv-crt-")}
 
 ROLE_IDS = {
-    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
-    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
-    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
-    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
 }
 """Azure's built-in roles."""
 
+VAULT_NAME = r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]"
 NAME_RULES = {
-    "resourceGroup": r"[\w.()-]{1,89}[\w()-]",
-    "identity": r"[A-Za-z0-9][\w-]{2,127}",
-    "storageAccount": r"[a-z0-9]{3,24}",
-    "keyVault": r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
-    "refreshTokenVault": r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
-    "logAnalytics": r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
-    "applicationInsights": r"[\w.()-]{1,254}[\w()-]",
-    "plan": r"[A-Za-z0-9-]{1,60}",
+    "Microsoft.Resources/resourceGroups": r"[\w.()-]{1,89}[\w()-]",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": r"[A-Za-z0-9][\w-]{2,127}",
+    "Microsoft.Storage/storageAccounts": r"[a-z0-9]{3,24}",
+    "Microsoft.KeyVault/vaults": VAULT_NAME,
+    "Microsoft.OperationalInsights/workspaces": r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+    "Microsoft.Insights/components": r"[\w.()-]{1,254}[\w()-]",
+    "Microsoft.Web/serverfarms": r"[A-Za-z0-9-]{1,60}",
     # The platform takes 60 characters, but the host tells apps in one storage account apart by 32.
-    "functionApp": r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]",
-    "actionGroup": r"[\w-]{1,260}",
-    "alertPrefix": r"[\w-]{1,100}",
-    "availabilityTest": r"[\w-]{1,260}",
+    "Microsoft.Web/sites": r"[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]",
+    "Microsoft.Insights/actionGroups": r"[\w-]{1,260}",
+    "Microsoft.Insights/scheduledQueryRules": r"[\w-]{1,260}",
+    "Microsoft.Insights/metricAlerts": r"[\w-]{1,260}",
+    "Microsoft.Insights/webtests": r"[\w-]{1,260}",
 }
 """Azure's rules for names (Microsoft's "Naming rules and restrictions for Azure resources")."""
+
+PARTS = {
+    *("Microsoft.OperationalInsights/workspaces/tables",),
+    *("Microsoft.Storage/storageAccounts/blobServices", "Microsoft.Insights/diagnosticSettings"),
+    "Microsoft.Storage/storageAccounts/blobServices/containers",
+    "Microsoft.Storage/storageAccounts/managementPolicies",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies",
+    "Microsoft.Authorization/roleAssignments",
+}
+"""Types whose name is the name of what they belong to, one that Azure gives, or computed."""
 
 WINDOWS = [
     *("PT5M", "PT10M", "PT15M", "PT30M", "PT45M"),
@@ -62,35 +67,25 @@ WINDOWS = [
 ]
 """The windows that Azure takes for an alert on logs, and only for a single period."""
 
-EVERYTHING = [(path, each) for path in FILES for each in read(path)]
-
-
-def resources(kind: str = "") -> list[tuple[Path, Declaration]]:
-    """The resources whose type ends so, with their files."""
-    return [
-        (path, each)
-        for path, each in EVERYTHING
-        if each.kind == "resource" and each.of.partition("@")[0].endswith(kind)
-    ]
-
 
 def test_files_and_parameters_are_described() -> None:
     for path in FILES:
         described = {each.name for each in read(path) if each.kind == "metadata"}
         assert described == {"name", "description"}, path
-    for path, each in EVERYTHING:
-        if each.kind == "param":
-            start = "Required. " if each.value is None else "Optional. "
-            assert each.decorators["description"].startswith(start), (path, each.name)
+        for each in read(path):
+            if each.kind == "param":
+                start = "Required. " if each.value is None else "Optional. "
+                assert each.decorators["description"].startswith(start), (path, each.name)
 
 
 def test_no_secret_is_made_read_taken_or_given() -> None:
-    for path, each in EVERYTHING:
-        if each.kind in ("param", "output"):
-            assert "secure" not in each.decorators, each.name
-            secret = r"(?i)secret|token|password|key|certificate|credential"
-            harmless = r"(?i)(name|id|url|days)$|^(credential|partner_center_credential)$"
-            assert not re.search(secret, each.name) or re.search(harmless, each.name), each.name
+    for path in FILES:
+        for each in read(path):
+            if each.kind in ("param", "output"):
+                assert "secure" not in each.decorators, each.name
+                secret = r"(?i)secret|token|password|key|certificate|credential"
+                harmless = r"(?i)(name|id|url|days)$|^(credential|partner_center_credential)$"
+                assert not re.search(secret, each.name) or re.search(harmless, each.name), each.name
         reading = (
             r"\b(list[A-Z]\w*|getSecret)\(|utcNow|newGuid|"
             r"Microsoft\.KeyVault/vaults/(secrets|keys|accessPolicies)"
@@ -98,104 +93,146 @@ def test_no_secret_is_made_read_taken_or_given() -> None:
         assert not re.search(reading, path.read_text()), path
 
 
-def test_each_type_of_resource_has_one_version_which_is_stable() -> None:
-    used = {each.of for _, each in resources()}
+def test_names_fit_azures_rules_for_the_longest_input(predict: Predict) -> None:
+    resources = predict(**FOR_USER, AZURE_ENV_NAME="e" * 58).resources
 
-    assert len({kind.partition("@")[0] for kind in used}) == len(used)
-    # diagnosticSettings have no stable version with categories of logs.
-    previews = {each.partition("@")[0] for each in used if each.endswith("-preview")}
-    assert previews == {"Microsoft.Insights/diagnosticSettings"}
-
-
-def test_names_fit_azures_rules_for_the_longest_input() -> None:
-    names, longest = at(MAIN, "names"), one(MAIN, "environmentName").decorators["maxLength"]
-
-    assert longest == 64
-    assert names.keys() == NAME_RULES.keys()
-    for name, template in names.items():
-        # Every uniqueString is as long as this one.
-        text = template.replace("${suffix}", "0a1b2c3d4e5f6")
-        text = text.replace("${environmentName}", "e" * longest)
-        assert re.fullmatch(NAME_RULES[name], text), name
+    assert {each["type"] for each in resources} == NAME_RULES.keys() | PARTS
+    for each in resources:
+        if each["type"] in NAME_RULES:
+            assert re.fullmatch(NAME_RULES[each["type"]], each["name"]), each["name"]
+    assert len(f"carts-{'e' * 58}") == 64  # the longest name of a deployment
 
 
-def test_the_app_may_do_this_and_nothing_else() -> None:
-    granted = []
-    for path, each in resources("/roleAssignments"):
-        properties, scope = each.value["properties"], each.value["scope"].text
-        match = re.search(r"roleIds\['(.+)'\]", properties["roleDefinitionId"].text)
-        assert match
-        granted.append((match[1], path.stem, scope))
-        assert at(path, "roleIds")[match[1]] == ROLE_IDS[match[1]]
-        assert each.value["name"].text == f"guid({scope}.id, principalId, roleIds['{match[1]}'])"
+@pytest.mark.parametrize(("variables", "roles"), [({}, ROLES), (FOR_USER, USER_ROLES)])
+def test_the_app_may_do_this_and_nothing_else(
+    variables: dict[str, str], roles: set[tuple[str, str]], predict: Predict
+) -> None:
+    """Only a vault that holds the refresh token alone can be written."""
+    granted = set()
+    for each in predict(**variables).of("Microsoft.Authorization/roleAssignments"):
+        properties = each["properties"]
+        scope = re.match(r"\[extensionResourceId\('([^']+)'", each["id"])
+        assert scope
+        name = ROLE_IDS[properties["roleDefinitionId"].rpartition("/")[2]]
+        granted.add((name, re.sub(r"[0-9a-z]{13}$", "", "/".join(scope[1].split("/")[-2:]))))
         assert properties["principalType"] == "ServicePrincipal"
-        assert properties["principalId"] == Expression("principalId")
+        assert "principalId.value" in properties["principalId"]
         assert 50 < len(properties["description"]) <= 1024, "a reason"
 
-    assert sorted(granted) == sorted(ROLES)
+    assert granted == roles
 
 
-def test_only_a_vault_of_a_refresh_token_can_be_written() -> None:
-    for module in ("refreshTokenRole", "refreshTokenVault"):
-        assert one(MAIN, module).condition == "(forUser)"
+def test_the_proof_of_purchases_is_not_where_the_code_and_the_keys_are(predict: Predict) -> None:
+    prediction = predict()
+    containers = {
+        each["name"]
+        for each in prediction.of("Microsoft.Storage/storageAccounts/blobServices/containers")
+    }
+
+    assert {re.sub(r"[0-9a-z]{13}/", "/", name) for name in containers} == {
+        "stcarts/default/deployments",
+        "strec/default/records",
+    }
+    assert "hostStorage" in prediction.settings()["AzureWebJobsStorage__blobServiceUri"]
+    assert "recordStorage" in prediction.settings()["CART_STORE_URL"]
 
 
-SOFT_DELETE = {"enabled": True, "days": Expression("softDeleteDays")}
-DIAGNOSTICS = {STORAGE: "blobs", KEY_VAULT: "vault", FUNCTION_APP: "site"}
+OPEN_TO_IDENTITIES_ONLY: list[tuple[str, dict[str, Any]]] = [
+    (
+        "Microsoft.Storage/storageAccounts",
+        {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False},
+    ),
+    (
+        "Microsoft.KeyVault/vaults",
+        {"enableRbacAuthorization": True, "softDeleteRetentionInDays": 90},
+    ),
+    ("Microsoft.Insights/components", {"DisableLocalAuth": True}),
+    ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", {"allow": False}),
+    # What is deleted by mistake can be restored.
+    (
+        "Microsoft.Storage/storageAccounts/blobServices",
+        {
+            name: {"enabled": True, "days": 7}
+            for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy")
+        },
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "member", "value"),
-    [
-        # Names depend on nothing but these.
-        (MAIN, "suffix", "uniqueString(subscription().id, environmentName, location)"),
-        # Each role is for the vault that it is meant for.
-        (MAIN, "roles.params.keyVaultName", "keyVault.outputs.name"),
-        (MAIN, "refreshTokenRole.params.keyVaultName", "refreshTokenVault!.outputs.name"),
-        # Services open to identities only.
-        (STORAGE, "account.properties.allowSharedKeyAccess", False),
-        (STORAGE, "account.properties.allowBlobPublicAccess", False),
-        (KEY_VAULT, "vault.properties.enableRbacAuthorization", True),
-        (MONITORING, "applicationInsights.properties.DisableLocalAuth", True),
-        (FUNCTION_APP, "ftpCredentials.properties", {"allow": False}),
-        (FUNCTION_APP, "scmCredentials.properties", {"allow": False}),
-        (FUNCTION_APP, "site.properties.siteConfig.scmMinTlsVersion", "1.2"),
-        # What is deleted by mistake can be restored.
-        (STORAGE, "blobs.properties.deleteRetentionPolicy", SOFT_DELETE),
-        (STORAGE, "blobs.properties.containerDeleteRetentionPolicy", SOFT_DELETE),
-        (KEY_VAULT, "vault.properties.softDeleteRetentionInDays", 90),
-        # Everything sends its logs to the one workspace.
-        (MONITORING, "applicationInsights.properties.WorkspaceResourceId", "logAnalytics.id"),
-        *((path, "diagnostics.properties.workspaceId", "logAnalyticsId") for path in DIAGNOSTICS),
-        *((path, "diagnostics.scope", scope) for path, scope in DIAGNOSTICS.items()),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_template_says(path: Path, member: str, value: Any) -> None:
-    assert at(path, member) == value
+@pytest.mark.parametrize(("kind", "properties"), OPEN_TO_IDENTITIES_ONLY)
+def test_every_resource_of_a_kind_is_hardened(
+    kind: str, properties: dict[str, Any], predict: Predict
+) -> None:
+    found = predict(**FOR_USER).of(kind)
+
+    assert found
+    for each in found:
+        assert each["properties"].items() >= properties.items(), each["name"]
 
 
-def test_everything_sends_its_logs() -> None:
-    for path in DIAGNOSTICS:
-        assert all(log["enabled"] for log in at(path, "diagnostics.properties.logs")), path
+def test_everything_sends_its_logs_to_the_one_workspace(predict: Predict) -> None:
+    prediction = predict(**FOR_USER)
+    senders = set()
+    for each in prediction.of("Microsoft.Insights/diagnosticSettings"):
+        senders.add(each["id"].split("/providers/")[1])
+        assert "logAnalyticsId" in each["properties"]["workspaceId"]
+        assert all(log["enabled"] for log in each["properties"]["logs"])
+
+    kinds = ["Microsoft.Web/sites", "Microsoft.KeyVault/vaults"]
+    kinds.append("Microsoft.Storage/storageAccounts/blobServices")
+    watched = [each for kind in kinds for each in prediction.of(kind)]
+    assert senders == {each["id"].split("/providers/")[1] for each in watched}
 
 
-def test_every_alert_goes_to_the_group() -> None:
-    queries = [each for _, each in resources("/scheduledQueryRules")]
-    alerts = queries + [each for _, each in resources("/metricAlerts")]
+@pytest.mark.parametrize("days", ["30", "400"])
+def test_logs_of_the_app_are_kept_as_long_as_those_of_the_workspace(
+    days: str, predict: Predict
+) -> None:
+    """By themselves the tables of Application Insights keep 90 days (data-retention-configure)."""
+    prediction = predict(CARTS_LOG_RETENTION_DAYS=days)
+    tables = prediction.of("Microsoft.OperationalInsights/workspaces/tables")
+    workspace = prediction.one("Microsoft.OperationalInsights/workspaces")
 
-    assert [each.value["name"].removeprefix("${prefix}-") for each in alerts] == [
+    assert workspace["properties"]["retentionInDays"] == int(days)
+    for each in tables:
+        assert each["properties"]["retentionInDays"] == int(days), each["name"]
+    read_by_alerts = set()
+    for alert in prediction.of("Microsoft.Insights/scheduledQueryRules"):
+        (condition,) = alert["properties"]["criteria"]["allOf"]
+        read_by_alerts |= set(re.findall(r"\bApp[A-Z]\w+", condition["query"]))
+    assert read_by_alerts <= {each["name"].partition("/")[2] for each in tables}
+
+
+def test_every_alert_goes_to_the_group(predict: Predict) -> None:
+    prediction = predict(**FOR_USER, CARTS_ALERT_EMAIL="operators@example.com")
+    queries = prediction.of("Microsoft.Insights/scheduledQueryRules")
+    alerts = queries + prediction.of("Microsoft.Insights/metricAlerts")
+    group = prediction.one("Microsoft.Insights/actionGroups")
+
+    assert [each["emailAddress"] for each in group["properties"]["emailReceivers"]] == [
+        "operators@example.com"
+    ]
+    assert {re.sub(r"^alert-carts-\w{13}-", "", each["name"]) for each in alerts} == {
         *("5xx", "token-failures", "purchase-unknown", "refresh-token-age"),
         *("refresh-token-not-rotated", "unavailable"),
-    ]
-    group = Expression("actionGroup.id")
+    }
     for each in alerts:
-        actions = each.value["properties"]["actions"]
-        assert actions in ({"actionGroups": [group]}, [{"actionGroupId": group}]), each.name
+        actions = each["properties"]["actions"]
+        assert actions in ({"actionGroups": [group["id"]]}, [{"actionGroupId": group["id"]}])
     for each in queries:
-        properties = each.value["properties"]
+        properties = each["properties"]
         (condition,) = properties["criteria"]["allOf"]
         every, window = properties["evaluationFrequency"], properties["windowSize"]
-        assert WINDOWS.index(every) <= WINDOWS.index(window), each.name
+        assert WINDOWS.index(every) <= WINDOWS.index(window), each["name"]
         assert "overrideQueryTimeRange" not in properties
+        assert properties["skipQueryValidation"] is True
         assert condition["failingPeriods"]["numberOfEvaluationPeriods"] == 1
+
+
+def test_the_app_is_looked_at_from_as_many_places_as_microsoft_recommends(predict: Predict) -> None:
+    prediction = predict()
+    places = prediction.one("Microsoft.Insights/webtests")["properties"]["Locations"]
+    alert = prediction.one("Microsoft.Insights/metricAlerts")["properties"]["criteria"]
+
+    assert len({each["Id"] for each in places}) == 5
+    assert alert["failedLocationCount"] == len(places) - 2

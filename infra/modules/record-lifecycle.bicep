@@ -1,0 +1,99 @@
+metadata name = 'Lifecycle of the records'
+metadata description = 'When records of carts and purchases are deleted.'
+
+@description('Required. Name of the storage account.')
+param storageAccountName string
+
+@description('Required. Name of the container with the records.')
+param containerName string
+
+@description('Required. Days for which records of checkouts and orders are kept.')
+param orderRetentionDays int
+
+// The same as RETENTION in cart_core/idempotency/plan.py. Both count the days from a record's last
+// change, so a record that the app still uses is never deleted.
+var cartRetentionDays = 7
+
+resource account 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: storageAccountName
+}
+
+// A prefix starts with the container's name, and a rule cannot exclude blobs: a rule for the whole
+// container would delete records of purchases as early as records of carts. A blob with none of these
+// prefixes is never deleted.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'delete-cart-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${containerName}/carts/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: cartRetentionDays
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-purchase-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${containerName}/purchases/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: orderRetentionDays
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-recent-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${containerName}/recent/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: 1
+                }
+              }
+            }
+          }
+        }
+      ]
+    }
+  }
+}

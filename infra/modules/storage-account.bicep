@@ -1,0 +1,108 @@
+metadata name = 'Storage account'
+metadata description = 'A storage account with one container, which only identities can open.'
+
+@description('Required. Name of the account.')
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags object
+
+@description('Required. Redundancy.')
+param sku string
+
+@description('Required. Whether the account can be reached from outside a virtual network.')
+param publicNetworkAccess string
+
+@description('Required. Workspace that the logs go to.')
+param logAnalyticsId string
+
+@description('Required. Name of the container.')
+param containerName string
+
+var softDeleteDays = 7
+
+resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
+  // checkov:skip=CKV_AZURE_206: records count in one region; zones (the default) protect them, a copy in another region that nobody fails over to would not
+  // checkov:skip=CKV_AZURE_35: without a virtual network the app has no address to let in; keys are off, so that only the identity's tokens open the account
+  // checkov:skip=CKV_AZURE_59: as CKV_AZURE_35; publicNetworkAccess in main.bicep closes it once there are private endpoints
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: {
+    name: sku
+  }
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: publicNetworkAccess
+    networkAcls: {
+      defaultAction: 'Allow'
+      bypass: 'AzureServices'
+    }
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: {
+      enabled: true
+      days: softDeleteDays
+    }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: softDeleteDays
+    }
+  }
+}
+
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+  parent: blobs
+  name: containerName
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
+#disable-next-line use-recent-api-versions // no stable version knows groups of categories
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-log-analytics'
+  scope: blobs
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+    metrics: [
+      {
+        category: 'Transaction'
+        enabled: true
+      }
+    ]
+  }
+}
+
+@description('Resource id of the account.')
+output id string = account.id
+
+@description('Name of the account.')
+output name string = account.name
+
+@description('Address of the blob service, with a trailing slash.')
+output blobEndpoint string = account.properties.primaryEndpoints.blob
+
+@description('Address of the container.')
+output containerUrl string = '${account.properties.primaryEndpoints.blob}${container.name}'
