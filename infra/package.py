@@ -1,7 +1,7 @@
 """Builds the deployment package: the app's files, and its requirements for the platform in Azure.
 
 `make package` runs this. It makes the folder build/package, which azd zips by itself, and
-build/package.zip for `az functionapp deployment source config-zip`. Both have the same content.
+build/package.zip for publish.sh. Both have the same content.
 """
 
 import shutil

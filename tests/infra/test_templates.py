@@ -11,6 +11,7 @@ import pytest
 
 from tests.infra.bicep import FILES, read
 from tests.infra.conftest import Predict
+from tests.infra.roles import ROLE_IDS
 
 FOR_USER = {"PARTNER_CENTER_AUTH": "app_user"}
 
@@ -23,15 +24,6 @@ ROLES = {
 """The roles of the app, and the end of the id of the resource that each is for."""
 
 USER_ROLES = {*ROLES, ("Key Vault Secrets Officer", "vaults/kv-crt-")}
-
-ROLE_IDS = {
-    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
-    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
-    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
-    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
-    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
-}
-"""Azure's built-in roles."""
 
 VAULT_NAME = r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]"
 NAME_RULES = {

@@ -1,5 +1,6 @@
 """The workflows: nothing unpinned, no permission too many, and the commands that exist here."""
 
+import json
 import re
 import subprocess
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from infra import package
 from tests.infra.bicep import INFRA
+from tests.infra.roles import ROLE_IDS
 
 ROOT = INFRA.parent
 SOURCES = {path.stem: path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")}
@@ -33,7 +35,8 @@ def test_a_workflow_pins_its_actions_uses_no_secret_and_may_do_no_more_than_it_n
     assert yaml.safe_load(SOURCES[name])["permissions"] == {}
     for job in JOBS[name].values():
         needed = {"contents": "read"}
-        if any(step.get("uses", "").startswith("azure/login@") for step in job["steps"]):
+        signs_in = ("azure/login@", "Azure/setup-azd@")
+        if any(step.get("uses", "").startswith(signs_in) for step in job["steps"]):
             needed["id-token"] = "write"
         assert job["permissions"] == needed
         assert job["timeout-minutes"] <= 45
@@ -62,14 +65,8 @@ def test_ci_checks_tests_and_shows_every_python_that_is_supported() -> None:
         assert f"make {target} PYTHON=python${{{{ matrix.python }}}}" in scripts(job)
 
 
-def test_ci_compiles_and_lints_with_the_real_compiler() -> None:
-    for command in (
-        "az bicep build --file infra/main.bicep",
-        "az bicep build-params --file infra/main.bicepparam",
-        "infra/modules/*.bicep",
-        "az bicep lint",
-    ):
-        assert command in scripts(JOBS["ci"]["bicep"])
+def test_ci_runs_the_tests_with_the_real_compiler() -> None:
+    assert "az bicep install" in scripts(JOBS["ci"]["python"])
 
 
 def test_a_deployment_is_shown_first_and_tried_afterwards() -> None:
@@ -77,18 +74,72 @@ def test_a_deployment_is_shown_first_and_tried_afterwards() -> None:
     script = scripts(deployed)
 
     assert "az deployment sub what-if" in scripts(shown)
-    assert (deployed["needs"], deployed["environment"]) == ("what-if", "production")
-    steps = ["make package", "sub create", "config-zip", "/api/health", "invalid_request"]
+    assert deployed["needs"] == "what-if"
+    steps = ["make package", "sub create", "infra/publish.sh", "/api/health", "invalid_request"]
     assert sorted(steps, key=script.index) == steps
-    assert "--src build/package.zip --build-remote false" in script
     assert "./infra/hooks/next-steps.sh" in script
 
 
-def test_a_deployment_names_what_the_parameter_file_demands() -> None:
-    source = (INFRA / "main.bicepparam").read_text()
-    demanded = set(re.findall(r"readEnvironmentVariable\('([A-Z_]+)'\)", source))
+def test_who_may_only_look_and_who_deploys_are_two_identities() -> None:
+    """Each is trusted in an environment of its own, and in no branch."""
+    environments = [JOBS["deploy"][job]["environment"] for job in ("what-if", "deploy")]
+    manual = (ROOT / "docs" / "deploy.md").read_text()
 
-    assert demanded
-    assert demanded <= yaml.safe_load(SOURCES["deploy"])["env"].keys()
-    (built,) = (step["env"] for step in JOBS["ci"]["bicep"]["steps"] if "env" in step)
-    assert demanded == built.keys()
+    assert environments == ["${{ inputs.environment }}-what-if", "${{ inputs.environment }}"]
+    assert "$subject:environment:$2" in manual
+    assert "ref:refs/heads" not in manual
+    condition = manual.partition("roles='")[2].partition("allowed()")[0]
+    assert set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", condition)) == set(
+        ROLE_IDS
+    )
+
+
+@pytest.mark.parametrize(
+    ("workflow", "job"), [("deploy", "what-if"), ("deploy", "deploy"), ("azure-dev", "deploy")]
+)
+def test_a_deployment_passes_every_parameter_from_a_variable_or_its_default(
+    workflow: str, job: str
+) -> None:
+    """An empty variable would count, because the parameter file has defaults for missing ones."""
+    source = (INFRA / "main.bicepparam").read_text()
+    read = re.findall(r"readEnvironmentVariable\('([A-Z_]+)'(?:, '(.*)')?\)", source)
+
+    expected = {
+        name: f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"
+        for name, default in read
+    }
+    if workflow == "deploy":
+        expected["AZURE_ENV_NAME"] = "${{ vars.AZURE_ENV_NAME || inputs.environment }}"
+    assert JOBS[workflow][job]["env"].items() >= expected.items()
+
+
+@pytest.mark.parametrize("where", ["the workflow", "the manual"])
+def test_outputs_are_found_however_arm_spells_their_names(where: str) -> None:
+    """ARM answers FUNCTION_APP_NAME as functioN_APP_NAME, for one."""
+    outputs = {"functioN_APP_NAME": {"value": "func"}, "azurE_RESOURCE_GROUP": {"value": "a b"}}
+    manual = (ROOT / "docs" / "deploy.md").read_text()
+    command = {
+        "the workflow": r"jq -r ('to_entries.*') outputs\.json",
+        "the manual": r"jq -r ('to_entries.*')\)\"",
+    }[where]
+    found = re.search(command, scripts(JOBS["deploy"]["deploy"]) if "work" in where else manual)
+    assert found
+
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"jq -r {found[1]}"],
+        input=json.dumps(outputs), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    lines = [line.removeprefix("export ").replace("'", "") for line in done.stdout.splitlines()]
+    assert lines == ["FUNCTION_APP_NAME=func", "AZURE_RESOURCE_GROUP=a b"]
+
+
+def test_azd_passes_the_same_variables_to_its_pipeline() -> None:
+    source = (INFRA / "main.bicepparam").read_text()
+    azure = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    read = re.findall(r"readEnvironmentVariable\('([A-Z_]+)'", source)
+    own = ["AZURE_ENV_NAME", "AZURE_LOCATION"]  # azd sets these by itself
+
+    assert own + azure["pipeline"]["variables"] == read
+    for command in ("azd provision --no-prompt", "azd deploy --no-prompt"):
+        assert command in scripts(JOBS["azure-dev"]["deploy"])
