@@ -43,8 +43,8 @@ class Call:
     """One call: its ids, the customer it is for (a GUID in lower case), and its deadline.
 
     `locale` is the language in which Partner Center is to answer. `caller_id` says who called (an
-    object id of Entra), None where the platform does not sign callers in. Whoever sends a request
-    to Partner Center notes it in `sent`.
+    application of Entra, or the fingerprint of a key), None where nothing says so. Whoever sends a
+    request to Partner Center notes it in `sent`.
     """
 
     correlation_id: str

@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from cart_core.api.callers import Gate
 from cart_core.api.invocation import Operation
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.problem import Problem
@@ -51,6 +52,21 @@ def endpoint(name: str) -> Operation:
 
     async def call(request: Request, invocation: Invocation) -> Response:
         return await _app().endpoints[name](request, invocation)
+
+    return call
+
+
+def gate() -> Gate:
+    """How callers are admitted, by the environment as it is."""
+    return Gate.read(os.environ)
+
+
+def admitted(name: str, operation: Operation) -> Operation:
+    """The operation of this name, for those whom the gate admits to it."""
+
+    async def call(request: Request, invocation: Invocation) -> Response:
+        invocation.caller = gate().admit(name, request.headers)
+        return await operation(request, invocation)
 
     return call
 
@@ -160,6 +176,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.purchase import Tools
     from cart_core.use_cases.resolve_items import ResolveItems
+    from cart_core.use_cases.spending_guard import SpendingGuard
     from cart_core.use_cases.update_cart import UpdateCart
 
     claims = Claims(
@@ -186,6 +203,14 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         once,
         Tools(carts, around.sleep, around.uniform, around.new_guid),
         allowed=settings.allow_checkout,
+        guard=SpendingGuard(
+            around.store,
+            clock=around.clock,
+            new_nonce=around.new_guid,
+            per_caller=settings.max_purchases_per_caller,
+            per_customer=settings.max_purchases_per_customer,
+            quantity=settings.max_order_quantity,
+        ),
         retention=timedelta(days=settings.order_retention_days),
         longest_request=timedelta(seconds=settings.longest_request_seconds),
     )

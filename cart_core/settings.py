@@ -155,8 +155,17 @@ class Settings(BaseModel):
     """What becomes of an order like one that was placed minutes before under another key."""
     duplicate_window_minutes: int = Field(10, alias="CART_DUPLICATE_WINDOW_MINUTES", ge=1, le=1440)
     max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
-    callers_known: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
-    """Whether the platform signs callers in. App Service authentication sets this itself."""
+    callers: Literal["keys", "entra"] = Field("keys", alias="CART_CALLERS")
+    """Who admits callers: api/callers.py reads it, with the platform's own variable."""
+    max_purchases_per_caller: int | None = Field(
+        None, alias="CART_MAX_PURCHASES_PER_CALLER", ge=1, le=1000
+    )
+    max_purchases_per_customer: int | None = Field(
+        None, alias="CART_MAX_PURCHASES_PER_CUSTOMER", ge=1, le=1000
+    )
+    """Purchases within an hour, by the clock; no limit where they are not set."""
+    max_order_quantity: int | None = Field(None, alias="CART_MAX_ORDER_QUANTITY", ge=1)
+    """The most that one order or checkout may have, all of its lines added up."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -57,14 +57,14 @@ def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
             raise
 
 
-def count_cart(*, replayed: bool) -> None:
+def count_cart(caller: str | None, *, replayed: bool) -> None:
     """Counts one answered creation of a cart; `replayed` where a stored answer was given again."""
-    (_replayed if replayed else _created).add(1)
+    (_replayed if replayed else _created).add(1, _by(caller))
 
 
-def count_purchase(status: str, *, replayed: bool) -> None:
+def count_purchase(status: str, caller: str | None, *, replayed: bool) -> None:
     """Counts one answered checkout. `status` is that of the answer's body."""
-    (_purchases_replayed if replayed else _purchases).add(1, {"status": status})
+    (_purchases_replayed if replayed else _purchases).add(1, {"status": status} | _by(caller))
 
 
 def count_possible_duplicate() -> None:
@@ -72,9 +72,9 @@ def count_possible_duplicate() -> None:
     _possible_duplicates.add(1)
 
 
-def count_problem(problem: Problem) -> None:
+def count_problem(problem: Problem, caller: str | None) -> None:
     """Counts one error answer."""
-    _refused.add(1, {"code": problem.code})
+    _refused.add(1, {"code": str(problem.code)} | _by(caller))
     if problem.outcome is Outcome.UNKNOWN:
         _unknown.add(1)
 
@@ -94,3 +94,8 @@ def count_throttle(seconds: float) -> None:
 def count_missing_mfa() -> None:
     """Counts one answer of Partner Center that calls the token not MFA compliant."""
     _missing_mfa.add(1)
+
+
+def _by(caller: str | None) -> dict[str, str]:
+    """The attribute that says who called, where anything says so."""
+    return {"caller": caller} if caller else {}

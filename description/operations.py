@@ -71,6 +71,7 @@ _KEY_CODES: tuple[Code, ...] = (
 )
 _PURCHASE_CODES: tuple[Code, ...] = (
     "checkout_disabled",
+    "purchase_limit_exceeded",
     "cart_not_orderable",
     "cart_differs",
     "checkout_failed",
@@ -79,6 +80,7 @@ _ORDER_CODES: tuple[Code, ...] = ("possible_duplicate",)
 _ITEM_CODES: tuple[Code, ...] = ("item_not_available",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
+_CALLER_CODES: tuple[Code, ...] = ("caller_unknown", "role_missing", "configuration_invalid")
 _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     code
     for code in CATALOGUE
@@ -250,7 +252,7 @@ OPERATIONS = (
                 "paths": {},
             }
         },
-        error_codes=_OWN_CODES,
+        error_codes=(*_OWN_CODES, *_CALLER_CODES),
     ),
     Operation(
         id="GetHealth",

@@ -46,7 +46,6 @@ def _operation(operation: Operation) -> Json:
         written["requestBody"] = _request_body(operation.body)
     written["responses"] = {
         str(operation.status): _success(operation),
-        **({} if operation.anonymous else {"401": {"description": STATUS_DESCRIPTIONS[401]}}),
         **_errors(operation),
     }
     if operation.anonymous:

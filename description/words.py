@@ -362,7 +362,8 @@ def title_and_description(name: str, model: str = "") -> dict[str, str]:
 
 STATUS_DESCRIPTIONS: Mapping[int, str] = {
     400: "The request is not valid.",
-    401: "The function key is missing or wrong. The platform answers this itself, without a body. "
+    401: "The function key or the token is missing or wrong. The platform answers this itself, "
+    "mostly without a body. "
     "Do not send the request again before the key is right.",
     403: "This function or Partner Center forbids it.",
     404: "Partner Center cannot find the customer, the cart or a product in it. The platform "
@@ -397,7 +398,13 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "idempotency_key_reused": "The key was used for a different request.",
     "unsupported_media_type": "The Content-Type is not that of JSON, or its charset is not UTF-8.",
     "unsupported_content_encoding": "The body has a Content-Encoding.",
+    "caller_unknown": "There is no token of Microsoft Entra ID, or it does not say who calls; only "
+    "where callers sign in.",
+    "role_missing": "The caller does not have the role that this operation needs; only where "
+    "callers sign in.",
     "checkout_disabled": "The setting CART_ALLOW_CHECKOUT does not allow purchases.",
+    "purchase_limit_exceeded": "The caller or the customer has as many purchases this hour as the "
+    "settings allow, or the order has more than the allowed quantity.",
     "possible_duplicate": "The same was ordered for this customer minutes before under another "
     "key, and the setting CART_DUPLICATE_ORDERS refuses such orders.",
     "item_not_available": "A line names a SKU for which no availability can be taken, or another "

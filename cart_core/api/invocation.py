@@ -55,7 +55,7 @@ async def _answer(
     except Exception as error:
         problem = _unexpected(error, invocation)
     if problem:
-        telemetry.count_problem(problem)
+        telemetry.count_problem(problem, invocation.caller)
         invocation.cart_id = invocation.sent.cart_id or invocation.cart_id
         response = problem_response(problem, invocation, request.headers)
     request_id = response.headers.get("MS-RequestId")
@@ -96,6 +96,7 @@ def _log(
         "ms": round((time.monotonic() - invocation.began) * 1000),
         "correlationId": invocation.correlation_id,
         "requestId": request_id,
+        "caller": invocation.caller,
         "customerId": invocation.customer_id,
         "cartId": quote(cart_id, safe="") if cart_id else None,
     }

@@ -30,12 +30,13 @@ class Invocation:
     """One invocation of the function: what its log line and an unexpected error are written from.
 
     `began` is when the request arrived, in seconds of the monotonic clock. Only this room fills it
-    in, except for `sent`.
+    in, except for `sent`. `caller` says who calls, None where nothing says so.
     """
 
     correlation_id: str
     began: float
     sent: Sent = field(default_factory=Sent)
+    caller: str | None = None
     customer_id: str | None = None
     cart_id: str | None = None
     replayed: bool = False

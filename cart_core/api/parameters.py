@@ -113,11 +113,3 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
             "An idempotency key has 1 to 255 visible ASCII characters, in quotes or not.",
         )
     return value
-
-
-def caller_id(headers: Mapping[str, str], callers_known: bool) -> str | None:
-    """Who the platform says the caller is; None if it does not sign callers in.
-
-    Without that, anybody could send the header.
-    """
-    return headers.get("x-ms-client-principal-id") or None if callers_known else None

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from cart_core.api.body import json_body, unexpected_body_errors
 from cart_core.api.messages import Invocation, Request
 from cart_core.api.parameters import (
-    caller_id,
     cart_errors,
     correlation_errors,
     customer_errors,
@@ -55,7 +54,7 @@ class RequestReader:
             request.path.get("customerId", "").lower(),
             locale(request.headers, settings.locale),
             Deadline(invocation.began + settings.deadline_seconds, self._monotonic),
-            caller_id(request.headers, settings.callers_known),
+            invocation.caller,
             invocation.sent,
         )
 

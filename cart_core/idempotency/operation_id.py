@@ -63,6 +63,11 @@ def recent_name(customer_id: str, fingerprint: str) -> str:
     return RECENT_PREFIX + _sha256([NAMING_VERSION, customer_id, fingerprint])
 
 
+def spending_name(who: str, name: str, hour: int) -> str:
+    """The name of the record of what a caller or a customer has bought in an hour since 1970."""
+    return RECENT_PREFIX + _sha256([NAMING_VERSION, "spending", who, name, hour])
+
+
 def fingerprint(content: Mapping[str, Any]) -> str:
     """`<version>:<SHA-256>` of a request's canonical content, by the newest version's rule."""
     return f"{FINGERPRINT_VERSION}:{_sha256(content)}"

@@ -76,7 +76,7 @@ class Record(_Stored):
     read it. The time at which the record expires is in UTC. `nonce` is new in every write and
     identifies it. `fingerprint` is `<version>:<SHA-256>` of the request's content. `epoch` counts
     how often the operation got new MS-RequestIds. `caller_id` and `correlation_id` are those of the
-    call that worked on it last; `caller_id` is None where the platform does not sign callers in.
+    call that worked on it last; `caller_id` is None where nothing said who called.
     For `under_way_seconds` after the write, Partner Center may still be working on a request of the
     open step that it did not answer clearly; None where there is no such request. `lines` are those
     that the cart of a purchase must have, if it is held to any: its order's, or those that a later

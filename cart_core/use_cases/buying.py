@@ -13,6 +13,7 @@ from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.errors import in_doubt
 from cart_core.problem import FieldError, Outcome, Problem
 from cart_core.use_cases.purchase import Attempt, Purchase, Tools
+from cart_core.use_cases.spending_guard import SpendingGuard
 
 LONGEST_PAUSE_OF_CALLERS: Final = 60
 """Seconds: the most that a caller is asked to wait while a checkout may be under way.
@@ -35,12 +36,14 @@ class Buying:
         tools: Tools,
         *,
         allowed: bool,
+        guard: SpendingGuard,
         retention: timedelta,
         longest_request: timedelta,
     ) -> None:
         self._once = once
         self._tools = tools
         self._allowed = allowed
+        self.guard = guard
         self.plan = Plan(["checkout"], retention, _all_is_ordered, longest_request)
 
     def require_allowed(self) -> None:
@@ -82,6 +85,8 @@ class Buying:
             raise
 
     async def _check_out(self, call: Call, purchase: Purchase, claim: Claim) -> Answer:
+        if purchase.lines is None and not claim.resumed and not claim.earlier_answer:
+            await self._guard_cart(call, purchase, claim)  # An order was guarded before its cart.
         attempt, earlier = Attempt(self._tools, call, purchase, claim), claim.earlier_answer
         try:
             return Answer.of(201, await attempt.buy())
@@ -91,6 +96,13 @@ class Buying:
             if earlier and not problem.kind.retryable:
                 return _still_partial(earlier, problem)
             raise
+
+    async def _guard_cart(self, call: Call, purchase: Purchase, claim: Claim) -> None:
+        """Raises Problem if the purchase of a cart is more than may be bought."""
+        if self.guard.quantity is not None:
+            cart, _ = await self._tools.carts.get(call, purchase.cart_id, self._tools.new_guid())
+            self.guard.check_quantity(cart["lineItems"])
+        await self.guard.admit(call, claim)
 
 
 def purchase_of(customer_id: str, cart_id: str) -> OperationId:

@@ -34,5 +34,5 @@ class CheckOutCart:
         self._buying.require_allowed()
         purchase = Purchase(command.cart_id, command.customer_user)
         answer = await self._buying.buy(call, purchase)
-        telemetry.count_purchase(answer.body["status"], replayed=answer.replayed)
+        telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer

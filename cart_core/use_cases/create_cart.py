@@ -68,7 +68,7 @@ class CreateCart:
             answer = await self._once.run(
                 call, operation, _PLAN, cart.body, perform, sends=when_sent(cart)
             )
-        telemetry.count_cart(replayed=answer.replayed)
+        telemetry.count_cart(call.caller_id, replayed=answer.replayed)
         return answer
 
     async def _create_under_claim(self, call: Call, cart: CartRequest, claim: Claim) -> Answer:

@@ -71,13 +71,16 @@ class PlaceOrder:
         answer = await self._once.run(
             call, operation, self._plan, content, perform, sends=when_sent(command.cart)
         )
-        telemetry.count_purchase(answer.body["status"], replayed=answer.replayed)
+        telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer
 
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
         asked, created = command.cart, None
         has_cart = "cart" in claim.results
         if not has_cart:
+            if not claim.resumed:
+                self._buying.guard.check_quantity(asked.body["lineItems"])
+                await self._buying.guard.admit(call, claim)
             created = await self._create(call, asked, claim)
         recorded = claim.results["cart"]
         resolved = with_resolved(asked, claim.items or [])

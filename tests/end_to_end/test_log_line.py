@@ -27,6 +27,7 @@ FIGURES = {
     "replayed": "true",
     "tries": r"\d+",
     "ms": r"\d+",
+    "caller": "key:[0-9a-f]{12}",
     **dict.fromkeys(["correlationId", "requestId", "customerId", "cartId"], GUID.pattern),
 }
 
@@ -50,10 +51,12 @@ def test_every_request_leaves_one_line(buying: Chain) -> None:
         assert facts.pop("status") == str(answer.status_code)
         assert facts.pop("customerId", CUSTOMER) == CUSTOMER
         cart_ids.append(facts.pop("cartId", ""))
+        callers.add(facts.pop("caller", None))
         del facts["ms"]
         return " ".join(f"{name}={value}" for name, value in facts.items())
 
     cart_ids: list[str] = []
+    callers: set[str | None] = set()
     assert ask("POST", "carts", cart()) == "operation=create_cart tries=1"
     [cart_id] = cart_ids
     path = f"carts/{cart_id}"
@@ -77,6 +80,8 @@ def test_every_request_leaves_one_line(buying: Chain) -> None:
     assert ask("POST", "orders", unsold, "another") == f"operation=place_order {code} tries=1"
     assert cart_ids[-1] in buying.cloud.partner_center.carts
 
+    assert len(callers) == 1
+    assert None not in callers
     assert buying.healthy()
     assert "operation=get_health" in LINE.findall(buying.output())[-1]
     hidden = ("an-order-of-mine", MARKER, "a-name", UNKNOWN_ITEM, USER, USER.partition("@")[2])

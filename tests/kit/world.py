@@ -32,6 +32,9 @@ LEASE = 120.0
 CORRELATION = "correlation-1"
 """The correlation id of a call that has no other."""
 
+CALLER = "x-caller"
+"""The header by which a test says who calls; the gate of the app is not here."""
+
 Headers = Mapping[str, str] | None
 
 KEYED = {"idempotency-key": "order-17"}
@@ -77,7 +80,9 @@ class World:
     ) -> Response:
         """The response of an endpoint. Raises Problem."""
         request = Request(headers or {}, path, body)
-        return await self.endpoints[endpoint](request, call or Invocation(CORRELATION, monotonic()))
+        invocation = call or Invocation(CORRELATION, monotonic())
+        invocation.caller = request.headers.get(CALLER)
+        return await self.endpoints[endpoint](request, invocation)
 
     # Each of these may have another `customer` (an id) and a `call` (an Invocation).
 

@@ -21,7 +21,6 @@ REQUIRED = {
 }
 SAMPLE = Path(__file__).parents[2] / "local.settings.sample.json"
 OF_THE_PLATFORM = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
-SET_BY_AZURE = {"WEBSITE_AUTH_ENABLED"}
 
 
 def settings(**given: str) -> Settings:
@@ -87,7 +86,10 @@ GUID = "ABCDEF00-0000-0000-0000-00000000000A"
         ("CART_DUPLICATE_ORDERS", "ignore", "duplicate_orders", "ignore"),
         ("CART_DUPLICATE_WINDOW_MINUTES", "1440", "duplicate_window_minutes", 1440),
         ("CART_MAX_CONCURRENT_CALLS", "100", "max_concurrent_calls", 100),
-        ("WEBSITE_AUTH_ENABLED", "True", "callers_known", True),
+        ("CART_CALLERS", "entra", "callers", "entra"),
+        ("CART_MAX_PURCHASES_PER_CALLER", "1000", "max_purchases_per_caller", 1000),
+        ("CART_MAX_PURCHASES_PER_CUSTOMER", "1", "max_purchases_per_customer", 1),
+        ("CART_MAX_ORDER_QUANTITY", "300", "max_order_quantity", 300),
     ],
 )
 def test_a_setting_of_the_environment_is_read(
@@ -163,7 +165,10 @@ WRONG: dict[str, list[str]] = {
     "CART_MAX_CONCURRENT_CALLS": [MARKER, "0", "-1", "1.5", "101"],
     "CART_ALLOW_CHECKOUT": [MARKER, "2", "enabled", " true"],
     "CART_ORDER_RETENTION_DAYS": [MARKER, "6", "0", "-1", "3651", "7.5", "P90D"],
-    "WEBSITE_AUTH_ENABLED": [MARKER],
+    "CART_CALLERS": [MARKER, "Entra", "key"],
+    "CART_MAX_PURCHASES_PER_CALLER": [MARKER, "0", "1001", "1.5"],
+    "CART_MAX_PURCHASES_PER_CUSTOMER": [MARKER, "0", "1001"],
+    "CART_MAX_ORDER_QUANTITY": [MARKER, "0", "1.5"],
     "KEY_VAULT_REFRESH_TOKEN_URL": [MARKER, "http://10.0.0.1"],
 }
 
@@ -257,7 +262,7 @@ def test_settings_are_frozen() -> None:
 def test_the_sample_shows_every_setting_and_no_other() -> None:
     sample: dict[str, Any] = json.loads(SAMPLE.read_text())
 
-    assert set(sample["Values"]) == (aliases() - SET_BY_AZURE) | OF_THE_PLATFORM
+    assert set(sample["Values"]) == aliases() | OF_THE_PLATFORM
     assert sample["IsEncrypted"] is False
 
 

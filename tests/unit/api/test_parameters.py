@@ -3,7 +3,6 @@
 import pytest
 
 from cart_core.api.parameters import (
-    caller_id,
     cart_errors,
     correlation_errors,
     correlation_id,
@@ -288,11 +287,3 @@ def test_a_bad_key_is_not_replaced_by_a_webhooks_id() -> None:
         idempotency_key({"webhook-id": "msg_1", "idempotency-key": "a b"})
     with pytest.raises(Problem):
         idempotency_key({"webhook-id": "msg_1", "idempotency-key": ""})
-
-
-def test_the_caller_is_believed_only_where_the_platform_signed_it_in() -> None:
-    headers = {"x-ms-client-principal-id": "someone"}
-    assert caller_id(headers, callers_known=True) == "someone"
-    assert caller_id(headers, callers_known=False) is None
-    assert caller_id({}, callers_known=True) is None
-    assert caller_id({"x-ms-client-principal-id": ""}, callers_known=True) is None

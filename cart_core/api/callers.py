@@ -1,0 +1,118 @@
+"""Who calls, and whether they may: the one place that decides it, for every route.
+
+There are two modes. With function keys (the default) the platform has admitted the caller by its
+key before this code runs, and this code only notes whose key it was. With Microsoft Entra ID, App
+Service authentication has checked a token before, and puts what it knows into headers that no
+caller can set then; the roles are for the app to check (Microsoft's "Work with user identities in
+Azure App Service authentication"). Where mode and platform disagree, those headers prove nothing.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+from cart_core.problem import Problem
+
+Role = Literal["Carts.Read", "Carts.Write", "Orders.Buy", "Operations.Manage"]
+
+ROUTES: Final[Mapping[str, Role | None]] = {
+    "create_cart": "Carts.Write",
+    "get_cart": "Carts.Read",
+    "update_cart": "Carts.Write",
+    "checkout_cart": "Orders.Buy",
+    "place_order": "Orders.Buy",
+    "get_openapi": "Carts.Read",
+    "get_health": None,
+}
+"""The role that each operation needs. None: everybody may, and no header about a caller is read."""
+
+_APPLICATION: Final = ("azp", "appid")
+_OBJECT: Final = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
+_ROLES: Final = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
+"""Claims by their names in a token, and as App Service may rename them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How callers are admitted in this deployment.
+
+    `entra` is the mode. `signs_in` is whether the platform checks tokens. `salt` belongs to the
+    deployment, so that a key has another fingerprint in each.
+    """
+
+    entra: bool
+    signs_in: bool
+    salt: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The gate that these variables describe; any mode but `keys` is the stricter one."""
+        return cls(
+            entra=(environment.get("CART_CALLERS") or "keys") != "keys",
+            signs_in=environment.get("WEBSITE_AUTH_ENABLED", "").lower() in ("true", "1"),
+            salt=environment.get("WEBSITE_SITE_NAME", ""),
+        )
+
+    @property
+    def replaces_keys(self) -> bool:
+        """Whether the platform may admit requests without a key, since their tokens are checked."""
+        return self.entra and self.signs_in
+
+    def admit(self, operation: str, headers: Mapping[str, str]) -> str | None:
+        """Who calls an operation; None if everybody may, or if nothing says who it is.
+
+        With Entra it is the id of the application that asked for the token, else that of the user.
+        With keys it is `key:` and the fingerprint of the key. It names a caller in logs and
+        records, and decides nothing. Raises Problem `caller_unknown`, `role_missing` or
+        `configuration_invalid`.
+        """
+        role = ROUTES[operation]
+        if role is None:
+            return None
+        if self.entra != self.signs_in and (self.entra or role == "Orders.Buy"):
+            raise Problem(
+                "configuration_invalid",
+                "CART_CALLERS and the authentication of the site (WEBSITE_AUTH_ENABLED) disagree,"
+                " so nobody can say who calls. Deploy the infrastructure again.",
+            )
+        return self._signed_in(role, headers) if self.entra else self._key(headers)
+
+    def _key(self, headers: Mapping[str, str]) -> str | None:
+        key = headers.get("x-functions-key")
+        if not key:
+            return None
+        return "key:" + hmac.new(self.salt.encode(), key.encode(), hashlib.sha256).hexdigest()[:12]
+
+    def _signed_in(self, role: Role, headers: Mapping[str, str]) -> str:
+        claims = _claims(headers.get("x-ms-client-principal", ""))
+        caller = _first(claims, _APPLICATION) or _first(claims, _OBJECT)
+        if not caller:
+            raise Problem("caller_unknown", "Send a token of Microsoft Entra ID for this function.")
+        if not any(role in claims.get(name, ()) for name in _ROLES):
+            raise Problem(
+                "role_missing",
+                f"The caller {caller} needs the role {role}. An administrator assigns it in"
+                " Microsoft Entra ID; the next token has it.",
+            )
+        return caller
+
+
+def _claims(header: str) -> dict[str, list[str]]:
+    """The values of each claim in an X-MS-CLIENT-PRINCIPAL header; none if it cannot be read."""
+    try:
+        document: Any = json.loads(base64.b64decode(header, validate=True))
+        found: dict[str, list[str]] = {}
+        for claim in document["claims"]:
+            found.setdefault(claim["typ"], []).append(claim["val"])
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        return {}
+    return found
+
+
+def _first(claims: Mapping[str, list[str]], names: tuple[str, ...]) -> str | None:
+    return next((claims[name][0] for name in names if claims.get(name)), None)
