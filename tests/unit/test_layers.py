@@ -80,7 +80,10 @@ TABLE = {
         | {"request_errors", "request_types", "request_warnings", "skus", "spelling"}
         | {"validation_context", "vocabulary"}
     ),
-    "cart_core.storefronts": Room({"signatures"}),
+    "cart_core.storefronts": Room(
+        {"changes", "customers", "json_body", "order", "parking", "release", "resolution"}
+        | {"signatures", "sku"}
+    ),
     "cart_core.adapters": Room(
         {"blob_store", "entra", "http_sessions", "key_vault", "managed_identity"}
         | {"partner_center_http", "secret_form"},
@@ -112,7 +115,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 84
+MODULE_COUNT = 92
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 

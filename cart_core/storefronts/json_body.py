@@ -1,0 +1,59 @@
+"""The JSON of a delivery. Its signature is right, and still its reader has limits."""
+
+import json
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from cart_core.json_text import read_decimal
+
+MAX_DEPTH: Final = 32
+"""Levels of arrays and objects. An order of Shopify has eight."""
+
+
+class UnreadableBody(Exception):
+    """A body that is no JSON object, or one that two readers could understand in two ways."""
+
+
+def read_body(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. A number with a decimal point is a Decimal.
+
+    Raises UnreadableBody for all else: other values, bad UTF-8, bad syntax, NaN, a member that is
+    given twice, numbers beyond a double, and more than MAX_DEPTH levels.
+    """
+    try:
+        value = _DECODER.decode(body.decode().removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        raise UnreadableBody from None
+    if not isinstance(value, dict) or _is_deeper(value, MAX_DEPTH):
+        raise UnreadableBody
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in items)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise UnreadableBody
+    return members
+
+
+def _decimal(digits: str) -> Decimal:
+    number = read_decimal(digits)
+    if number is None:
+        raise UnreadableBody
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise UnreadableBody
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_decimal
+)

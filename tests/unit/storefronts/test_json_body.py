@@ -1,0 +1,35 @@
+"""What a signed body may be: a JSON object that can be understood in one way."""
+
+import pytest
+
+from cart_core.storefronts.json_body import MAX_DEPTH, UnreadableBody, read_body
+
+
+def test_an_id_beyond_a_double_keeps_its_digits() -> None:
+    assert read_body(b'\xef\xbb\xbf{"id": 820982911946154508}') == {"id": 820982911946154508}
+
+
+def test_the_deepest_body_is_read() -> None:
+    assert read_body(b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"\xff{}",
+        b"{'id': 1}",
+        b'{"id": NaN}',
+        b'{"id": 1, "id": 2}',
+        b'{"a": {"id": 1, "id": 2}}',
+        b'{"id": 1e999999}',
+        b'{"id": ' + b"9" * 5000 + b"}",
+        b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+        b"[" * 100_000,
+    ],
+)
+def test_all_else_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableBody):
+        read_body(body)
