@@ -11,7 +11,11 @@ MAX_DEPTH: Final = 32
 
 
 class UnreadableBody(Exception):
-    """A body that is no JSON object, or one that two readers could understand in two ways."""
+    """A body that is no order as the platform documents it.
+
+    It may be no JSON object at all, or one that two readers could understand in two ways. The text
+    names the member that is wrong, never its value.
+    """
 
 
 def read_body(body: bytes) -> dict[str, Any]:
@@ -23,9 +27,9 @@ def read_body(body: bytes) -> dict[str, Any]:
     try:
         value = _DECODER.decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError):
-        raise UnreadableBody from None
+        raise UnreadableBody("it is not JSON") from None
     if not isinstance(value, dict) or _is_deeper(value, MAX_DEPTH):
-        raise UnreadableBody
+        raise UnreadableBody(f"it is no JSON object of at most {MAX_DEPTH} levels")
     return value
 
 
@@ -39,19 +43,19 @@ def _is_deeper(value: Any, depth: int) -> bool:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise UnreadableBody
+        raise UnreadableBody("a member is given twice")
     return members
 
 
 def _decimal(digits: str) -> Decimal:
     number = read_decimal(digits)
     if number is None:
-        raise UnreadableBody
+        raise UnreadableBody("a number is too large")
     return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise UnreadableBody
+    raise UnreadableBody(f"{name} is not JSON")
 
 
 _DECODER: Final = json.JSONDecoder(

@@ -81,8 +81,10 @@ TABLE = {
         | {"validation_context", "vocabulary"}
     ),
     "cart_core.storefronts": Room(
-        {"changes", "customers", "json_body", "order", "parking", "release", "resolution"}
-        | {"signatures", "sku"}
+        {"bigcommerce", "changes", "customers", "json_body", "order", "parking", "platform_types"}
+        | {"platforms", "release", "resolution", "shopify", "signatures", "sku", "sources"}
+        | {"standard_webhooks", "stripe", "woocommerce"},
+        vendors={"jmespath"},
     ),
     "cart_core.adapters": Room(
         {"blob_store", "entra", "http_sessions", "key_vault", "managed_identity"}
@@ -115,7 +117,7 @@ def test_every_module_is_in_the_table() -> None:
     assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-MODULE_COUNT = 92
+MODULE_COUNT = 100
 """How many modules the walk has to see; one that finds nothing would prove nothing."""
 
 
