@@ -41,6 +41,8 @@ BEYOND_A_SCHEMA = {
     "out_of_range at amount": "Nor the digits of a number.",
     "invalid_text": "There are more characters that nobody sees than a pattern can name.",
     "invalid_name": "The same holds for the names of undocumented members.",
+    "product_not_found": "What is in the catalogue only Partner Center knows.",
+    "unexpected_segment": "A segment stands beside a SKU, not beside an availability.",
     "unknown_member": "At most 100 undocumented members are sent on.",
     "duplicate_member": "Names are the same in any case.",
     "misspelled_member": "Near misses of documented names are refused.",
