@@ -108,6 +108,8 @@ def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
     if operation.calls_partner_center and any(CATALOGUE[code].retryable for code in codes):
         headers.append("Retry-After")
     problem = reference(ProblemAnswer)
+    if status == 401:  # Mostly it is the platform's, which has no body and none of our headers.
+        return {"description": f"{STATUS_DESCRIPTIONS[status]}\n\n{_table(operation, codes)}"}
     return {
         "description": f"{STATUS_DESCRIPTIONS[status]}\n\n{_table(operation, codes)}",
         "headers": _headers(headers),

@@ -14,7 +14,7 @@ function cart(quantity: number): components["schemas"]["Cart"] {
   return {
     lineItems: [
       {
-        catalogItemId: "CFQ7TTC0LCHC:0002:CFQ7TTC0TRIA",
+        catalogItemId: "CFQ7TTC0LCHC:0003:CFQ7TTC0KF52",
         quantity,
         billingCycle: "none",
         termDuration: "P1M",

@@ -29,7 +29,7 @@ def cart(quantity: int) -> CartToOrder:
     return CartToOrder(
         line_items=[
             LineItemToOrder(
-                catalog_item_id="CFQ7TTC0LCHC:0002:CFQ7TTC0TRIA",
+                catalog_item_id="CFQ7TTC0LCHC:0003:CFQ7TTC0KF52",
                 quantity=quantity,
                 billing_cycle=LineItemToOrderBillingCycle.NONE,
                 term_duration="P1M",

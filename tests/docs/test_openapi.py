@@ -226,7 +226,9 @@ def test_every_error_code_is_documented_under_its_status() -> None:
         for code in codes
     }
 
-    assert documented == {(code, kind.status) for code, kind in CATALOGUE.items()}
+    # A 401 is mostly the platform's, so that the document promises nothing of its body.
+    ours = {code: kind for code, kind in CATALOGUE.items() if kind.status != 401}
+    assert documented == {(code, kind.status) for code, kind in ours.items()}
     assert set(CODE_DESCRIPTIONS) == set(CATALOGUE)
     assert all(map(are_sentences, CODE_DESCRIPTIONS.values()))
     assert set(STATUS_DESCRIPTIONS) == {kind.status for kind in CATALOGUE.values()} | {401}

@@ -49,6 +49,7 @@ BEYOND_A_SCHEMA = {
     "cart_mismatch at id": "The body's id must be the path's.",
     "customer_mismatch at customerId": "So must its customerId.",
     "idempotency_key_reused": "A key belongs to one request, a cart to one customer user.",
+    "item_not_available": "Which SKUs there are at what terms only Partner Center knows.",
     "cart_not_orderable": "What is for sale only Partner Center knows.",
     "partner_center_not_found": "Which carts there are, too.",
     "partner_center_invalid_request": "And what can be done with them.",
@@ -65,7 +66,7 @@ def refused_with_reason(
         problem = response.json()
         reasons = [[problem["code"]]]
         if problem["errors"]:
-            reasons = [_names_of(error) for error in problem["errors"]]
+            reasons = [[problem["code"], *_names_of(error)] for error in problem["errors"]]
         assert all(set(BEYOND_A_SCHEMA) & set(reason) for reason in reasons)
 
 
