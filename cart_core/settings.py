@@ -154,7 +154,7 @@ class Settings(BaseModel):
     )
     """What becomes of an order like one that was placed minutes before under another key."""
     duplicate_window_minutes: int = Field(10, alias="CART_DUPLICATE_WINDOW_MINUTES", ge=1, le=1440)
-    max_concurrent_calls: int = Field(64, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=100)
+    max_concurrent_calls: int = Field(144, alias="CART_MAX_CONCURRENT_CALLS", ge=1, le=1000)
     callers: Literal["keys", "entra"] = Field("keys", alias="CART_CALLERS")
     """Who admits callers: api/callers.py reads it, with the platform's own variable."""
     max_purchases_per_caller: int | None = Field(
