@@ -30,6 +30,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from bench.load import ROOT, Figures, Round
 from bench.measured import Served, Subject, import_seconds, machine
 from bench.report import Row, markdown
 from bench.worker import has_runtime
+from cart_core.settings import Settings
 from local.environment import app_environment
 
 UPSTREAM_SECONDS = (0.0, 0.15)
@@ -49,6 +51,8 @@ ROUNDS = 3
 """How often a subject and its yardstick take turns. The table shows the median."""
 
 SERVED_ROUNDS = 5
+DEFAULT_PLACES = Settings.model_fields["max_concurrent_calls"].default
+PLACES = sorted({64, 100, 200, DEFAULT_PLACES})
 IMPORTS, STARTS = 7, 3
 COMPARED_SECONDS = 4
 """The comparison of latencies takes as long as this many rounds: a p99 needs many requests."""
@@ -126,23 +130,7 @@ class Bench:
     def served(self) -> None:
         """Measures this app behind HTTP beside a bare one, under more load than it may take."""
         lanes, delay = LANES[-1], UPSTREAM_SECONDS[-1]
-        with (
-            Served(ROOT / "bench" / "bare", self._environment) as bare,
-            Served(ROOT, self._environment) as function,
-        ):
-            apps = {"bare": bare, "function": function}
-            urls = json.dumps({name: app.url for name, app in apps.items()})
-            with Subject("caller", {**self._environment, "SERVED": urls}) as caller:
-                self._delay(delay)
-                rounds: dict[str, list[Figures]] = {name: [] for name in apps}
-                for _ in range(SERVED_ROUNDS):
-                    for name, app in apps.items():
-                        before = app.cpu()
-                        figures = self._measure(caller, Round([name], lanes, self._seconds))
-                        # The wave before the round is a part of it here, for it takes as much time.
-                        figures.cpu = (app.cpu() - before) * _count(figures)
-                        figures.cpu /= _count(figures) + lanes
-                        rounds[name].append(figures)
+        rounds = self._rounds_of_served({"function": {}}, delay, self._seconds, SERVED_ROUNDS)
         ours, theirs = rounds["function"], rounds["bare"]
         where = f"{lanes} at once, served, {_upstream(delay)} (yardstick: a bare aiohttp function)"
         self.rows += [
@@ -161,6 +149,50 @@ class Bench:
                 ratio_at_least=0.9,
             ),
         ]
+
+    def places(self) -> None:
+        """Measures what each number of places lets through, where Partner Center takes a second.
+
+        Nobody's processor time limits that, so that the machine does not matter.
+        """
+        settings = {str(count): {"CART_MAX_CONCURRENT_CALLS": str(count)} for count in PLACES}
+        rounds = self._rounds_of_served(settings, 1.0, max(4.0, self._seconds), 1)
+        theirs = _median_rate(rounds.pop("bare"))
+        for count, (ours,) in rounds.items():
+            name = f"requests/s, {count} places, {LANES[-1]} at once, served, {_upstream(1.0)}"
+            at_least = 0.9 if int(count) == DEFAULT_PLACES else None
+            self.rows.append(Row(name, _rate(ours), theirs, digits=0, ratio_at_least=at_least))
+
+    def _rounds_of_served(
+        self,
+        settings: Mapping[str, Mapping[str, str]],
+        delay: float,
+        seconds: float,
+        times: int,
+    ) -> dict[str, list[Figures]]:
+        """Rounds in turns of `bench/bare` and of this app with each of these settings."""
+        self._delay(delay)
+        with ExitStack() as processes:
+            apps = {
+                "bare": processes.enter_context(Served(ROOT / "bench/bare", self._environment)),
+                **{
+                    name: processes.enter_context(Served(ROOT, {**self._environment, **setting}))
+                    for name, setting in settings.items()
+                },
+            }
+            urls = json.dumps({name: app.url for name, app in apps.items()})
+            caller = processes.enter_context(
+                Subject("caller", {**self._environment, "SERVED": urls})
+            )
+            rounds: dict[str, list[Figures]] = {name: [] for name in apps}
+            for name, app in [*apps.items()] * times:
+                before = app.cpu()
+                figures = self._measure(caller, Round([name], LANES[-1], seconds))
+                # The wave before the round counts for as much, so that it is shared out.
+                counted = _count(figures)
+                figures.cpu = (app.cpu() - before) * counted / (counted + LANES[-1])
+                rounds[name].append(figures)
+        return rounds
 
     def _calls(self, function: Subject, subject: str) -> tuple[Figures, dict[str, float]]:
         """One round with one lane, and how often each service was called for one request."""
@@ -287,6 +319,7 @@ def main() -> int:
         bench.first_requests()
         bench.load()
         bench.served()
+        bench.places()
         rows += bench.rows
         failed = bench.failed
     print("With keys ...", file=sys.stderr)
