@@ -119,6 +119,65 @@ param alertEmail string = ''
 @maxValue(60)
 param refreshTokenAgeDays int = 7
 
+@description('Optional. Who admits callers: function keys, or tokens of Microsoft Entra ID. The setting CART_CALLERS.')
+@allowed([
+  'keys'
+  'entra'
+])
+param callers string = 'keys'
+
+@description('Optional. Client id of the application that stands for this API, in the tenant of the subscription; required where callers is entra.')
+param callerClientId string = ''
+
+@description('Optional. Most purchases that one caller may begin in an hour: the setting CART_MAX_PURCHASES_PER_CALLER.')
+@minValue(1)
+@maxValue(1000)
+param maxPurchasesPerCaller int = 100
+
+@description('Optional. Most purchases in an hour for one customer: the setting CART_MAX_PURCHASES_PER_CUSTOMER.')
+@minValue(1)
+@maxValue(1000)
+param maxPurchasesPerCustomer int = 20
+
+@description('Optional. Most pieces in one order: the setting CART_MAX_ORDER_QUANTITY.')
+@minValue(1)
+param maxOrderQuantity int = 1000
+
+@description('Optional. Whether both storage accounts are reached from a virtual network only.')
+param privateStorage bool = false
+
+@description('Optional. Whether the vaults are reached from a virtual network only.')
+param privateVaults bool = false
+
+@description('Optional. Whether the site is reached from a virtual network only. Storefronts outside cannot call it then.')
+param privateSite bool = false
+
+@description('Optional. Addresses of the virtual network, which exists where something is private; /24 or larger.')
+param networkAddresses string = '10.60.0.0/24'
+
+@description('Optional. The Azure cloud of the subscription, which decides the names of private DNS zones.')
+@allowed([
+  'AzureCloud'
+  'AzureUSGovernment'
+  'AzureChinaCloud'
+])
+param azureCloud string = 'AzureCloud'
+
+@description('Optional. Whether the storage account with the records is locked against deletion; azd down fails then.')
+param lockRecords bool = false
+
+@description('Optional. Most gigabytes of logs a day, after which the workspace takes no more until the next day; 0 is no limit.')
+@minValue(0)
+@maxValue(1000)
+param dailyLogGigabytes int = 0
+
+@description('Optional. What the resource group should cost a month at most, in the currency of the subscription; 0 is no budget.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('Optional. First day of the month in which the budget begins, such as 2026-12-01; required with a budget. It must not change afterwards.')
+param budgetFirstDay string = ''
+
 // --------- //
 // Variables //
 // --------- //
@@ -134,6 +193,8 @@ var asked = {
   settings: moreSettings
   moreReadyThanMost: alwaysReadyInstances > maximumInstanceCount
   buysUnheard: allowCheckout && empty(alertEmail)
+  entraWithoutApplication: (callers == 'entra') == empty(callerClientId)
+  budgetWithoutDay: (monthlyBudget > 0) == empty(budgetFirstDay)
 }
 
 // The deployment ends here, before it makes anything, where something of that is refused.
@@ -153,6 +214,9 @@ var names = {
   actionGroup: 'ag-carts-${suffix}'
   alertPrefix: 'alert-carts-${suffix}'
   availabilityTest: 'avail-carts-${suffix}'
+  network: 'vnet-carts-${suffix}'
+  endpointPrefix: 'pep-carts-${suffix}'
+  budget: 'budget-carts-${suffix}'
 }
 
 // azd finds the resource group by this tag, and compares it letter by letter.
@@ -160,8 +224,27 @@ var tags = {
   'azd-env-name': environmentName
 }
 
-// All resources take the value from here. With private endpoints it becomes 'Disabled'.
-var publicNetworkAccess = 'Enabled'
+var isPrivate = privateStorage || privateVaults || privateSite
+
+var zonesOfClouds = loadJsonContent('private-link-zones.json')
+var zones = zonesOfClouds[azureCloud]
+
+var storageZones = [
+  zones.blob
+  zones.queue
+]
+var vaultZones = [
+  zones.vault
+]
+var siteZones = [
+  zones.sites
+]
+
+// Which zones are needed for what is private.
+var closedStorage = privateStorage ? storageZones : []
+var closedVaults = privateVaults ? vaultZones : []
+var closedSite = privateSite ? siteZones : []
+var zonesInUse = concat(closedStorage, closedVaults, closedSite)
 
 var forUser = auth == 'app_user'
 
@@ -192,6 +275,18 @@ module monitoring 'modules/monitoring.bicep' = {
     location: region
     tags: tags
     retentionDays: logRetentionDays
+    dailyGigabytes: dailyLogGigabytes
+  }
+}
+
+module network 'modules/network.bicep' = if (isPrivate) {
+  scope: group
+  params: {
+    name: names.network
+    location: region
+    tags: tags
+    addresses: networkAddresses
+    zones: zonesInUse
   }
 }
 
@@ -202,7 +297,7 @@ module hostStorage 'modules/storage-account.bicep' = {
     location: region
     tags: tags
     sku: storageSku
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: privateStorage ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     containerName: 'deployments'
   }
@@ -217,7 +312,7 @@ module recordStorage 'modules/storage-account.bicep' = {
     location: region
     tags: tags
     sku: storageSku
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: privateStorage ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     containerName: 'records'
   }
@@ -241,7 +336,7 @@ module keyVault 'modules/key-vault.bicep' = {
     name: names.keyVault
     location: region
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: privateVaults ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
   }
 }
@@ -252,8 +347,73 @@ module refreshTokenVault 'modules/key-vault.bicep' = if (forUser) {
     name: names.refreshTokenVault
     location: region
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: privateVaults ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
+  }
+}
+
+module hostBlobEndpoint 'modules/private-endpoint.bicep' = if (privateStorage) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-host-blob'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: hostStorage.outputs.id
+    groupId: 'blob'
+    zone: zones.blob
+  }
+}
+
+module hostQueueEndpoint 'modules/private-endpoint.bicep' = if (privateStorage) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-host-queue'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: hostStorage.outputs.id
+    groupId: 'queue'
+    zone: zones.queue
+  }
+}
+
+module recordEndpoint 'modules/private-endpoint.bicep' = if (privateStorage) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-records'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: recordStorage.outputs.id
+    groupId: 'blob'
+    zone: zones.blob
+  }
+}
+
+module vaultEndpoint 'modules/private-endpoint.bicep' = if (privateVaults) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-vault'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: keyVault.outputs.id
+    groupId: 'vault'
+    zone: zones.vault
+  }
+}
+
+module refreshTokenVaultEndpoint 'modules/private-endpoint.bicep' = if (privateVaults && forUser) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-refresh-token-vault'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: refreshTokenVault!.outputs.id
+    groupId: 'vault'
+    zone: zones.vault
   }
 }
 
@@ -296,7 +456,7 @@ module functionApp 'modules/function-app.bicep' = {
     name: names.functionApp
     location: region
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: privateSite ? 'Disabled' : 'Enabled'
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
     blobEndpoint: hostStorage.outputs.blobEndpoint
@@ -315,6 +475,11 @@ module functionApp 'modules/function-app.bicep' = {
     certificateName: certificateName
     refreshTokenName: refreshTokenName
     allowCheckout: allowCheckout
+    callers: callers
+    maxPurchasesPerCaller: maxPurchasesPerCaller
+    maxPurchasesPerCustomer: maxPurchasesPerCustomer
+    maxOrderQuantity: maxOrderQuantity
+    subnetId: isPrivate ? network!.outputs.appSubnetId : ''
     orderRetentionDays: orderRetentionDays
     moreSettings: moreSettings
     perInstanceConcurrency: perInstanceConcurrency
@@ -326,7 +491,56 @@ module functionApp 'modules/function-app.bicep' = {
   dependsOn: [
     roles
     refreshTokenRole
+    hostBlobEndpoint
+    hostQueueEndpoint
+    recordEndpoint
+    vaultEndpoint
+    refreshTokenVaultEndpoint
   ]
+}
+
+module authentication 'modules/authentication.bicep' = {
+  scope: group
+  params: {
+    siteName: names.functionApp
+    clientId: callerClientId
+  }
+  dependsOn: [
+    functionApp
+  ]
+}
+
+module siteEndpoint 'modules/private-endpoint.bicep' = if (privateSite) {
+  scope: group
+  params: {
+    name: '${names.endpointPrefix}-site'
+    location: region
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    targetId: functionApp.outputs.id
+    groupId: 'sites'
+    zone: zones.sites
+  }
+}
+
+module lock 'modules/lock.bicep' = if (lockRecords) {
+  scope: group
+  params: {
+    storageAccountName: names.recordStorage
+  }
+  dependsOn: [
+    recordStorage
+  ]
+}
+
+module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+  scope: group
+  params: {
+    name: names.budget
+    amount: monthlyBudget
+    firstDay: budgetFirstDay
+    actionGroupId: alerts.outputs.actionGroupId
+  }
 }
 
 module alerts 'modules/alerts.bicep' = {

@@ -388,3 +388,6 @@ resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
     ]
   }
 }
+
+@description('Resource id of the action group.')
+output actionGroupId string = actionGroup.id

@@ -70,6 +70,21 @@ param refreshTokenName string
 @description('Required. Whether carts can be checked out and orders placed.')
 param allowCheckout bool
 
+@description('Required. Who admits callers.')
+param callers string
+
+@description('Required. Most purchases that one caller may begin in an hour.')
+param maxPurchasesPerCaller int
+
+@description('Required. Most purchases in an hour for one customer.')
+param maxPurchasesPerCustomer int
+
+@description('Required. Most pieces in one order.')
+param maxOrderQuantity int
+
+@description('Required. Resource id of the subnet that the site works from; empty where nothing is private.')
+param subnetId string
+
 @description('Required. Days for which records of checkouts and orders count.')
 param orderRetentionDays int
 
@@ -105,6 +120,10 @@ var appSettings = {
   CART_STORE_URL: storeUrl
   CART_ALLOW_CHECKOUT: allowCheckout ? 'true' : 'false'
   CART_ORDER_RETENTION_DAYS: string(orderRetentionDays)
+  CART_CALLERS: callers
+  CART_MAX_PURCHASES_PER_CALLER: string(maxPurchasesPerCaller)
+  CART_MAX_PURCHASES_PER_CUSTOMER: string(maxPurchasesPerCustomer)
+  CART_MAX_ORDER_QUANTITY: string(maxOrderQuantity)
 }
 
 var userSettings = {
@@ -150,7 +169,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 
 resource site 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_78: this plan rejects ftpsState; FTP is off by the policy named ftp below
-  // checkov:skip=CKV_AZURE_222: storefronts and Logic Apps call it from outside; publicNetworkAccess in main.bicep closes it once there are private endpoints
+  // checkov:skip=CKV_AZURE_222: storefronts and Logic Apps call it from outside; privateSite in main.bicep closes it
   // checkov:skip=CKV_AZURE_17: callers are admitted by function key; the ones it is made for have no client certificates
   // checkov:skip=CKV_AZURE_213: this plan ignores healthCheckPath; the availability test in alerts.bicep asks the health route
   // checkov:skip=CKV_AZURE_212: this plan has no numberOfWorkers; alwaysReady keeps instances, and the platform adds more
@@ -170,6 +189,10 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     httpsOnly: true
     clientAffinityEnabled: false
     publicNetworkAccess: publicNetworkAccess
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    outboundVnetRouting: {
+      applicationTraffic: !empty(subnetId)
+    }
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
@@ -249,6 +272,9 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     ]
   }
 }
+
+@description('Resource id of the site.')
+output id string = site.id
 
 @description('Name of the site.')
 output name string = site.name

@@ -18,7 +18,7 @@ param logAnalyticsId string
 
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   // checkov:skip=CKV_AZURE_109: without a virtual network the app has no address to let in; only role assignments open the vault
-  // checkov:skip=CKV_AZURE_189: as CKV_AZURE_109; publicNetworkAccess in main.bicep closes it once there are private endpoints
+  // checkov:skip=CKV_AZURE_189: as CKV_AZURE_109; a parameter of main.bicep closes it
   name: name
   location: location
   tags: tags
@@ -37,8 +37,8 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
     enabledForTemplateDeployment: false
     publicNetworkAccess: publicNetworkAccess
     networkAcls: {
-      defaultAction: 'Allow'
-      bypass: 'AzureServices'
+      defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny'
+      bypass: publicNetworkAccess == 'Enabled' ? 'AzureServices' : 'None'
     }
   }
 }

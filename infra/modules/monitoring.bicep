@@ -16,6 +16,9 @@ param tags object
 @description('Required. Days for which logs are kept.')
 param retentionDays int
 
+@description('Required. Most gigabytes a day; 0 is no limit.')
+param dailyGigabytes int
+
 resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: logAnalyticsName
   location: location
@@ -25,6 +28,9 @@ resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
       name: 'PerGB2018'
     }
     retentionInDays: retentionDays
+    workspaceCapping: {
+      dailyQuotaGb: dailyGigabytes == 0 ? -1 : dailyGigabytes
+    }
     features: {
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true

@@ -34,22 +34,22 @@ func refusedSettings(settings object) string[] =>
     )
   )
 
-func refusedTogether(moreReadyThanMost bool, buysUnheard bool) string[] =>
+func refusedTogether(asked object) string[] =>
   concat(
-    moreReadyThanMost ? ['CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES'] : [],
-    buysUnheard
+    asked.moreReadyThanMost ? ['CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES'] : [],
+    asked.buysUnheard
       ? [
           'CARTS_ALERT_EMAIL is required where CART_ALLOW_CHECKOUT is true: somebody has to hear of a purchase that went wrong'
         ]
-      : []
+      : [],
+    asked.entraWithoutApplication
+      ? ['CART_CALLERS at entra and CARTS_CALLER_CLIENT_ID go together: set both or neither']
+      : [],
+    asked.budgetWithoutDay ? ['CARTS_MONTHLY_BUDGET and CARTS_BUDGET_FIRST_DAY go together: set both or neither'] : []
   )
 
 func refusals(asked object) string[] =>
-  concat(
-    refusedName(asked.environmentName),
-    refusedSettings(asked.settings),
-    refusedTogether(asked.moreReadyThanMost, asked.buysUnheard)
-  )
+  concat(refusedName(asked.environmentName), refusedSettings(asked.settings), refusedTogether(asked))
 
 @export()
 @description('The value, or the end of the deployment with the reasons, where something of what is asked for is refused.')

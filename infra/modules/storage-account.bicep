@@ -27,7 +27,7 @@ var softDeleteDays = 7
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   // checkov:skip=CKV_AZURE_206: records count in one region; zones (the default) protect them, a copy in another region that nobody fails over to would not
   // checkov:skip=CKV_AZURE_35: without a virtual network the app has no address to let in; keys are off, so that only the identity's tokens open the account
-  // checkov:skip=CKV_AZURE_59: as CKV_AZURE_35; publicNetworkAccess in main.bicep closes it once there are private endpoints
+  // checkov:skip=CKV_AZURE_59: as CKV_AZURE_35; a parameter of main.bicep closes it
   name: name
   location: location
   tags: tags
@@ -45,8 +45,8 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
     supportsHttpsTrafficOnly: true
     publicNetworkAccess: publicNetworkAccess
     networkAcls: {
-      defaultAction: 'Allow'
-      bypass: 'AzureServices'
+      defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny'
+      bypass: publicNetworkAccess == 'Enabled' ? 'AzureServices' : 'None'
     }
   }
 }

@@ -76,6 +76,10 @@ VALUES = {
     "refreshTokenName": "partner-center-refresh-token",
     "allowCheckout ? 'true' : 'false'": "false",
     "string(orderRetentionDays)": "90",
+    "callers": "keys",
+    "string(maxPurchasesPerCaller)": "100",
+    "string(maxPurchasesPerCustomer)": "20",
+    "string(maxOrderQuantity)": "1000",
 }
 """What a deployment passes to function-app.bicep, by the expression in the setting."""
 
@@ -108,7 +112,16 @@ RUNTIME = f"{SITE}.functionAppConfig"
                 "userAssignedIdentityResourceId": Expression("identityId"),
             },
         ),
-        (MAIN, "functionApp.dependsOn", [Expression("roles"), Expression("refreshTokenRole")]),
+        (
+            *(MAIN, "functionApp.dependsOn"),
+            [
+                Expression(name)
+                for name in (
+                    *("roles", "refreshTokenRole", "hostBlobEndpoint", "hostQueueEndpoint"),
+                    *("recordEndpoint", "vaultEndpoint", "refreshTokenVaultEndpoint"),
+                )
+            ],
+        ),
         # The plan is the one whose limits are kept here, and the runtime is the package's.
         (FUNCTION_APP, "plan.sku", {"name": "FC1", "tier": "FlexConsumption"}),
         (FUNCTION_APP, "plan.properties", {"reserved": True}),
@@ -171,6 +184,7 @@ def test_the_app_would_not_start_without_them() -> None:
         ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME", "refreshTokenName"),
         ("allowCheckout", "CART_ALLOW_CHECKOUT", "allowCheckout ? 'true' : 'false'"),
         ("orderRetentionDays", "CART_ORDER_RETENTION_DAYS", "string(orderRetentionDays)"),
+        ("callers", "CART_CALLERS", "callers"),
     ],
 )
 def test_parameters_have_the_choices_limits_and_defaults_of_their_settings(

@@ -14,6 +14,11 @@ from tests.infra.conftest import Predict
 
 PARAMETERS = INFRA / "main.bicepparam"
 BUYING = {"CART_ALLOW_CHECKOUT": "true", "CARTS_ALERT_EMAIL": "operators@example.com"}
+ENTRA = {
+    "CART_CALLERS": "entra",
+    "CARTS_CALLER_CLIENT_ID": "00000000-0000-0000-0000-000000000009",
+}
+PRIVATE = {f"CARTS_PRIVATE_{each}": "true" for each in ("STORAGE", "VAULTS", "SITE")}
 
 MODES = [
     *(
@@ -23,6 +28,10 @@ MODES = [
         )
     ),
     BUYING,
+    ENTRA,
+    PRIVATE,
+    {**ENTRA, **PRIVATE, **BUYING, "PARTNER_CENTER_AUTH": "app_user", "CARTS_LOCK_RECORDS": "true"},
+    {"CARTS_MONTHLY_BUDGET": "50", "CARTS_BUDGET_FIRST_DAY": "2026-12-01"},
     {"CARTS_STORAGE_SKU": "Standard_LRS", "CARTS_ALWAYS_READY_INSTANCES": "0"},
 ]
 """Variables of the environments that are compiled: each way to sign in, and each switch."""
@@ -130,6 +139,17 @@ REFUSED_WHEN_READ = {
     "CARTS_STORAGE_SKU": "Standard_RAGRS",
     "CARTS_LOG_RETENTION_DAYS": "month",
     "CARTS_REFRESH_TOKEN_AGE_DAYS": "week",
+    "CART_CALLERS": "everybody",
+    "CART_MAX_PURCHASES_PER_CALLER": "few",
+    "CART_MAX_PURCHASES_PER_CUSTOMER": "few",
+    "CART_MAX_ORDER_QUANTITY": "few",
+    "CARTS_PRIVATE_STORAGE": "yes",
+    "CARTS_PRIVATE_VAULTS": "yes",
+    "CARTS_PRIVATE_SITE": "yes",
+    "CARTS_AZURE_CLOUD": "mars",
+    "CARTS_LOCK_RECORDS": "yes",
+    "CARTS_DAILY_LOG_GIGABYTES": "much",
+    "CARTS_MONTHLY_BUDGET": "much",
 }
 """Bad values that the parameter file refuses; all are reported at once."""
 
@@ -148,12 +168,16 @@ REFUSED_WHEN_DEPLOYED = [
     ("CARTS_MAXIMUM_INSTANCES", "1001"),
     ("CARTS_LOG_RETENTION_DAYS", "29"),
     ("CARTS_REFRESH_TOKEN_AGE_DAYS", "61"),
+    ("CART_MAX_PURCHASES_PER_CALLER", "0"),
+    ("CARTS_CALLER_CLIENT_ID", "00000000-0000-0000-0000-000000000009"),
+    ("CARTS_MONTHLY_BUDGET", "50"),
+    ("CARTS_BUDGET_FIRST_DAY", "2026-12-01"),
 ]
 """Bad values that the template refuses, as the compiler predicts."""
 
 TEXTS = {
     *("AZURE_LOCATION", "PARTNER_CENTER_CLIENT_SECRET_NAME", "PARTNER_CENTER_CERTIFICATE_NAME"),
-    *("PARTNER_CENTER_REFRESH_TOKEN_NAME", "CARTS_ALERT_EMAIL"),
+    *("PARTNER_CENTER_REFRESH_TOKEN_NAME", "CARTS_ALERT_EMAIL", "CARTS_NETWORK_ADDRESSES"),
 }
 """Variables for which any text will do before the deployment."""
 
@@ -201,6 +225,7 @@ def test_every_variable_has_a_bad_value_here() -> None:
     ("variables", "said"),
     [
         ({"CART_ALLOW_CHECKOUT": "true"}, "CARTS_ALERT_EMAIL is required"),
+        ({"CART_CALLERS": "entra"}, "CARTS_CALLER_CLIENT_ID go together"),
         (
             {"CARTS_ALWAYS_READY_INSTANCES": "5", "CARTS_MAXIMUM_INSTANCES": "3"},
             "CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES",

@@ -5,15 +5,35 @@ are checked in what the compiler predicts, not in the source.
 """
 
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from azure.functions.decorators.http import HttpTrigger
 
+from cart_core.api.callers import ROUTES
 from tests.infra.bicep import FILES, read
+from tests.infra.compiler import TENANT
 from tests.infra.conftest import Predict
 from tests.infra.roles import ROLE_IDS
+from tests.kit.declared import functions
 
 FOR_USER = {"PARTNER_CENTER_AUTH": "app_user"}
+ENTRA = {
+    "CART_CALLERS": "entra",
+    "CARTS_CALLER_CLIENT_ID": "00000000-0000-0000-0000-000000000009",
+}
+PRIVATE = {f"CARTS_PRIVATE_{each}": "true" for each in ("STORAGE", "VAULTS", "SITE")}
+EVERYTHING = (
+    ENTRA
+    | PRIVATE
+    | {
+        "CARTS_LOCK_RECORDS": "true",
+        "CARTS_MONTHLY_BUDGET": "50",
+        "CARTS_BUDGET_FIRST_DAY": "2026-12-01",
+    }
+)
+"""Variables with which every resource is made."""
 
 ROLES = {
     ("Storage Blob Data Owner", "storageAccounts/stcarts"),
@@ -40,11 +60,17 @@ NAME_RULES = {
     "Microsoft.Insights/scheduledQueryRules": r"[\w-]{1,260}",
     "Microsoft.Insights/metricAlerts": r"[\w-]{1,260}",
     "Microsoft.Insights/webtests": r"[\w-]{1,260}",
+    "Microsoft.Network/virtualNetworks": r"[A-Za-z0-9][\w.-]{0,62}\w",
+    "Microsoft.Network/privateEndpoints": r"[A-Za-z0-9][\w.-]{0,62}\w",
+    "Microsoft.Network/privateDnsZones": r"privatelink\.[a-z0-9.]+",
+    "Microsoft.Consumption/budgets": r"[\w-]{1,63}",
 }
 """Azure's rules for names (Microsoft's "Naming rules and restrictions for Azure resources")."""
 
 PARTS = {
-    *("Microsoft.OperationalInsights/workspaces/tables",),
+    *("Microsoft.OperationalInsights/workspaces/tables", "Microsoft.Web/sites/config"),
+    *("Microsoft.Network/privateDnsZones/virtualNetworkLinks", "Microsoft.Authorization/locks"),
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
     *("Microsoft.Storage/storageAccounts/blobServices", "Microsoft.Insights/diagnosticSettings"),
     "Microsoft.Storage/storageAccounts/blobServices/containers",
     "Microsoft.Storage/storageAccounts/managementPolicies",
@@ -86,7 +112,7 @@ def test_no_secret_is_made_read_taken_or_given() -> None:
 
 
 def test_names_fit_azures_rules_for_the_longest_input(predict: Predict) -> None:
-    resources = predict(**FOR_USER, AZURE_ENV_NAME="e" * 58).resources
+    resources = predict(**FOR_USER, **EVERYTHING, AZURE_ENV_NAME="e" * 58).resources
 
     assert {each["type"] for each in resources} == NAME_RULES.keys() | PARTS
     for each in resources:
@@ -228,3 +254,86 @@ def test_the_app_is_looked_at_from_as_many_places_as_microsoft_recommends(predic
 
     assert len({each["Id"] for each in places}) == 5
     assert alert["failedLocationCount"] == len(places) - 2
+
+
+def test_tokens_are_checked_in_front_of_every_route_that_needs_a_role(predict: Predict) -> None:
+    """A token-only API: no secret, no login page. What is excluded is open by itself."""
+    site = predict(**ENTRA)
+    properties = site.one("Microsoft.Web/sites/config")["properties"]
+    validation = properties["globalValidation"]
+
+    assert properties["platform"]["enabled"] is True
+    assert validation["requireAuthentication"] is True
+    assert validation["unauthenticatedClientAction"] == "Return401"
+    entra = properties["identityProviders"]["azureActiveDirectory"]
+    assert entra["registration"].keys() == {"clientId", "openIdIssuer"}
+    issuer = entra["registration"]["openIdIssuer"]
+    assert "loginEndpoint" in issuer
+    assert "/v2.0" in issuer
+    assert TENANT in issuer
+    client = ENTRA["CARTS_CALLER_CLIENT_ID"]
+    assert entra["validation"]["allowedAudiences"] == [client, f"api://{client}"]
+    assert site.settings()["CART_CALLERS"] == "entra"
+    paths = {
+        function.get_function_name(): f"/api/{trigger.route}"
+        for function in functions()
+        if isinstance(trigger := function.get_trigger(), HttpTrigger)
+    }
+    for operation, role in ROUTES.items():
+        excluded = any(fnmatchcase(paths[operation], each) for each in validation["excludedPaths"])
+        assert excluded == (role is None), operation
+
+
+def test_where_keys_admit_callers_the_platform_checks_no_token(predict: Predict) -> None:
+    """It is said, and not left out, so that a deployment can switch the mode back."""
+    properties = predict().one("Microsoft.Web/sites/config")["properties"]
+
+    assert properties["platform"]["enabled"] is False
+    assert properties["globalValidation"]["requireAuthentication"] is False
+
+
+ZONES = "Microsoft.Network/privateDnsZones"
+
+CLOSED = [
+    ("CARTS_PRIVATE_STORAGE", "Microsoft.Storage/storageAccounts", {"blob", "queue"}),
+    ("CARTS_PRIVATE_VAULTS", "Microsoft.KeyVault/vaults", {"vault"}),
+    ("CARTS_PRIVATE_SITE", "Microsoft.Web/sites", {"sites"}),
+]
+
+
+@pytest.mark.parametrize(("variable", "kind", "groups"), CLOSED)
+def test_each_switch_closes_what_it_names_and_nothing_else(
+    variable: str, kind: str, groups: set[str], predict: Predict
+) -> None:
+    prediction = predict(**FOR_USER, **{variable: "true"})
+    open_or_closed = {
+        (each["type"], each["properties"]["publicNetworkAccess"])
+        for _, other, _ in CLOSED
+        for each in prediction.of(other)
+    }
+    endpoints = prediction.of("Microsoft.Network/privateEndpoints")
+    zones = {each["name"].split(".")[1] for each in prediction.of(ZONES)}
+
+    assert open_or_closed == {
+        (other, "Disabled" if other == kind else "Enabled") for _, other, _ in CLOSED
+    }
+    reached = [
+        group
+        for each in endpoints
+        for group in each["properties"]["privateLinkServiceConnections"][0]["properties"][
+            "groupIds"
+        ]
+    ]
+    assert set(reached) == groups
+    assert zones == {"vaultcore" if each == "vault" else each for each in groups - {"sites"}} | (
+        {"azurewebsites"} if "sites" in groups else set()
+    )
+    for each in prediction.of(kind):
+        if "networkAcls" in each["properties"]:
+            assert each["properties"]["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
+    (network,) = prediction.of("Microsoft.Network/virtualNetworks")
+    app, _ = network["properties"]["subnets"]
+    assert app["properties"]["addressPrefix"] == "10.60.0.0/26"
+    assert app["properties"]["delegations"][0]["properties"] == {
+        "serviceName": "Microsoft.App/environments"
+    }
