@@ -84,6 +84,16 @@ AppTraces
 | where Message contains " outcome=unknown " and TimeGenerated < ago(15m)
 '''
 
+// A caller or a customer has had its share of purchases, or an order was too large. Either a limit is
+// too low, or somebody buys who should not.
+var purchaseLimitQuery = '''
+AppTraces
+| where Message startswith "operation=checkout_cart " or Message startswith "operation=place_order "
+| where Message contains " code=purchase_limit_exceeded "
+| extend Caller = coalesce(extract(" caller=([^ ]+)", 1, Message), "unknown")
+| summarize Requests = count() by Caller
+'''
+
 // Microsoft's least number is five, with an alert from three on: trouble of a place or of two is not
 // the app's.
 var testLocations = [
@@ -224,6 +234,54 @@ resource purchaseUnknown 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
           dimensions: [
             {
               name: 'Cart'
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource purchaseLimit 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-purchase-limit'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: more was to be bought than is allowed'
+    description: 'A purchase was refused with purchase_limit_exceeded. The dimension Caller is who asked for it: see docs/runbook.md.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT1H'
+    criteria: {
+      allOf: [
+        {
+          query: purchaseLimitQuery
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'Caller'
               operator: 'Include'
               values: [
                 '*'

@@ -64,6 +64,7 @@ NAME_RULES = {
     "Microsoft.Network/privateEndpoints": r"[A-Za-z0-9][\w.-]{0,62}\w",
     "Microsoft.Network/privateDnsZones": r"privatelink\.[a-z0-9.]+",
     "Microsoft.Consumption/budgets": r"[\w-]{1,63}",
+    "Microsoft.Insights/workbooks": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
 }
 """Azure's rules for names (Microsoft's "Naming rules and restrictions for Azure resources")."""
 
@@ -232,7 +233,7 @@ def test_every_alert_goes_to_the_group(predict: Predict) -> None:
     ]
     assert {re.sub(r"^alert-carts-\w{13}-", "", each["name"]) for each in alerts} == {
         *("5xx", "token-failures", "purchase-unknown", "refresh-token-age"),
-        *("refresh-token-not-rotated", "unavailable"),
+        *("refresh-token-not-rotated", "unavailable", "purchase-limit"),
     }
     for each in alerts:
         actions = each["properties"]["actions"]
