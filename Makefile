@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 INFRA_VENV = .venv-infra
+AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
 PORT = 7071
 
@@ -26,7 +27,7 @@ check: $(VENV)/.installed  ## Check format, lint and strict types
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 
-test: $(VENV)/.installed $(INFRA_VENV)/.installed $(CLIENTS_VENV)/.installed  ## Run all tests, the slow ones too; installs Azurite and checkov
+test: $(VENV)/.installed $(INFRA_VENV)/.installed $(AZ_VENV)/.installed $(CLIENTS_VENV)/.installed  ## Run all tests, the slow ones too; installs Azurite and checkov
 	@$(RUN) -m pytest
 
 format: $(VENV)/.installed  ## Correct format and imports
@@ -60,10 +61,12 @@ lock:  ## Renew requirements.txt and requirements/ from pyproject.toml; needs uv
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --group infra -o requirements/infra.txt
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --prerelease allow --group az -o requirements/az.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --group clients -o requirements/clients.txt
 
 clean:  ## Remove the environments and everything that was built
-	@rm -rf $(VENV) $(INFRA_VENV) $(CLIENTS_VENV) build emulator/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(INFRA_VENV) $(AZ_VENV) $(CLIENTS_VENV) build emulator/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: requirements.txt requirements/dev.txt emulator/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
@@ -91,5 +94,12 @@ $(CLIENTS_VENV)/.installed: requirements/clients.txt | $(VENV)/.installed
 	@$(PYTHON) -m venv $(CLIENTS_VENV)
 	@echo "Installing openapi-python-client into $(CLIENTS_VENV) ..."
 	@$(CLIENTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/clients.txt || { \
+		echo "A package index is needed to install the requirements."; exit 1; }
+	@touch $@
+
+$(AZ_VENV)/.installed: requirements/az.txt | $(VENV)/.installed
+	@$(PYTHON) -m venv $(AZ_VENV)
+	@echo "Installing azure-cli into $(AZ_VENV) ..."
+	@$(AZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/az.txt || { \
 		echo "A package index is needed to install the requirements."; exit 1; }
 	@touch $@

@@ -63,7 +63,8 @@ def test_the_queries_of_the_runbook_are_clean() -> None:
     blocks = re.findall(r"```\n((?:App|union ).*?)```", RUNBOOK, re.DOTALL)
 
     assert len(blocks) >= 4
-    assert diagnostics(dict(enumerate(blocks))) == {str(i): [] for i in range(len(blocks))}
+    queries = {str(number): block for number, block in enumerate(blocks)}
+    assert diagnostics(queries) == {name: [] for name in queries}
 
 
 @pytest.mark.parametrize(
