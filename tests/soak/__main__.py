@@ -9,6 +9,7 @@ from pathlib import Path
 from partner_center_emulator.services.azurite import Azurite
 
 from tests.soak.report import table
+from tests.soak.results import write
 from tests.soak.soak import Plan, soak
 from tests.soak.trouble import KINDS
 
@@ -36,6 +37,12 @@ def main() -> int:
     parser.add_argument(
         "--logs", type=Path, help="a directory for the processes' logs and all failures"
     )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("build"),
+        help="a directory for the figures as JSON and as a picture",
+    )
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     repeats = options.repeat_checkout
@@ -50,6 +57,7 @@ def main() -> int:
     with Azurite() as azurite:
         result = asyncio.run(soak(plan, azurite))
     print(table(result))
+    write(result, options.results)
     if options.logs:
         options.logs.mkdir(parents=True, exist_ok=True)
         for number, log in enumerate(result.logs):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.kit.progress import Progress
 from tests.soak.fleet import Fleet, Process
 from tests.soak.scenario import Delivery, Order
 
@@ -39,6 +40,8 @@ class Try:
     correlation_id: str
     process: Process
     ended: float
+    seconds: float
+    """How long the answer took, or until the connection was lost."""
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
@@ -177,15 +180,17 @@ class Caller:
                 delivered = Delivered(delivery)
                 done.append(delivered)
                 await self._deliver(session, delivered)
+                progress.step()
 
         timeout = aiohttp.ClientTimeout(_ANSWER_SECONDS)
         connector = aiohttp.TCPConnector(limit=0)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            asyncio.TaskGroup() as group,
-        ):
-            for _ in range(lanes):
-                group.create_task(lane())
+        with Progress(len(deliveries), "deliveries") as progress:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                asyncio.TaskGroup() as group,
+            ):
+                for _ in range(lanes):
+                    group.create_task(lane())
         return done
 
     async def _deliver(self, session: aiohttp.ClientSession, delivered: Delivered) -> None:
@@ -226,6 +231,7 @@ class Caller:
             "MS-CorrelationId": correlation_id,
             **delivery.headers(key),
         }
+        began = time.monotonic()
         try:
             async with session.post(
                 process.function.url + delivery.path(cart_id),
@@ -234,13 +240,15 @@ class Caller:
             ) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError):
-            return Try(key, cart_id, correlation_id, process, time.time())
+            took = time.monotonic() - began
+            return Try(key, cart_id, correlation_id, process, time.time(), took)
         return Try(
             key,
             cart_id,
             correlation_id,
             process,
             time.time(),
+            time.monotonic() - began,
             answer.status,
             dict(answer.headers),
             json.loads(content) if content else {},

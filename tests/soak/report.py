@@ -11,16 +11,17 @@ _SHOWN = 40
 
 def table(result: Result) -> str:
     """The figures, and what failed."""
-    rows = list(_rows(result))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name:{width}}  {value}".rstrip() for name, value in rows]
+    listed = list(rows(result))
+    width = max(len(name) for name, _ in listed)
+    lines = [f"{name:{width}}  {value}".rstrip() for name, value in listed]
     lines += [f"FAILED: {failure}" for failure in result.failures[:_SHOWN]]
     if len(result.failures) > _SHOWN:
         lines.append(f"... {len(result.failures)} failures in all")
     return "\n".join(lines)
 
 
-def _rows(result: Result) -> Iterator[tuple[str, str]]:
+def rows(result: Result) -> Iterator[tuple[str, str]]:
+    """The name of each figure with its value."""
     tries = [answer for each in result.delivered for answer in each.tries]
     answers = Counter(f"{answer.status or ''} {answer.code}".strip() for answer in tries)
     trouble, calm = result.seconds

@@ -47,6 +47,6 @@ async def test_a_refused_order_gets_a_new_key_once_all_its_requests_are_back(
         await desk.open()
     for number, name in enumerate(answers, 1):
         status, body = ANSWERS[name]
-        desk.close(delivery, Try(desk.key, None, "", PROCESS, 0.0, status, {}, body))
+        desk.close(delivery, Try(desk.key, None, "", PROCESS, 0.0, 0.0, status, {}, body))
         assert desk.refusals == (refusals if number == len(answers) and buys else 0)
     assert (desk.key, desk.refused) == (f"order-{desk.refusals}", False)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.kit.progress import Progress
 from tests.walks.campaign import Tally, campaign, smallest
 from tests.walks.features import ALL, ON
 
@@ -24,10 +25,12 @@ def main() -> int:
     features = (ON | set(options.more)) - set(options.without)
     logging.disable()  # The app warns of what happens in nearly every walk.
     began, tally = time.process_time(), Tally()
-    for walked in campaign(range(options.seed, options.seed + options.walks), features):
-        tally.add(walked)
-        if tally.failed and not options.all:
-            break
+    with Progress(options.walks, "walks") as progress:
+        for walked in campaign(range(options.seed, options.seed + options.walks), features):
+            tally.add(walked)
+            progress.step()
+            if tally.failed and not options.all:
+                break
     seconds = time.process_time() - began
     rules = Counter(each.violation.rule for each in tally.failed if each.violation)
     for rule in rules:

@@ -1,0 +1,69 @@
+"""Pictures of figures, as SVG files without scripts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import pygal
+from pygal.style import Style
+
+_STYLE = Style(
+    background="#ffffff",
+    plot_background="#ffffff",
+    font_family="system-ui, sans-serif",
+    colors=("#0b57c2", "#9aa3b5", "#c4791b", "#b3261e"),
+    opacity=1,
+    label_font_size=12,
+    legend_font_size=13,
+    major_label_font_size=12,
+    title_font_size=15,
+    value_font_size=11,
+)
+
+BUCKETS = (10, 30, 100, 300, 1000, 3000, 10_000)
+"""The upper ends of the ranges that a distribution counts in, in milliseconds."""
+
+
+def bars(
+    file: Path, title: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]]
+) -> None:
+    """Draws a group of bars for each label, with one bar for each series."""
+    chart = pygal.Bar(
+        style=_STYLE,
+        js=(),
+        title=title,
+        legend_at_bottom=True,
+        print_values=True,
+        print_values_position="top",
+        width=820,
+        height=380,
+        explicit_size=True,
+        disable_xml_declaration=True,
+        value_formatter=lambda value: "" if value is None else f"{value:g}",
+    )
+    chart.x_labels = labels
+    for name, values in series.items():
+        chart.add(name, values)
+    chart.add_xml_filter(_without_scripts)
+    file.write_text(chart.render(is_unicode=True), "utf-8")
+
+
+def _without_scripts(picture: Element) -> Element:
+    for parent in list(picture.iter()):
+        for script in parent.findall("script"):
+            parent.remove(script)
+    return picture
+
+
+def distribution(file: Path, title: str, milliseconds: Mapping[str, Sequence[float]]) -> None:
+    """Draws how many of each kind took how long."""
+    labels = [f"≤ {end:g} ms" if end < 1000 else f"≤ {end / 1000:g} s" for end in BUCKETS]
+    bars(file, title, [*labels, "longer"], {k: counted(v) for k, v in milliseconds.items() if v})
+
+
+def counted(milliseconds: Sequence[float]) -> list[int]:
+    """How many are in each range of BUCKETS, and above all of them."""
+    counts = [0] * (len(BUCKETS) + 1)
+    for value in milliseconds:
+        counts[sum(value > end for end in BUCKETS)] += 1
+    return counts
