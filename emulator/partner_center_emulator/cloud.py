@@ -95,7 +95,7 @@ class LocalCloud:
                 views.orders_panel(self.partner_center),
                 views.disturbances_panel(self.disturbances),
                 views.other_calls_panel(self.journal),
-                views.catalogue_panel(),
+                views.catalogue_panel(self.partner_center),
             ],
             deeds.actions(self),
         )

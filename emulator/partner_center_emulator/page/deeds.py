@@ -18,6 +18,7 @@ TWIN = "the twin on the page"
 
 _WRONG = "Let something go wrong"
 _CREDENTIALS = "Tokens and secrets"
+_CATALOGUE = "Catalogue"
 _ORDER = "Put it in order"
 
 _REQUESTS: dict[str, tuple[str, str | None, str]] = {
@@ -60,6 +61,7 @@ def actions(cloud: Acted) -> list[Action]:
     return [
         *_disturbances(cloud.disturbances),
         *_credentials(cloud),
+        *_catalogue(cloud.partner_center),
         *_order(cloud),
         *_carts(cloud.partner_center),
     ]
@@ -172,6 +174,21 @@ def _credentials(cloud: Acted) -> list[Action]:
             *("rotate-secret", "Rotate the client secret", "Entra refuses the old one."),
             *(rotate_secret, _CREDENTIALS, (in_vault,)),
         ),
+    ]
+
+
+def _catalogue(partner_center: PartnerCenter) -> list[Action]:
+    async def rotate(values: Values) -> Done:
+        try:
+            partner_center.shelf.rotate(values.get("sku"))
+        except RefusalError as refusal:
+            raise PageError(refusal.description) from None
+        return Done(f"There are new availabilities of {values.get('sku', 'every SKU')}.")
+
+    about = "Carts and checkouts with the old ids are refused (400019)."
+    return [
+        Action("rotate-availabilities", "Rotate all availabilities", about, rotate, _CATALOGUE),
+        Action("rotate-availability", "Rotate", about, rotate),
     ]
 
 

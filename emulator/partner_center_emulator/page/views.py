@@ -170,8 +170,12 @@ def _cart_state(stored: StoredCart, lines: list[dict[str, Any]]) -> tuple[str, T
 
 
 def _name(line: dict[str, Any]) -> str:
-    item = catalogue.ITEMS.get(line["catalogItemId"])
-    return str(line.get("friendlyName") or (item.title if item else line["catalogItemId"]))
+    item_id = line["catalogItemId"]
+    try:
+        title = catalogue.item_of(item_id).title
+    except KeyError:
+        title = item_id
+    return str(line.get("friendlyName") or title)
 
 
 def _price(prices: list[float | None], line: dict[str, Any]) -> str:
@@ -220,41 +224,46 @@ def orders_panel(partner_center: PartnerCenter) -> Panel:
     )
 
 
-def catalogue_panel() -> Panel:
-    """The catalogue, with what each item does in a cart and at its checkout."""
+def catalogue_panel(partner_center: PartnerCenter) -> Panel:
+    """The catalogue of the moment, with what each item does in a cart and at its checkout."""
+    shelf = partner_center.shelf
 
     async def rows() -> list[Row]:
-        return [
-            Row(
-                item_id,
-                (
-                    item_id,
-                    item.title,
-                    ", ".join(item.billing_cycles),
-                    ", ".join(item.terms) + ("" if item.term_required else " (optional)"),
-                    "; ".join(effects(item)) or "It can be ordered.",
-                ),
-            )
-            for item_id, item in catalogue.ITEMS.items()
-        ]
+        offered = [(sku, item_id) for sku in shelf.skus for item_id in shelf.current(sku)]
+        legacy = [("", item_id) for item_id in catalogue.ITEMS if ":" not in item_id]
+        return [_offered(sku, item_id) for sku, item_id in [*offered, *legacy]]
 
     async def detail(row: str) -> list[Section]:
-        item = catalogue.ITEMS.get(row)
-        if item is None:
-            raise PageError("There is no such item.")
+        if row not in {each.id for each in await rows()}:
+            raise PageError("There is no such item now.")
+        item = catalogue.item_of(row)
         line = {"catalogItemId": row, "quantity": 1, "billingCycle": item.billing_cycles[0]}
         if item.term_required:
             line["termDuration"] = item.terms[0]
-        return [Section("A line item with it", pretty(line)), Section("Item", pretty(asdict(item)))]
+        shown = {name: value for name, value in asdict(item).items() if name != "pairs"}
+        return [Section("A line item with it", pretty(line)), Section("Item", pretty(shown))]
 
     return Panel(
         "catalogue",
         "Catalogue",
-        "What can be put in a cart. Every other catalogItemId is unknown (10001).",
+        "What can be put in a cart. Every other catalogItemId is unknown (10001) or out of date.",
         ("catalogItemId", "Product", "Billing cycles", "Terms", "What it does"),
         rows,
         detail,
     )
+
+
+def _offered(sku: str, item_id: str) -> Row:
+    item = catalogue.item_of(item_id)
+    cells = (
+        item_id,
+        item.title,
+        ", ".join(item.billing_cycles),
+        ", ".join(item.terms) + ("" if item.term_required else " (optional)"),
+        "; ".join(effects(item)) or "It can be ordered.",
+    )
+    rotate = Button("Rotate", "rotate-availability", {"sku": sku})
+    return Row(item_id, cells, buttons=(rotate,) if sku else ())
 
 
 def effects(item: catalogue.Item) -> list[str]:
