@@ -49,6 +49,30 @@ async def place_order(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "place_order", composition.endpoint("place_order"))
 
 
+@app.route("customers", methods=["GET"])
+async def find_customers(req: func.HttpRequest) -> func.HttpResponse:
+    """Find customers."""
+    return await serve(req, "find_customers", composition.endpoint("find_customers"))
+
+
+@app.route("customers/{customerId}", methods=["GET"])
+async def get_customer(req: func.HttpRequest) -> func.HttpResponse:
+    """Read a customer."""
+    return await serve(req, "get_customer", composition.endpoint("get_customer"))
+
+
+@app.route("customers/{customerId}/products", methods=["GET"])
+async def search_products(req: func.HttpRequest) -> func.HttpResponse:
+    """Search the products that a customer may buy."""
+    return await serve(req, "search_products", composition.endpoint("search_products"))
+
+
+@app.route("customers/{customerId}/offers", methods=["GET"])
+async def list_offers(req: func.HttpRequest) -> func.HttpResponse:
+    """List the SKUs of a product, or the terms and billing cycles of a SKU."""
+    return await serve(req, "list_offers", composition.endpoint("list_offers"))
+
+
 @app.route("openapi.json", methods=["GET"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API."""
@@ -72,7 +96,8 @@ async def serve(request: func.HttpRequest, name: str, operation: Operation) -> f
     headers = {name.lower(): value for name, value in request.headers.items()}
     if code := request.params.get("code"):  # the other place in which the platform takes a key
         headers.setdefault("x-functions-key", code)
-    inner = Request(headers, dict(request.route_params), request.get_body())
+    query = {name.lower(): value for name, value in request.params.items()}
+    inner = Request(headers, dict(request.route_params), request.get_body(), query)
     run = composition.admitted(name, operation)
     return to_http_response(await answer(name, run, inner, str(uuid.uuid4())))
 

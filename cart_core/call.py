@@ -83,6 +83,12 @@ class Answer:
         ids = {"MS-RequestId": trace.request_id, **trace.headers}
         return cls(status, body, {**headers, **ids}, trace)
 
+    @classmethod
+    def read(cls, body: dict[str, Any], call: Call) -> Self:
+        """The answer with what was read by any number of requests; it names the last one."""
+        request_id = call.sent.request_id
+        return cls(200, body, {"MS-RequestId": request_id} if request_id else {})
+
     def with_warning(self, warning: dict[str, Any]) -> Self:
         """The answer with this entry in the `warnings` of its body, once."""
         others = [each for each in self.body.get("warnings", []) if each != warning]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
+    from cart_core.use_cases.find_customers import Tenants
 
     class PartnerCenterApi(CartsApi, ReadsApi, Protocol):
         """All of Partner Center's requests that this app makes."""
@@ -110,6 +111,7 @@ class Surroundings:
     store: "Store"
     tokens: "Tokens"
     partner_center: "PartnerCenterApi"
+    tenants: "Tenants"
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -125,6 +127,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.entra import EntraTokens
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
+    from cart_core.adapters.openid_metadata import OpenIdMetadata
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_sessions
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import REPLACE_AFTER, TokenCache
@@ -150,6 +153,7 @@ def build(environment: Mapping[str, str]) -> App:
             base_url=settings.base_url,
             application_name=settings.application_name,
         ),
+        tenants=OpenIdMetadata(settings.authority),
     )
     rotate = RotateRefreshToken(
         settings.refresh_token_name, refresh_token_vault, new_entra, clock=surroundings.clock
@@ -166,16 +170,21 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.idempotency.runner import ExactlyOnce
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.catalogue import Catalogue
+    from cart_core.partner_center.customers import Customers
     from cart_core.partner_center.reading import Reader
     from cart_core.partner_center.retry import Sender
     from cart_core.use_cases.buying import Buying
     from cart_core.use_cases.check_out_cart import CheckOutCart
     from cart_core.use_cases.create_cart import CreateCart
     from cart_core.use_cases.duplicate_orders import DuplicateOrders
+    from cart_core.use_cases.find_customers import FindCustomers
     from cart_core.use_cases.get_cart import GetCart
+    from cart_core.use_cases.get_customer import GetCustomer
+    from cart_core.use_cases.list_offers import ListOffers
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.purchase import Tools
     from cart_core.use_cases.resolve_items import ResolveItems
+    from cart_core.use_cases.search_products import SearchProducts
     from cart_core.use_cases.spending_guard import SpendingGuard
     from cart_core.use_cases.update_cart import UpdateCart
 
@@ -198,7 +207,8 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     once = ExactlyOnce(claims)
     carts = Carts(sender, around.partner_center)
     reader = Reader(sender, around.partner_center, around.new_guid)
-    resolve_items = ResolveItems(Catalogue(reader, clock=around.clock))
+    catalogue, customers = Catalogue(reader, clock=around.clock), Customers(reader)
+    resolve_items = ResolveItems(catalogue)
     buying = Buying(
         once,
         Tools(carts, around.sleep, around.uniform, around.new_guid),
@@ -236,6 +246,12 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         "place_order": Endpoint(
             read.call, read.place_order, place_order, allowed, cart_id_member="cartId"
         ),
+        "find_customers": Endpoint(
+            read.call, read.find_customers, FindCustomers(customers, around.tenants)
+        ),
+        "get_customer": Endpoint(read.call, read.get_customer, GetCustomer(customers)),
+        "search_products": Endpoint(read.call, read.search_products, SearchProducts(catalogue)),
+        "list_offers": Endpoint(read.call, read.list_offers, ListOffers(catalogue)),
     }
 
 

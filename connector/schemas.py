@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.texts import DROP_DOWNS, MAKER_DESCRIPTIONS
+from connector.texts import DROP_DOWNS, LOOKUPS, MAKER_DESCRIPTIONS
 
 
 class _NestedTooDeep(Exception):
@@ -40,13 +40,18 @@ class SchemaConverter:
         return {"$ref": f"#/definitions/{name}"}
 
     def converted(
-        self, schema: Mapping[str, Any], *, in_request: bool, within: tuple[str, ...] = ()
+        self,
+        schema: Mapping[str, Any],
+        *,
+        in_request: bool,
+        within: tuple[str, ...] = (),
+        path: str = "body",
     ) -> dict[str, Any]:
         """The schema without references, alternatives, null and limits.
 
-        `in_request` says whether it is part of a request. Of alternatives the first is taken. A
-        schema may contain itself once; members that would nest it deeper are left out. `within`
-        lists the references that lead to this schema. Raises _NestedTooDeep.
+        `in_request` says whether it is part of a request, `path` where in it. Of alternatives the
+        first is taken. A schema may contain itself once; members that would nest it deeper are left
+        out. `within` lists the references that lead to this schema. Raises _NestedTooDeep.
         """
         while "$ref" in schema or "anyOf" in schema:
             if "$ref" in schema:
@@ -66,22 +71,26 @@ class SchemaConverter:
             converted["description"] = schema["description"]
         if converted["type"] == "array":
             converted["items"] = self.converted(
-                schema["items"], in_request=in_request, within=within
+                schema["items"], in_request=in_request, within=within, path=path
             )
         if "properties" in schema:
             if in_request and "required" in schema:
                 converted["required"] = schema["required"]
-            converted["properties"] = self._members(schema, in_request=in_request, within=within)
+            converted["properties"] = self._members(
+                schema, in_request=in_request, within=within, path=path
+            )
         return converted
 
     def _members(
-        self, schema: Mapping[str, Any], *, in_request: bool, within: tuple[str, ...]
+        self, schema: Mapping[str, Any], *, in_request: bool, within: tuple[str, ...], path: str
     ) -> dict[str, Any]:
         required: Sequence[str] = schema.get("required", ())
         members: dict[str, Any] = {}
         for name, property_schema in schema["properties"].items():
             try:
-                member = self.converted(property_schema, in_request=in_request, within=within)
+                member = self.converted(
+                    property_schema, in_request=in_request, within=within, path=f"{path}/{name}"
+                )
             except _NestedTooDeep:
                 continue
             key = f"{_name(within[-1])}.{name}"
@@ -93,11 +102,46 @@ class SchemaConverter:
                     {"value": value, "displayName": display_name}
                     for value, display_name in DROP_DOWNS[key].items()
                 ]
+            of_line = key == f"LineItem.{name}"
+            if in_request and of_line and name in LOOKUPS:
+                member |= lookup(name, path)
             if in_request:
-                visibility = "important" if name in required else "advanced"
+                visibility = "important" if name in required or key in SHOWN_FIRST else "advanced"
                 member = {"x-ms-visibility": visibility, **member}
             members[name] = member
         return members
+
+
+def lookup(name: str, path: str = "") -> dict[str, Any]:
+    """The extensions that make a list to choose from of a parameter, or of a member of a line.
+
+    `path` leads to the line. Microsoft asks for both the older extension and the newer one, which
+    alone can name a member of the body.
+    """
+    found = LOOKUPS[name]
+    places = {
+        each: each if each == "customerId" or not path else f"{path}/{each}" for each in found.given
+    }
+    return {
+        "x-ms-dynamic-values": {
+            "operationId": found.operation,
+            "value-collection": found.collection,
+            "value-path": found.value,
+            "value-title": found.title,
+            "parameters": {each: {"parameter": each} for each in places},
+        },
+        "x-ms-dynamic-list": {
+            "operationId": found.operation,
+            "itemsPath": found.collection,
+            "itemValuePath": found.value,
+            "itemTitlePath": found.title,
+            "parameters": {each: {"parameterReference": place} for each, place in places.items()},
+        },
+    }
+
+
+SHOWN_FIRST = frozenset({"LineItem.productId", "LineItem.skuId", "LineItem.termDuration"})
+"""Members that nobody has to give, and that nearly everybody gives."""
 
 
 def _name(reference: str) -> str:

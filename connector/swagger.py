@@ -9,12 +9,13 @@ designer cannot check them against an expression, and the function reports all e
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connector.schemas import SchemaConverter
+from connector.schemas import SchemaConverter, lookup
 from connector.texts import (
     CONTACT,
     DESCRIPTION,
     ERROR_DESCRIPTION,
     KEY_EXPRESSION,
+    LOOKUPS,
     MAKER_DESCRIPTIONS,
     METADATA,
     TITLE,
@@ -102,6 +103,7 @@ def _parameter(schemas: SchemaConverter, parameter: Mapping[str, Any]) -> dict[s
         "description": description,
         "x-ms-visibility": "important" if required or is_key else "advanced",
         **({"x-ms-url-encoding": "single"} if parameter["in"] == "path" else {}),
+        **(lookup(parameter["name"]) if parameter["name"] in LOOKUPS else {}),
     }
 
 

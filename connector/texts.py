@@ -1,6 +1,7 @@
 """What makers of flows read: texts, names of values, and who publishes the connector."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 TITLE = "Partner Center Carts"
 DESCRIPTION = (
@@ -16,18 +17,44 @@ ERROR_DESCRIPTION = (
 KEY_EXPRESSION = "concat('order-', triggerOutputs()?['body/id'])"
 """An expression for an idempotency key that each order has to itself, as a maker writes it."""
 
-_TERMS = {"P1M": "One month", "P1Y": "One year", "P3Y": "Three years"}
+
+class Lookup(NamedTuple):
+    """A list to choose a value from: the answer of an operation that is called while a maker edits.
+
+    `collection` is the member of the answer with the choices, `value` and `title` are members of a
+    choice. `given` are the parameters of the operation that the maker has filled in before: each
+    parameter of the path, or member of the same object.
+    """
+
+    operation: str
+    collection: str
+    value: str
+    title: str
+    given: tuple[str, ...] = ()
+
+
+LOOKUPS: Mapping[str, Lookup] = {
+    "customerId": Lookup("FindCustomers", "customers", "id", "name"),
+    "productId": Lookup("SearchProducts", "products", "id", "title", ("customerId",)),
+    "skuId": Lookup("ListOffers", "offers", "skuId", "title", ("customerId", "productId")),
+    "termDuration": Lookup(
+        *("ListOffers", "terms", "termDuration", "title", ("customerId", "productId", "skuId"))
+    ),
+    "billingCycle": Lookup(
+        *("ListOffers", "billingCycles", "billingCycle", "title"),
+        ("customerId", "productId", "skuId", "termDuration"),
+    ),
+}
+"""For parameters, and for members of a line: the list that the maker chooses from."""
+
 DROP_DOWNS: Mapping[str, Mapping[str, str]] = {
-    "LineItem.billingCycle": {
-        "monthly": "Monthly",
-        "annual": "Annual",
-        "one_time": "One time",
-        "none": "None",
-        "triennial": "Every three years",
-        "biennial": "Every two years",
+    "LineItem.segment": {
+        "commercial": "Commercial",
+        "education": "Education",
+        "government": "Government",
+        "nonprofit": "Nonprofit",
     },
-    "LineItem.termDuration": _TERMS,
-    "RenewsTo.termDuration": _TERMS,
+    "RenewsTo.termDuration": {"P1M": "One month", "P1Y": "One year", "P3Y": "Three years"},
     "Participant.key": {
         "transaction_reseller": "Reseller",
         "additional_transaction_reseller": "Additional reseller",

@@ -5,6 +5,8 @@ from functools import cache
 
 from cart_core import __version__
 from cart_core.api.parameters import GUID
+from cart_core.api.query import MAX_SEARCH_LENGTH
+from cart_core.cart.vocabulary import SEGMENTS, TARGET_VIEWS
 from description import examples
 from description.operations import OPERATIONS
 from description.paths import paths, problem_examples
@@ -40,6 +42,10 @@ def describe() -> Json:
         ],
         "tags": [
             {"name": "Carts", "description": "Create, read and update carts; nothing is bought."},
+            {
+                "name": "Catalogue",
+                "description": "Look up customers, and what each may buy.",
+            },
             {"name": "Orders", "description": "Buy what is in a cart."},
             {
                 "name": "Function",
@@ -74,7 +80,8 @@ CUSTOMER_USER = r"^([!-+\--?A-~]+@[!-+\--?A-~]+)?$"
 
 def _parameters() -> Json:
     guid = {"type": "string", "format": "uuid", "pattern": f"^{GUID.pattern}$"}
-    text = {"type": "string"}
+    text: Json = {"type": "string"}
+    part = {**text, "pattern": "^[A-Za-z0-9]+$"}
     key = {"type": "string", "pattern": KEY}
     user = {"type": "string", "maxLength": 256, "pattern": CUSTOMER_USER}
     return {
@@ -84,22 +91,43 @@ def _parameters() -> Json:
         "Idempotency-Key.required": _parameter("Idempotency-Key", key, "order-1001", required=True),
         "webhook-id": _parameter("webhook-id", key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"),
         "x-ms-customeruser-upn": _parameter("x-ms-customeruser-upn", user, "jane@contoso.example"),
+        "query.domain": _query("domain", text, "contoso.com", texts="domain"),
+        "query.search": _query("search", {**text, "maxLength": MAX_SEARCH_LENGTH}, "contoso"),
+        "query.segment": _query("segment", {**text, "enum": list(SEGMENTS)}, "commercial"),
+        "query.view": _query("view", {**text, "enum": list(TARGET_VIEWS)}, "OnlineServices"),
+        "query.productId": _query("productId", part, "CFQ7TTC0LH18", required=True),
+        "query.skuId": _query("skuId", part, "0001"),
+        "query.termDuration": _query("termDuration", text, "P1Y"),
         "MS-CorrelationId": _parameter("MS-CorrelationId", text, examples.CORRELATION_ID),
         "X-Locale": _parameter("X-Locale", text, "en-US"),
         "Prefer": _parameter("Prefer", text, "omit-values=nulls"),
     }
 
 
-def _parameter(
-    name: str, schema: Json, example: str, *, where: str = "header", required: bool = False
+def _query(
+    name: str, schema: Json, example: str, *, required: bool = False, texts: str | None = None
 ) -> Json:
-    texts = title_and_description(name)
+    names = texts or f"query.{name}"
+    return _parameter(name, schema, example, where="query", required=required, texts=names)
+
+
+def _parameter(
+    name: str,
+    schema: Json,
+    example: str,
+    *,
+    where: str = "header",
+    required: bool = False,
+    texts: str | None = None,
+) -> Json:
+    """A Parameter Object. `texts` is the entry of MEMBERS, where that is not of the same name."""
+    described = title_and_description(texts or name)
     return {
         "name": name,
         "in": where,
-        "description": texts["description"],
+        "description": described["description"],
         "required": required or where == "path",
-        "schema": {**texts, **schema},
+        "schema": {**described, **schema},
         "example": example,
     }
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
-from cart_core.catalogue.availability import Pair
+from cart_core.catalogue.availability import Pair, Sku
+from cart_core.catalogue.offers import cycles_answer, sku_answer, terms_answer
 from cart_core.catalogue.resolution import NotAvailable
 from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
@@ -60,6 +61,10 @@ CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "
 
 SUMMARIES = {
     "sku": "A SKU, whose availability of the moment is put in",
+    "customers": "One customer",
+    "customer": "A customer",
+    "products": "One product",
+    "offers": "A SKU with its pairs",
     "reservation": "An Azure reservation",
     "licences": "Licences sold through an indirect reseller",
     "changed": "The same cart with another quantity",
@@ -83,6 +88,40 @@ _BAD_LINE = {
 }
 _ORDER_ERROR = {"orderGroupId": "1", "code": 800023, "description": "The credit is too low."}
 _IN_PROGRESS = {"orderGroupId": "1", "code": 800060, "description": "The order is in progress."}
+
+
+CUSTOMER = {
+    "id": CUSTOMER_ID,
+    "name": "Contoso",
+    "domain": "contoso.onmicrosoft.com",
+    "country": "US",
+    "relationship": "reseller",
+}
+CUSTOMERS = {"totalCount": 1, "customers": [CUSTOMER]}
+PRODUCTS = {
+    "customerId": CUSTOMER_ID,
+    "totalCount": 1,
+    "products": [
+        {
+            "id": "CFQ7TTC0LH18",
+            "title": "Microsoft 365 Business Basic",
+            "productType": "OnlineServicesNCE",
+        }
+    ],
+}
+
+
+def offers() -> dict[str, Any]:
+    """The offers of one SKU."""
+    pairs = [Pair("P1Y", "annual"), Pair("P1Y", "monthly")]
+    sku = Sku("CFQ7TTC0LH18:0001", "Microsoft 365 Business Basic", 1, 300)
+    return {
+        "customerId": CUSTOMER_ID,
+        "segment": "commercial",
+        "offers": [sku_answer(sku, pairs)],
+        "terms": terms_answer(pairs),
+        "billingCycles": cycles_answer(pairs),
+    }
 
 
 def _cart(request: dict[str, Any] = CART, **line_members: Any) -> dict[str, Any]:

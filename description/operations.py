@@ -10,7 +10,15 @@ from cart_core.cart.checkout_answer import CheckoutAnswer
 from cart_core.cart.request import Cart
 from cart_core.problem import CATALOGUE, Code
 from description import examples
-from description.schemas import HealthAnswer, Json, reference
+from description.schemas import (
+    CustomerAnswer,
+    CustomersAnswer,
+    HealthAnswer,
+    Json,
+    OffersAnswer,
+    ProductsAnswer,
+    reference,
+)
 from description.words import API_TITLE
 
 
@@ -53,8 +61,8 @@ class Operation:
 
     @property
     def calls_partner_center(self) -> bool:
-        """Whether it sends requests to Partner Center; exactly the operations on a customer do."""
-        return "customerId" in self.parameters
+        """Whether it sends requests to Partner Center."""
+        return self.tag != "Function"
 
 
 _BODY_CODES: tuple[Code, ...] = (
@@ -229,6 +237,75 @@ OPERATIONS = (
         response_headers=("Idempotent-Replayed",),
         cart_id_pointer="/cartId",
         error_codes=CATALOGUE,
+    ),
+    Operation(
+        id="FindCustomers",
+        method="get",
+        path="/api/customers",
+        tag="Catalogue",
+        summary="Find customers",
+        description="Finds the customer with a domain, or those whose name or default domain "
+        "begins with a text; without either, all customers. A domain is led to its tenant by the "
+        "public metadata of Microsoft Entra ID. Where that cannot be read, the answer is an "
+        "error and never an empty list.",
+        parameters=("query.domain", "query.search", *_COMMON_HEADERS),
+        status=200,
+        response_description="The customers.",
+        response_schema=reference(CustomersAnswer),
+        response_examples={"customers": examples.CUSTOMERS},
+        error_codes=_PARTNER_CENTER_CODES,
+    ),
+    Operation(
+        id="GetCustomer",
+        method="get",
+        path="/api/customers/{customerId}",
+        tag="Catalogue",
+        summary="Get a customer",
+        description="Reads a customer by its tenant id.",
+        parameters=("customerId", *_COMMON_HEADERS),
+        status=200,
+        response_description="The customer.",
+        response_schema=reference(CustomerAnswer),
+        response_examples={"customer": examples.CUSTOMER},
+        error_codes=_PARTNER_CENTER_CODES,
+    ),
+    Operation(
+        id="SearchProducts",
+        method="get",
+        path="/api/customers/{customerId}/products",
+        tag="Catalogue",
+        summary="Search products",
+        description="Searches the products that the customer may buy. Partner Center has no "
+        "search: one view of the catalogue is read as a whole, and looked through by title and "
+        "id.",
+        parameters=(
+            *("customerId", "query.search", "query.view", "query.segment"),
+            *_COMMON_HEADERS,
+        ),
+        status=200,
+        response_description="The products.",
+        response_schema=reference(ProductsAnswer),
+        response_examples={"products": examples.PRODUCTS},
+        error_codes=_PARTNER_CENTER_CODES,
+    ),
+    Operation(
+        id="ListOffers",
+        method="get",
+        path="/api/customers/{customerId}/offers",
+        tag="Catalogue",
+        summary="List offers",
+        description="Lists the SKUs of a product, or for one SKU the pairs of term and billing "
+        "cycle that can be bought today. Prices are not among it: Partner Center has none in its "
+        "catalogue.",
+        parameters=(
+            *("customerId", "query.productId", "query.skuId", "query.segment"),
+            *("query.termDuration", *_COMMON_HEADERS),
+        ),
+        status=200,
+        response_description="The offers.",
+        response_schema=reference(OffersAnswer),
+        response_examples={"offers": examples.offers()},
+        error_codes=_PARTNER_CENTER_CODES,
     ),
     Operation(
         id="GetOpenApi",

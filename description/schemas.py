@@ -73,6 +73,86 @@ class UnavailableItemAnswer(BaseModel):
     candidates: list[CandidateAnswer]
 
 
+class _Read(BaseModel):
+    """An object that a use case makes itself; its members are those of the functions named."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class CustomerAnswer(_Read):
+    """The shape of customers.customer_answer."""
+
+    id: str
+    name: str | None
+    domain: str | None
+    country: str | None
+    relationship: str | None
+
+
+class CustomersAnswer(_Read):
+    """The shape of the answer of FindCustomers."""
+
+    total_count: int
+    customers: list[CustomerAnswer]
+
+
+class ProductAnswer(_Read):
+    """The shape of a product of SearchProducts."""
+
+    id: str
+    title: str
+    product_type: str | None
+
+
+class ProductsAnswer(_Read):
+    """The shape of the answer of SearchProducts."""
+
+    customer_id: str
+    total_count: int
+    products: list[ProductAnswer]
+
+
+class OfferAnswer(_Read):
+    """The shape of offers.sku_answer."""
+
+    product_id: str
+    sku_id: str
+    title: str
+    minimum_quantity: int | None
+    maximum_quantity: int | None
+    is_trial: bool
+    is_addon: bool
+    bases: list[str]
+    purchase_prerequisites: list[str]
+    provisioning_variables: list[str]
+    attestation_required: bool
+    pairs: list[PairAnswer] | None
+
+
+class TermAnswer(_Read):
+    """The shape of an entry of offers.terms_answer."""
+
+    term_duration: str
+    title: str
+
+
+class BillingCycleAnswer(_Read):
+    """The shape of an entry of offers.cycles_answer."""
+
+    billing_cycle: str
+    title: str
+
+
+class OffersAnswer(_Read):
+    """The shape of the answer of ListOffers."""
+
+    customer_id: str
+    segment: str
+    offers: list[OfferAnswer]
+    terms: list[TermAnswer]
+    billing_cycles: list[BillingCycleAnswer]
+
+
 class HealthAnswer(BaseModel):
     """The shape of the body of about.get_health."""
 
@@ -87,7 +167,10 @@ def reference(model: type[BaseModel]) -> Json:
 
 def schemas() -> Json:
     """The schema of every model in a request or an answer, by the model's name."""
-    answers = (CartAnswer, CheckoutAnswer, ProblemAnswer, HealthAnswer)
+    answers = (
+        *(CartAnswer, CheckoutAnswer, CustomerAnswer, CustomersAnswer, ProductsAnswer),
+        *(OffersAnswer, ProblemAnswer, HealthAnswer),
+    )
     definitions = {
         **_definitions([(Cart, "validation")]),
         **{

@@ -54,6 +54,28 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The customer's user who gets the licences, as user@domain with at most 256 visible ASCII "
         "characters.",
     ),
+    "domain": ("Domain", "A verified domain of the customer, such as contoso.com."),
+    "query.search": (
+        "Search",
+        "The beginning of the customer's name or default domain, or a part of the product's title "
+        "or id, in any case.",
+    ),
+    "query.segment": (
+        "Segment",
+        "The customer segment to look in: commercial where it is left out, education, government "
+        "or nonprofit.",
+    ),
+    "query.view": (
+        "View",
+        "The part of the catalogue to look through, as Partner Center's targetView: "
+        "OnlineServices where it is left out.",
+    ),
+    "query.productId": ("Product ID", "The product, such as CFQ7TTC0LH18."),
+    "query.skuId": (
+        "SKU ID",
+        "The SKU in its product, such as 0001. Without it the SKUs of the product are listed.",
+    ),
+    "query.termDuration": ("Term", "The term of which alone the billing cycles are listed."),
     # Headers of answers
     "Location": ("Location", "The path of the new cart in this API."),
     "MS-RequestId": (
@@ -321,6 +343,61 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The lines for which no availability can be taken, with what may be chosen instead; empty "
         "for other codes.",
     ),
+    # Customers, products and offers
+    "CustomerAnswer": ("Customer", "A customer of the partner."),
+    "CustomerAnswer.id": ("Customer ID", "The customer's Microsoft tenant id."),
+    "CustomerAnswer.name": ("Name", "The customer's company name."),
+    "CustomerAnswer.domain": ("Default Domain", "The default domain of the customer's tenant."),
+    "CustomerAnswer.country": (
+        "Country",
+        "The country of the billing profile, as two letters; null in a search, which does not have "
+        "it.",
+    ),
+    "relationship": ("Relationship", "The relationship to the partner, such as reseller."),
+    "CustomersAnswer": ("Customers", "The customers that were found."),
+    "customers": ("Customers", "The customers by their names."),
+    "totalCount": ("Total Count", "How many were found."),
+    "ProductsAnswer": ("Products", "The products that were found."),
+    "products": ("Products", "The products by their titles, at most 200 of them."),
+    "ProductAnswer": ("Product", "A product of the customer's catalogue."),
+    "ProductAnswer.id": ("Product ID", "The product's id, such as CFQ7TTC0LH18."),
+    "ProductAnswer.title": ("Product Title", "The product's title."),
+    "productType": ("Product Type", "The kind of product, such as OnlineServicesNCE."),
+    "OffersAnswer": ("Offers", "The SKUs that the customer may buy of a product."),
+    "OffersAnswer.segment": ("Segment", "The segment that was looked in."),
+    "offers": ("Offers", "The SKUs."),
+    "terms": ("Terms", "The terms of the SKU that was asked for."),
+    "billingCycles": ("Billing Cycles", "The billing cycles of the SKU that was asked for."),
+    "OfferAnswer": ("Offer", "A SKU, with what it asks of those who buy it."),
+    "OfferAnswer.productId": ("Product ID", "The product of the SKU."),
+    "OfferAnswer.skuId": ("SKU ID", "The SKU in its product, four characters."),
+    "OfferAnswer.title": ("SKU Title", "The title of the SKU."),
+    "minimumQuantity": ("Minimum Quantity", "The smallest quantity of a line."),
+    "maximumQuantity": ("Maximum Quantity", "The largest quantity, for seats of all lines."),
+    "isTrial": ("Is Trial", "Whether it is a trial."),
+    "isAddon": ("Is Add-On", "Whether it needs one of the bases."),
+    "bases": ("Bases", "The SKUs of which an add-on needs one, as ProductId:SkuId."),
+    "purchasePrerequisites": (
+        "Purchase Prerequisites",
+        "What has to be so before it is bought, such as MicrosoftCustomerAgreement.",
+    ),
+    "provisioningVariables": (
+        "Provisioning Variables",
+        "The names that the provisioningContext of a line needs.",
+    ),
+    "attestationRequired": (
+        "Attestation Required",
+        "Whether a line needs attestationAccepted.",
+    ),
+    "pairs": (
+        "Pairs",
+        "The pairs of term and billing cycle that can be bought today; null where no SKU was asked "
+        "for.",
+    ),
+    "TermAnswer": ("Offered Term", "A term that is offered."),
+    "TermAnswer.title": ("Term Name", "The name of the term for people."),
+    "BillingCycleAnswer": ("Offered Billing Cycle", "A billing cycle that is offered."),
+    "BillingCycleAnswer.title": ("Billing Cycle Name", "The name of the cycle for people."),
     "failure": ("Failure", "The reason why no availability can be taken."),
     "offered": ("Offered", "The pairs of term and billing cycle that are offered."),
     "candidates": ("Candidates", "The availabilities of which the line has to name one."),

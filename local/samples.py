@@ -91,6 +91,6 @@ def curl_line(url: str, key: str) -> str:
         f"curl -i {url}{CARTS} \\\n"
         f"  -H 'x-functions-key: {key}' -H 'Idempotency-Key: order-1001' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"lineItems": [{"catalogItemId": "DG7GMGF0DWTL:0001:DG7GMGF0DSJB",'
-        ' "quantity": 2, "billingCycle": "one_time"}]}\'\n'
+        '  -d \'{"lineItems": [{"productId": "CFQ7TTC0LH18", "skuId": "0001", "quantity": 2,'
+        ' "termDuration": "P1Y", "billingCycle": "monthly"}]}\'\n'
     )

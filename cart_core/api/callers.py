@@ -26,6 +26,10 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "update_cart": "Carts.Write",
     "checkout_cart": "Orders.Buy",
     "place_order": "Orders.Buy",
+    "find_customers": "Carts.Read",
+    "get_customer": "Carts.Read",
+    "search_products": "Carts.Read",
+    "list_offers": "Carts.Read",
     "get_openapi": "Carts.Read",
     "get_health": None,
 }

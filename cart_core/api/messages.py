@@ -9,11 +9,15 @@ from cart_core.call import Sent
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. Header names are in lower case; `path` holds the parameters of the route."""
+    """A request. Names of headers and of the query are in lower case.
+
+    `path` holds the parameters of the route.
+    """
 
     headers: Mapping[str, str]
     path: Mapping[str, str]
     body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

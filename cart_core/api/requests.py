@@ -1,6 +1,7 @@
 """Requests become calls and validated commands, by the operator's settings."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from cart_core.api.body import json_body, unexpected_body_errors
 from cart_core.api.messages import Invocation, Request
@@ -12,6 +13,7 @@ from cart_core.api.parameters import (
     idempotency_key,
     locale,
 )
+from cart_core.api.query import domain, search, segment, sku, term, view
 from cart_core.api.request_json import read_json
 from cart_core.call import Call
 from cart_core.cart.request import CartRequest, CartRules, read_cart
@@ -20,9 +22,15 @@ from cart_core.problem import FieldError, invalid_request
 from cart_core.settings import Settings
 from cart_core.use_cases.check_out_cart import CheckOutCartCommand
 from cart_core.use_cases.create_cart import CreateCartCommand
+from cart_core.use_cases.find_customers import FindCustomersCommand
 from cart_core.use_cases.get_cart import GetCartCommand
+from cart_core.use_cases.get_customer import GetCustomerCommand
+from cart_core.use_cases.list_offers import ListOffersCommand
 from cart_core.use_cases.place_order import PlaceOrderCommand
+from cart_core.use_cases.search_products import SearchProductsCommand
 from cart_core.use_cases.update_cart import UpdateCartCommand
+
+Command = TypeVar("Command")
 
 
 class RequestReader:
@@ -94,6 +102,33 @@ class RequestReader:
         key = idempotency_key(request.headers)
         return PlaceOrderCommand(cart, key, user)
 
+    def find_customers(self, request: Request, call: Call) -> FindCustomersCommand:
+        """What `GET customers` asks for."""
+        errors: list[FieldError] = []
+        command = FindCustomersCommand(domain(request.query, errors), search(request.query, errors))
+        if command.domain and command.search:
+            errors.append(FieldError("", "invalid_parameter", "Give a domain or a search."))
+        return _checked(command, errors)
+
+    def get_customer(self, request: Request, call: Call) -> GetCustomerCommand:
+        """What `GET customers/{customerId}` asks for."""
+        return _checked(GetCustomerCommand(), customer_errors(call.customer_id))
+
+    def search_products(self, request: Request, call: Call) -> SearchProductsCommand:
+        """What `GET …/products` asks for."""
+        query, errors = request.query, customer_errors(call.customer_id)
+        command = SearchProductsCommand(
+            search(query, errors), view(query, errors), segment(query, errors)
+        )
+        return _checked(command, errors)
+
+    def list_offers(self, request: Request, call: Call) -> ListOffersCommand:
+        """What `GET …/offers` asks for."""
+        query, errors = request.query, customer_errors(call.customer_id)
+        product, part = sku(query, errors)
+        command = ListOffersCommand(product, part, segment(query, errors), term(query))
+        return _checked(command, errors)
+
     def _cart(
         self,
         request: Request,
@@ -106,6 +141,12 @@ class RequestReader:
         document, body_errors = read_json(json_body(request, self._settings.max_body_bytes))
         errors = customer_errors(call.customer_id) + (errors or []) + body_errors
         return read_cart(document, call.customer_id, rules, errors, cart_id=cart_id)
+
+
+def _checked(command: Command, errors: list[FieldError]) -> Command:
+    if errors:
+        raise invalid_request(errors)
+    return command
 
 
 def _cart_id(request: Request) -> str:

@@ -46,3 +46,12 @@ def with_items(
             line = {**line, "addonItems": addons}  # noqa: PLW2901
         lines.append(line)
     return lines
+
+
+def line_of(line_items: list[dict[str, Any]], path: LinePath) -> dict[str, Any]:
+    """The line at a place."""
+    first, *others = path
+    line = line_items[first]
+    for index in others:
+        line = line["addonItems"][index]
+    return line

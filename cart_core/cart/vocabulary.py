@@ -9,6 +9,14 @@ KNOWN_TERMS = frozenset({"P1M", "P1Y", "P3Y"})
 SEGMENTS = ("commercial", "education", "government", "nonprofit")
 """Values of targetSegment. Price lists call the last one Charity."""
 
+TARGET_VIEWS = (
+    *("OnlineServices", "Software", "SoftwareSUSELinux", "SoftwarePerpetual"),
+    *("SoftwareSubscriptions", "Azure", "AzureReservations", "AzureReservationsVM"),
+    *("AzureReservationsSQL", "AzureReservationsCosmosDb", "MicrosoftAzure", "SpecializedOffers"),
+    "MarketplaceSaaS",
+)
+"""Values of targetView: the parts of the catalogue that can be listed (product pages)."""
+
 CART_STATUSES = ("Active", "Ordered")
 """Wire values of a cart's status (cart resources page)."""
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from cart_core.call import Answer, Call
@@ -73,18 +74,21 @@ class Claims:
         content: Mapping[str, Any],
         lines: list[dict[str, Any]] | None = None,
         sends: Sends = Sends.AT_ONCE,
+        items: list[dict[str, Any]] | None = None,
     ) -> "Claim | StoredAnswer":
         """The right to work on the operation, or its answer if it is completed.
 
-        `lines` are those that the cart of a purchase must have, if it is held to any. Raises
-        StoreUnavailable, and Problem `operation_in_progress` or `idempotency_key_reused`.
+        `lines` are those that the cart of a purchase must have, if it is held to any. `items` were
+        taken from the catalogue already, if the operation begins now. Raises StoreUnavailable, and
+        Problem `operation_in_progress` or `idempotency_key_reused`.
         """
         deadline, name = call.deadline, operation.record_name()
         patience, pause = self.patience(call), POLL_FIRST
         lease = self.lease(call)
         run, under_way, waited, fresh = Run(epoch=0), None, False, True
         begun = sends is not Sends.AFTER_A_LOOK
-        record = self._draft(call, operation, plan, content, run, lease, under_way, lines, begun)
+        draft = partial(self._draft, call, operation, plan, content)
+        record = draft(run, lease, under_way, lines, begun, items)
         version = await self.store.create(name, record)
         while version is None:
             if not deadline.remaining():  # Others claimed the operation first, again and again.
@@ -110,9 +114,7 @@ class Claims:
                     if run.resumed:
                         under_way = Deadline.after(under_way_for(stored, plan), deadline.clock)
                     begun = run.resumed or sends is Sends.AT_ONCE
-                    record = self._draft(
-                        call, operation, plan, content, run, lease, under_way, lines, begun
-                    )
+                    record = draft(run, lease, under_way, lines, begun, items)
                     version = await self.store.replace(name, record, stored.version)
                 case Wait():
                     if not patience.remaining():
@@ -146,6 +148,7 @@ class Claims:
         under_way: Deadline | None,
         lines: list[dict[str, Any]] | None,
         begun: bool,
+        items: list[dict[str, Any]] | None,
     ) -> Record:
         """The record with which this call claims the operation."""
         record = Record.claimed(
@@ -160,6 +163,7 @@ class Claims:
             correlation_id=call.correlation_id,
             lines=run.lines or lines,
             begun=begun,
+            items=items,
         )
         if run.earlier is None:
             return record

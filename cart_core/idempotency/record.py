@@ -123,6 +123,7 @@ class Record(_Stored):
         correlation_id: str,
         lines: list[dict[str, Any]] | None = None,
         begun: bool = True,
+        items: list[dict[str, Any]] | None = None,
     ) -> Self:
         """The record of an operation that is claimed, with none of its steps done."""
         return cls(
@@ -142,6 +143,7 @@ class Record(_Stored):
                 for step in steps
             ],
             lines=lines,
+            items=items,
             begun=begun,
         )
 
@@ -151,7 +153,8 @@ class Record(_Stored):
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
         """
         lines = earlier.lines or self.lines
-        return self.model_copy(update={"lines": lines, "items": earlier.items})._with(
+        items = earlier.items if earlier.begun else self.items
+        return self.model_copy(update={"lines": lines, "items": items})._with(
             self.state,
             steps=earlier.steps,
             answer=earlier.answer,

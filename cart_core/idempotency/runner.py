@@ -32,18 +32,20 @@ class ExactlyOnce:
         perform: Callable[[Claim], Awaitable[Answer]],
         lines: list[dict[str, Any]] | None = None,
         sends: Sends = Sends.AT_ONCE,
+        items: list[dict[str, Any]] | None = None,
     ) -> Answer:
         """The answer of `perform`, which is called now or was called before.
 
         `content` is what the request asks for; a key belongs to one content. `lines` are those that
-        the cart of a purchase must have, if it is held to any. Raises what `perform` raises, and
+        the cart of a purchase must have, if it is held to any. `items` were taken from the
+        catalogue already, for an operation that begins now. Raises what `perform` raises, and
         Problem `store_unavailable`, `operation_in_progress` or `idempotency_key_reused` without
         having called it.
         """
         # Until the operation's record is read, an earlier call may have had its effect.
         had_effect, call.sent.may_have_effect = call.sent.may_have_effect, True
         try:
-            claim = await self._claims.claim(call, operation, plan, content, lines, sends)
+            claim = await self._claims.claim(call, operation, plan, content, lines, sends, items)
         except StoreUnavailable as failure:
             sent = "goes no further: it bought nothing" if call.sent.tries else "sent nothing"
             raise Problem(

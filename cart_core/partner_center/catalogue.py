@@ -1,14 +1,17 @@
 """Requests for a customer's catalogue: which availabilities a SKU has today."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from cart_core.call import Call
 from cart_core.catalogue.availability import (
     Availability,
+    Sku,
     embeds_sku,
     read_availabilities,
+    read_sku,
 )
 from cart_core.catalogue.resolution import Failure, NotAvailable
 from cart_core.partner_center.catalogue_cache import CatalogueCache
@@ -42,6 +45,7 @@ class Catalogue:
     def __init__(self, reader: Reader, *, clock: Callable[[], float]) -> None:
         self._reader = reader
         self._cache: CatalogueCache[_Listed] = CatalogueCache(clock)
+        self._listed: CatalogueCache[list[dict[str, Any]]] = CatalogueCache(clock)
 
     async def availabilities(
         self, call: Call, sku_id: str, segment: str, *, longest_age: float
@@ -51,23 +55,47 @@ class Catalogue:
         It is the list that counts: an availability that is read by its id may have more terms.
         Raises Problem where Partner Center did not say what there is.
         """
-
-        async def load() -> _Listed:
-            return await self._load(call, sku_id, segment)
-
-        def age(listed: _Listed) -> float:
-            nothing = isinstance(listed, NotAvailable)
-            return min(longest_age, _AGE_OF_NOTHING) if nothing else longest_age
-
+        load, age = partial(self._load, call, sku_id, segment), partial(_age, longest_age)
         return await self._cache.get(call, (call.customer_id, segment, sku_id), load, age)
+
+    def known(
+        self, call: Call, sku_id: str, segment: str, *, longest_age: float
+    ) -> Availabilities | NotAvailable | None:
+        """The same if it was read within `longest_age` seconds, else None; nothing is sent."""
+        return self._cache.known((call.customer_id, segment, sku_id), partial(_age, longest_age))
 
     def forget(self, call: Call, sku_id: str, segment: str) -> None:
         """Partner Center has refused an item of this SKU as one that is not there any more."""
         self._cache.drop((call.customer_id, segment, sku_id))
 
+    async def products(self, call: Call, view: str, segment: str) -> list[dict[str, Any]]:
+        """The products of a view, each with its id and title. Raises Problem."""
+        query = {"targetView": view, "targetSegment": segment}
+        return await self._texts(call, f"{customer_path(call.customer_id)}/products", query)
+
+    async def skus(self, call: Call, product: str, segment: str) -> list[Sku] | NotAvailable:
+        """The SKUs of a product for a segment. Raises Problem."""
+        path = f"{customer_path(call.customer_id)}/products/{quote(product)}/skus"
+        try:
+            items = await self._texts(call, path, {"targetSegment": segment})
+            return [read_sku(item, f"{product}:{_sku_part(item)}") for item in items]
+        except ValueError:
+            raise without_effect(unreadable(200)) from None
+        except Problem as problem:
+            if refused := _refusal(problem):
+                return refused
+            raise
+
+    async def _texts(self, call: Call, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+        async def load() -> list[dict[str, Any]]:
+            return await self._reader.items(call, "list_products", path, query)
+
+        key = (path, *query.values())
+        return await self._listed.get(call, key, load, lambda _: AGE_FOR_READING)
+
     async def _load(self, call: Call, sku_id: str, segment: str) -> _Listed:
         product, _, sku = sku_id.partition(":")
-        path = f"{customer_path(call)}/products/{quote(product)}/skus/{quote(sku)}"
+        path = f"{customer_path(call.customer_id)}/products/{quote(product)}/skus/{quote(sku)}"
         try:
             items = await self._reader.items(
                 call, "list_availabilities", f"{path}/availabilities", {"targetSegment": segment}
@@ -84,9 +112,20 @@ class Catalogue:
             raise
 
 
-def customer_path(call: Call) -> str:
-    """The path of the call's customer, after the version."""
-    return f"/customers/{quote(call.customer_id, safe='')}"
+def _sku_part(item: dict[str, Any]) -> str:
+    part = next((value for name, value in item.items() if name.lower() == "id"), None)
+    if not isinstance(part, str):
+        raise ValueError("a SKU without an id")
+    return part.upper()
+
+
+def _age(longest: float, listed: _Listed) -> float:
+    return min(longest, _AGE_OF_NOTHING) if isinstance(listed, NotAvailable) else longest
+
+
+def customer_path(customer_id: str) -> str:
+    """The path of a customer, after the version."""
+    return f"/customers/{quote(customer_id, safe='')}"
 
 
 def _refusal(problem: Problem) -> NotAvailable | None:

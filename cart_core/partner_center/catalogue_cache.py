@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 class _Entry(Generic[Value]):
     value: Value
     read_at: float
-    month: tuple[int, int]
+    month_ends: float
 
 
 @dataclass(slots=True)
@@ -47,6 +47,14 @@ class CatalogueCache(Generic[Value]):
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._flights: dict[Hashable, _Flight] = {}
 
+    def known(self, key: Hashable, longest_age: Callable[[Value], float]) -> Value | None:
+        """The value, of at most `longest_age` seconds, if it is there."""
+        entry = self._entries.get(key)
+        if entry and self._is_young(entry, longest_age(entry.value)):
+            self._entries.move_to_end(key)
+            return entry.value
+        return None
+
     async def get(
         self,
         call: Call,
@@ -60,10 +68,9 @@ class CatalogueCache(Generic[Value]):
         other one has run out of time.
         """
         while True:
-            entry = self._entries.get(key)
-            if entry and self._is_young(entry, longest_age(entry.value)):
-                self._entries.move_to_end(key)
-                return entry.value
+            value = self.known(key, longest_age)
+            if value is not None:
+                return value
             flight = self._flights.get(key)
             if flight is None:
                 return await self._load(key, load)
@@ -84,7 +91,7 @@ class CatalogueCache(Generic[Value]):
     async def _load(self, key: Hashable, load: Callable[[], Awaitable[Value]]) -> Value:
         flight = self._flights[key] = _Flight(asyncio.Event())
         # The age counts from before the request: its answer may be as old as that.
-        began, month = self._clock(), self._month()
+        began = self._clock()
         try:
             value = await load()
         except Problem as problem:
@@ -92,7 +99,7 @@ class CatalogueCache(Generic[Value]):
             raise
         else:
             if not flight.dropped:
-                self._entries[key] = _Entry(value, began, month)
+                self._entries[key] = _Entry(value, began, _end_of_month(began))
                 self._entries.move_to_end(key)
                 if len(self._entries) > MAX_ENTRIES:
                     self._entries.popitem(last=False)
@@ -103,12 +110,15 @@ class CatalogueCache(Generic[Value]):
             flight.done.set()
 
     def _is_young(self, entry: _Entry[Value], longest_age: float) -> bool:
-        age = self._clock() - entry.read_at
-        return 0 <= age < longest_age and entry.month == self._month()
+        now = self._clock()
+        return 0 <= now - entry.read_at < longest_age and now < entry.month_ends
 
-    def _month(self) -> tuple[int, int]:
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        return now.year, now.month
+
+def _end_of_month(now: float) -> float:
+    """When the month ends, in POSIX seconds."""
+    moment = datetime.fromtimestamp(now, UTC)
+    year, month = divmod(moment.year * 12 + moment.month, 12)
+    return datetime(year, month + 1, 1, tzinfo=UTC).timestamp()
 
 
 def _again(problem: Problem) -> Problem:

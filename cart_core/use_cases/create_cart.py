@@ -65,8 +65,11 @@ class CreateCart:
         else:
             operation = OperationId("create_cart", call.customer_id, key)
             perform = partial(self._create_under_claim, call, cart)
+            items = self._resolve_items.known(call, cart)
             answer = await self._once.run(
-                call, operation, _PLAN, cart.body, perform, sends=when_sent(cart)
+                *(call, operation, _PLAN, cart.body, perform),
+                sends=when_sent(cart, items),
+                items=items,
             )
         telemetry.count_cart(call.caller_id, replayed=answer.replayed)
         return answer

@@ -68,8 +68,11 @@ class PlaceOrder:
         operation = OperationId("place_order", call.customer_id, command.key)
         content = {"customerUser": command.customer_user, "cart": command.cart.body}
         perform = partial(self._order, call, command)
+        items = self._resolve_items.known(call, command.cart)
         answer = await self._once.run(
-            call, operation, self._plan, content, perform, sends=when_sent(command.cart)
+            *(call, operation, self._plan, content, perform),
+            sends=when_sent(command.cart, items),
+            items=items,
         )
         telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer

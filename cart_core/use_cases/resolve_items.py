@@ -1,14 +1,14 @@
 """Put today's availabilities into a cart whose lines name SKUs, just before it is sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cart_core.call import Answered, Call
 from cart_core.cart.error_codes import STALE_ITEM
 from cart_core.cart.request import CartRequest
-from cart_core.cart.skus import LinePath, sku_lines, with_items
+from cart_core.cart.skus import LinePath, line_of, with_items
 from cart_core.catalogue.resolution import NotAvailable, Resolved, Wanted, resolve
 from cart_core.idempotency.plan import Sends
 from cart_core.partner_center.catalogue import AGE_FOR_CARTS, Availabilities, Catalogue
@@ -85,7 +85,7 @@ class ResolveItems:
         items = step.items
         if items is None:
             try:
-                items = await self.find(call, cart)
+                items = self.known(call, cart) or await self.find(call, cart)
                 await step.record_items(items)
             except Problem as problem:
                 raise (in_doubt(problem) if step.resumed else problem) from None
@@ -101,22 +101,27 @@ class ResolveItems:
         resolved = with_resolved(cart, items)
         return await send(resolved, step.request_id), resolved
 
+    def known(self, call: Call, cart: CartRequest) -> Items | None:
+        """What `find` would find, if it needs to ask nobody; else None."""
+        keys = dict.fromkeys((each.sku_id, each.segment) for _, each in _wanted(cart))
+        lists = {key: self._known(call, key) for key in keys}
+        if not lists or None in lists.values():
+            return None
+        items, missing = _resolved(cart, lists)
+        return None if missing else items
+
     async def find(self, call: Call, cart: CartRequest) -> Items:
         """What each line that names a SKU is bought as.
 
         Each SKU is asked for once, all at the same time. Raises Problem `item_not_available`, with
         an entry for each line, or why the catalogue could not be read; nothing was sent.
         """
-        wanted = [(path, Wanted.by(line)) for path, line in sku_lines(cart.body["lineItems"])]
-        keys = list(dict.fromkeys((each.sku_id, each.segment) for _, each in wanted))
+        keys = list(dict.fromkeys((each.sku_id, each.segment) for _, each in _wanted(cart)))
         lists = dict(zip(keys, await self._lists(call, keys), strict=True))
-        resolved = [
-            (path, _resolve(each, lists[each.sku_id, each.segment])) for path, each in wanted
-        ]
-        missing = {path: each for path, each in resolved if isinstance(each, NotAvailable)}
+        items, missing = _resolved(cart, lists)
         if missing:
             raise item_not_available(cart.pointers, missing)
-        return [each.as_json() for _, each in resolved if isinstance(each, Resolved)]
+        return items
 
     async def find_again(
         self, call: Call, cart: CartRequest, items: Items, stale: Problem
@@ -125,13 +130,15 @@ class ResolveItems:
 
         Raises Problem where that cannot be said, or would be another purchase.
         """
-        for _, line in sku_lines(cart.body["lineItems"]):
-            wanted = Wanted.by(line)
+        for _, wanted in _wanted(cart):
             self._catalogue.forget(call, wanted.sku_id, wanted.segment)
         found = await self.find(call, cart)
         if problem := changed_purchase(cart, items, found, stale):
             raise problem
         return found
+
+    def _known(self, call: Call, key: tuple[str, str]) -> Availabilities | NotAvailable | None:
+        return self._catalogue.known(call, *key, longest_age=AGE_FOR_CARTS)
 
     async def _lists(
         self, call: Call, keys: Sequence[tuple[str, str]]
@@ -149,20 +156,42 @@ class ResolveItems:
         return [each for each in results if not isinstance(each, BaseException)]
 
 
-def when_sent(cart: CartRequest) -> Sends:
+def when_sent(cart: CartRequest, items: Items | None) -> Sends:
     """When work on a cart sends it: at once, or after its items were found and recorded."""
-    return Sends.AFTER_A_LOOK if cart.pointers else Sends.AT_ONCE
+    return Sends.AT_ONCE if items or not cart.pointers else Sends.AFTER_A_LOOK
 
 
 def with_resolved(cart: CartRequest, items: Items) -> CartRequest:
     """The cart as it is sent: its lines that name a SKU have what was resolved for them."""
-    lines = cart.body["lineItems"]
-    paths = [path for path, _ in sku_lines(lines)]
     members = {
         path: Resolved.from_json(item).line_members()
-        for path, item in zip(paths, items, strict=True)
+        for path, item in zip(cart.pointers, items, strict=True)
     }
-    return cart.with_lines(with_items(lines, members)) if members else cart
+    return cart.with_lines(with_items(cart.body["lineItems"], members)) if members else cart
+
+
+def _wanted(cart: CartRequest) -> Iterator[tuple[LinePath, Wanted]]:
+    """What the lines that name a SKU ask for, each with its place."""
+    for path in cart.pointers:
+        yield path, Wanted.by(line_of(cart.body["lineItems"], path))
+
+
+def _resolved(
+    cart: CartRequest, lists: Mapping[tuple[str, str], Availabilities | NotAvailable | None]
+) -> tuple[Items, dict[LinePath, NotAvailable]]:
+    """What was found for the lines, and the lines for which nothing was."""
+    found: dict[Wanted, Resolved | NotAvailable] = {}
+    items: Items = []
+    missing: dict[LinePath, NotAvailable] = {}
+    for path, wanted in _wanted(cart):
+        if wanted not in found:
+            found[wanted] = _resolve(wanted, lists[wanted.sku_id, wanted.segment])
+        each = found[wanted]
+        if isinstance(each, NotAvailable):
+            missing[path] = each
+        else:
+            items.append(each.as_json())
+    return items, missing
 
 
 def is_stale(problem: Problem) -> bool:
@@ -213,8 +242,10 @@ def item_not_available(
     )
 
 
-def _resolve(wanted: Wanted, listed: Availabilities | NotAvailable) -> Resolved | NotAvailable:
-    return listed if isinstance(listed, NotAvailable) else resolve(wanted, listed)
+def _resolve(
+    wanted: Wanted, listed: Availabilities | NotAvailable | None
+) -> Resolved | NotAvailable:
+    return listed if isinstance(listed, NotAvailable) else resolve(wanted, listed or ())
 
 
 def _not_read(problem: Problem) -> Problem:

@@ -12,9 +12,9 @@ import pytest
 from schemathesis.specs.openapi.definitions import SWAGGER_20
 
 from cart_core import __version__
-from cart_core.cart.vocabulary import BILLING_CYCLES, KNOWN_TERMS
+from cart_core.cart.vocabulary import KNOWN_TERMS, SEGMENTS
 from connector.swagger import EXCLUDED_OPERATIONS
-from connector.texts import DROP_DOWNS, KEY_EXPRESSION, MAKER_DESCRIPTIONS
+from connector.texts import DROP_DOWNS, KEY_EXPRESSION, LOOKUPS, MAKER_DESCRIPTIONS
 from description.document import describe
 from tests.connector.definition import (
     DEFINITION,
@@ -39,7 +39,13 @@ FORBIDDEN = re.compile(
 
 TYPES = {"string", "number", "integer", "boolean", "object", "array"}
 KEYWORDS = {"type", "format", "description", "enum", "items", "properties", "required"}
-KEYWORDS |= {"x-ms-enum-values", "x-ms-summary", "x-ms-visibility"}
+KEYWORDS |= {
+    "x-ms-dynamic-values",
+    "x-ms-dynamic-list",
+    "x-ms-enum-values",
+    "x-ms-summary",
+    "x-ms-visibility",
+}
 """All that a schema may have: nothing that OpenAPI 2.0 or the connector designer does not know."""
 FREE_OBJECTS = {"provisioningContext", "pricing", "purchaseCommitment", "additionalInformation"}
 """Objects whose members are not documented."""
@@ -105,7 +111,7 @@ def test_it_has_every_operation_that_a_maker_has_a_use_for() -> None:
     offered = [operation["operationId"] for operation in OPERATIONS.values()]
 
     assert sorted([*offered, *EXCLUDED_OPERATIONS]) == sorted(documented)
-    assert len(offered) == 5
+    assert len(offered) == 9
 
 
 @pytest.mark.parametrize("where", OPERATIONS)
@@ -139,7 +145,7 @@ def test_the_parameters_of_a_path_are_those_in_its_braces(where: str) -> None:
     assert [each["name"] for each in given] == re.findall(r"{(\w+)}", where)
     assert [each for each in given if each["required"] is not True] == []
     # Otherwise the platform encodes the value twice.
-    assert {each["x-ms-url-encoding"] for each in given} == {"single"}
+    assert all(each["x-ms-url-encoding"] == "single" for each in given)
 
 
 def test_every_parameter_and_member_has_a_friendly_name_and_a_description() -> None:
@@ -164,12 +170,14 @@ def test_what_is_required_is_shown_first_and_the_rest_on_demand() -> None:
         },
     }
 
-    # The idempotency key is shown first even where it is optional.
+    # The idempotency key is shown first even where it is optional, and so is what names a SKU.
+    first = re.compile(r" Idempotency-Key$|\.(productId|skuId|termDuration)$")
+    renewal = re.compile(r"renewsTo\.")
     assert [
         where
         for where, each in {**PARAMETERS, **REQUEST_MEMBERS}.items()
         if (each.get("x-ms-visibility") == "important")
-        != (required[where] or where.endswith(" Idempotency-Key"))
+        != (required[where] or bool(first.search(where) and not renewal.search(where)))
     ] == []
     assert {each.get("x-ms-visibility") for each in {**PARAMETERS, **REQUEST_MEMBERS}.values()} == {
         "important",
@@ -209,11 +217,11 @@ def test_an_add_on_has_all_members_of_a_line_but_add_ons(name: str) -> None:
 def test_every_value_of_a_drop_down_has_a_name() -> None:
     with_values = {where for where, each in MEMBERS.items() if "enum" in each}
 
-    # Nobody has to type the value of a billing cycle, a term or a role.
+    # Nobody has to type the value of a segment, of the term of a renewal, or of a role.
     assert with_values == {
         where
         for where in REQUEST_MEMBERS
-        if where.rpartition(".")[2] in {"billingCycle", "termDuration", "key"}
+        if re.search(r"\.(segment|key|renewsTo\.termDuration)$", where)
     }
     for where in with_values:
         shown = MEMBERS[where]["x-ms-enum-values"]
@@ -222,9 +230,47 @@ def test_every_value_of_a_drop_down_has_a_name() -> None:
 
 
 def test_the_drop_downs_have_the_values_that_partner_center_documents() -> None:
-    assert tuple(DROP_DOWNS["LineItem.billingCycle"]) == BILLING_CYCLES
-    assert set(DROP_DOWNS["LineItem.termDuration"]) == KNOWN_TERMS
+    assert tuple(DROP_DOWNS["LineItem.segment"]) == SEGMENTS
     assert set(DROP_DOWNS["RenewsTo.termDuration"]) == KNOWN_TERMS
+
+
+def test_a_maker_chooses_customer_product_sku_term_and_cycle() -> None:
+    chosen = {where: each for where, each in NAMED.items() if "x-ms-dynamic-values" in each}
+    assert {re.split(r"[ .]", where)[-1] for where in chosen} == set(LOOKUPS)
+    assert {where for where in PARAMETERS if where.endswith(" customerId")} <= chosen.keys()
+    lines = {each.rpartition(".")[0] for each in REQUEST_MEMBERS if each.endswith(".productId")}
+    assert {where.rpartition(".")[2] for where in lines} == {"lineItems[]", "addonItems[]"}
+    assert {f"{line}.{name}" for line in lines for name in LOOKUPS.keys() - {"customerId"}} == {
+        where for where in chosen if where in REQUEST_MEMBERS
+    }
+
+
+def answer_of(operation: str) -> tuple[dict[str, Any], set[str]]:
+    """The members of an operation's answer, and the names of its parameters."""
+    [found] = [each for each in OPERATIONS.values() if each["operationId"] == operation]
+    reference = found["responses"]["200"]["schema"]["$ref"].rpartition("/")[2]
+    return DEFINITION["definitions"][reference]["properties"], {
+        each["name"] for each in found["parameters"]
+    }
+
+
+@pytest.mark.parametrize("where", [each for each in NAMED if "x-ms-dynamic-list" in NAMED[each]])
+def test_a_list_to_choose_from_is_what_the_operation_answers_in_both_forms(where: str) -> None:
+    old, new = NAMED[where]["x-ms-dynamic-values"], NAMED[where]["x-ms-dynamic-list"]
+    members, parameters = answer_of(old["operationId"])
+    choice = members[old["value-collection"]]["items"]["properties"]
+    assert {old["value-path"], old["value-title"]} <= choice.keys()
+    assert (new["operationId"], new["itemsPath"]) == (old["operationId"], old["value-collection"])
+    assert (new["itemValuePath"], new["itemTitlePath"]) == (old["value-path"], old["value-title"])
+    assert old["parameters"].keys() == new["parameters"].keys() <= parameters
+    for name, given in new["parameters"].items():
+        reference = given["parameterReference"]
+        assert old["parameters"][name] == {"parameter": name}
+        if "." in where and name != "customerId":  # a member of the line itself
+            path = where.rpartition(".")[0].partition(".")[2].replace("[]", "").replace(".", "/")
+            assert reference == f"body/{path}/{name}"
+        else:
+            assert reference == name
 
 
 @pytest.mark.parametrize("key", sorted({*MAKER_DESCRIPTIONS, *DROP_DOWNS}))

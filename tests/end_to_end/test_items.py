@@ -4,9 +4,10 @@ import json
 import uuid
 from typing import Any
 
+import pytest
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.end_to_end.chain import Chain, cart, line, problem
+from tests.end_to_end.chain import CUSTOMER, KEY_HEADER, Chain, cart, line, problem
 
 E5 = {"productId": "CFQ7TTC0LFLZ", "skuId": "0002"}
 E5_ID = "CFQ7TTC0LFLZ:0002"
@@ -69,3 +70,53 @@ def test_a_catalogue_that_throttles_says_when_to_come_again(buying: Chain) -> No
     answer = buying.post(document, customer=customer)
     problem(answer, 429, "partner_center_throttled", "not_sent", True)
     assert answer.headers["Retry-After"] == "57"
+
+
+# --- Nobody types an id ----------------------------------------------------------------------
+
+
+def read(chain: Chain, path: str) -> Any:
+    """What a route answers to a GET with the function key."""
+    answer = chain.send("GET", f"/api/{path}", KEY_HEADER)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_from_a_domain_to_a_cart_nobody_types_an_id(buying: Chain) -> None:
+    [customer] = read(buying, "customers?domain=contoso-mail.example")["customers"]
+    assert (customer["id"], customer["country"]) == (CUSTOMER, "US")
+    of_customer = f"customers/{customer['id']}"
+    [product] = read(buying, f"{of_customer}/products?search=business%20basic")["products"]
+    [sku] = read(buying, f"{of_customer}/offers?productId={product['id']}")["offers"]
+    offer = f"{of_customer}/offers?productId={product['id']}&skuId={sku['skuId']}"
+    [*_, term] = read(buying, offer)["terms"]
+    assert term == {"termDuration": "P1Y", "title": "One year"}
+    [cycle, _] = read(buying, f"{offer}&termDuration=P1Y")["billingCycles"]
+    chosen = {"productId": product["id"], "skuId": sku["skuId"], **cycle}
+    item = {**chosen, "termDuration": "P1Y", "quantity": 1}
+    answer = buying.post({"lineItems": [{k: v for k, v in item.items() if k != "title"}]})
+    assert (answer.status_code, answer.json()["orderable"]) == (201, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("search=CONTOSO", ["Contoso", "Contoso Australia", "Contoso Pharma"]),
+        ("search=fabrikam.ex", ["Fabrikam School"]),
+        ("domain=stranger.example", []),  # A tenant without a relationship.
+        ("domain=nobody.example", []),
+        ("domain=contoso.example", ["Contoso"]),  # Not the one whose domain begins like it.
+    ],
+)
+def test_customers_are_found(buying: Chain, query: str, names: list[str]) -> None:
+    buying.cloud.partner_center.customers.page_size = 1
+    found = read(buying, f"customers?{query}")["customers"]
+    buying.cloud.partner_center.customers.page_size = 0
+    assert [customer["name"] for customer in found] == names
+
+
+def test_where_the_metadata_cannot_be_read_nothing_is_told_as_nothing(buying: Chain) -> None:
+    failing = Disturbance("entra", path="openid-configuration", status=503)
+    buying.cloud.disturbances.inject(failing)
+    answer = buying.send("GET", "/api/customers?domain=contoso.example", KEY_HEADER)
+    problem(answer, 503, "token_unavailable", "not_sent", True)

@@ -130,6 +130,20 @@ def killed(_: Reply) -> NoReply:
     raise Killed
 
 
+class FakeTenants:
+    """The public metadata of domains. `failure` is raised if there is one."""
+
+    def __init__(self) -> None:
+        self.tenants: dict[str, str] = {}
+        self.failure: Exception | None = None
+
+    async def tenant_of(self, domain: str) -> str | None:
+        """See Tenants."""
+        if self.failure:
+            raise self.failure
+        return self.tenants.get(domain)
+
+
 class FakePartnerCenter:
     """Partner Center's requests (CartsApi and ReadsApi).
 

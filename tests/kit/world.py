@@ -15,7 +15,7 @@ from cart_core.problem import Problem
 from cart_core.settings import Settings
 from tests.kit.builders import CART_ID, CUSTOMER, cart
 from tests.kit.fakes import FakeStore, FakeTokens, WallClock, monotonic
-from tests.kit.partner_center import USER, Answer, FakePartnerCenter
+from tests.kit.partner_center import USER, Answer, FakePartnerCenter, FakeTenants
 
 ENVIRONMENT = {
     "PARTNER_CENTER_TENANT_ID": "11111111-1111-1111-1111-111111111111",
@@ -57,12 +57,14 @@ class World:
         self.clock = WallClock()
         self.store = FakeStore(self.clock)
         self.tokens = FakeTokens()
+        self.domains = FakeTenants()
         self.drawn: list[tuple[float, float]] = []
         guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
         surroundings = composition.Surroundings(
             self.store,
             self.tokens,
             self.center,
+            self.domains,
             clock=self.clock,
             monotonic=monotonic,
             uniform=self._draw,
@@ -77,9 +79,10 @@ class World:
         headers: Headers = None,
         body: bytes = b"",
         call: Invocation | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Response:
         """The response of an endpoint. Raises Problem."""
-        request = Request(headers or {}, path, body)
+        request = Request(headers or {}, path, body, query or {})
         invocation = call or Invocation(CORRELATION, monotonic())
         invocation.caller = request.headers.get(CALLER)
         return await self.endpoints[endpoint](request, invocation)
@@ -112,6 +115,12 @@ class World:
         """Place an order, under a key unless the headers are given. Raises Problem."""
         headers = KEYED if headers is None else headers
         return await self._send("place_order", None, headers, _json(document), **more)
+
+    async def read(self, endpoint: str, *, customer: str = CUSTOMER, **query: str) -> Response:
+        """Read something of a customer, with this query. Raises Problem."""
+        named = {name.lower(): value for name, value in query.items()}
+        path = {"customerId": customer} if customer else {}
+        return await self.call(endpoint, path, query=named)
 
     async def _send(
         self,

@@ -21,6 +21,7 @@ from cart_core.problem import Problem
 from cart_core.settings import Settings
 from cart_core.tokens import AccessToken, TokenFailure
 from tests.kit.fakes import EPOCH_SECONDS, Killed, StoreFault
+from tests.kit.partner_center import FakeTenants
 from tests.kit.world import ENVIRONMENT
 from tests.walks.partner_center import CUSTOMER, PartnerCenter
 from tests.walks.plan import AtStore, Death, NoToken, Plan
@@ -95,6 +96,7 @@ class Process:
                 self,
                 self,
                 self,
+                FakeTenants(),
                 clock=lambda: EPOCH_SECONDS + outside.now() + ahead,
                 monotonic=self._loop.time,
                 uniform=outside.random.uniform,

@@ -1,0 +1,55 @@
+"""Search the products of a customer's catalogue.
+
+Partner Center has no search: the products of one view are read as a whole, and looked through here.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cart_core.call import Answer, Call
+from cart_core.partner_center.catalogue import Catalogue
+
+MOST_PRODUCTS: Final = 200
+"""Products in one answer: more than anybody looks through in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProductsCommand:
+    """A text in the title or the id ("": all), the view to look through, and the segment."""
+
+    text: str
+    view: str
+    segment: str
+
+
+class SearchProducts:
+    """Searches products."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def __call__(self, call: Call, command: SearchProductsCommand) -> Answer:
+        """The products by their titles (200), and how many there are. Raises Problem."""
+        listed = await self._catalogue.products(call, command.view, command.segment)
+        products = [_product(item) for item in listed]
+        text = command.text.lower()
+        found = [each for each in products if text in f"{each['title']} {each['id']}".lower()]
+        found.sort(key=lambda product: product["title"].lower())
+        body = {
+            "customerId": call.customer_id,
+            "totalCount": len(found),
+            "products": found[:MOST_PRODUCTS],
+        }
+        return Answer.read(body, call)
+
+
+def _product(item: dict[str, Any]) -> dict[str, Any]:
+    members = {name.lower(): value for name, value in item.items()}
+    kind = members.get("producttype")
+    type_id = kind.get("id") if isinstance(kind, dict) else None
+    product_id, title = str(members.get("id")), members.get("title")
+    return {
+        "id": product_id,
+        "title": title if isinstance(title, str) else product_id,
+        "productType": type_id if isinstance(type_id, str) else None,
+    }
