@@ -26,13 +26,16 @@ class Sent:
     `tries` counts the requests, repeated ones included. `may_have_effect` is True once one of them,
     by this call or by the earlier one that it resumes, may have changed something. `unanswered` is
     True once one of this call's own that may change something was left without a clear answer.
-    `connection_lost` is True once any of its own was sent and not answered. `request_id` is the
-    MS-RequestId of the last one, `cart_id` the cart that the call has made or goes on with.
+    `doubted` is the same for all
+    steps of the call. `connection_lost` is True once any of its own was sent and not answered.
+    `request_id` is the MS-RequestId of the last one, `cart_id` the cart that the call has made or
+    goes on with.
     """
 
     tries: int = 0
     may_have_effect: bool = False
     unanswered: bool = False
+    doubted: bool = False
     connection_lost: bool = False
     request_id: str | None = None
     cart_id: str | None = None

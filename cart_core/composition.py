@@ -171,6 +171,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.catalogue import Catalogue
     from cart_core.partner_center.customers import Customers
+    from cart_core.partner_center.promotions import Promotions
     from cart_core.partner_center.reading import Reader
     from cart_core.partner_center.retry import Sender
     from cart_core.use_cases.buying import Buying
@@ -183,6 +184,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.use_cases.list_offers import ListOffers
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.purchase import Tools
+    from cart_core.use_cases.renew_items import RenewItems
     from cart_core.use_cases.resolve_items import ResolveItems
     from cart_core.use_cases.search_products import SearchProducts
     from cart_core.use_cases.spending_guard import SpendingGuard
@@ -236,7 +238,8 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     check_out_cart = CheckOutCart(buying)
     window = timedelta(minutes=settings.duplicate_window_minutes)
     duplicates = DuplicateOrders(Duplicates(around.store, window=window), settings.duplicate_orders)
-    place_order = PlaceOrder(once, carts, resolve_items, buying, duplicates)
+    renew_items = RenewItems(resolve_items, carts, Promotions(reader), new_guid=around.new_guid)
+    place_order = PlaceOrder(once, carts, resolve_items, renew_items, buying, duplicates)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
     return {
         "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),

@@ -164,6 +164,7 @@ class Claims:
             lines=run.lines or lines,
             begun=begun,
             items=items,
+            doubted=run.doubted or run.resumed,
         )
         if run.earlier is None:
             return record
@@ -235,6 +236,16 @@ class Claim:
         return self._record.items
 
     @property
+    def doubted(self) -> bool:
+        """Whether any request of the operation was ever left without a clear answer."""
+        return self._record.doubted or self._call.sent.doubted
+
+    @property
+    def checkout_correlation_id(self) -> str:
+        """The MS-CorrelationId of the checkouts of a purchase."""
+        return self._record.checkout_correlation_id or self._record.correlation_id
+
+    @property
     def earlier_answer(self) -> StoredAnswer | None:
         """The last answer that was given for this step, which was not final."""
         return self._record.answer
@@ -279,6 +290,14 @@ class Claim:
         Raises Problem `store_unavailable` or `operation_in_progress`; then it must not be sent.
         """
         await self._must_write(self._record.with_items(items), "Nothing was sent.")
+
+    async def replace_lines(self, lines: list[dict[str, Any]]) -> None:
+        """Write down the lines that the cart of a purchase is about to get, before it is put.
+
+        Raises as `record_items` does.
+        """
+        record = self._record.replacing_lines(lines)
+        await self._must_write(record, "Nothing was bought, and the cart was not changed.")
 
     async def begin_anew(self, items: list[dict[str, Any]]) -> None:
         """The step was refused, and goes out with other items under a new MS-RequestId.
@@ -353,6 +372,8 @@ class Claim:
         """
         claims, name = self._claims, self._operation.record_name()
         expires_at = claims.now() + self._plan.retention
+        if self._call.sent.doubted:
+            record = record.in_doubt()
         record = record.stamped(claims.new_nonce(), seconds_left(self._lease), expires_at)
         pause = POLL_FIRST
         while True:

@@ -16,13 +16,15 @@ class Run:
 
     `earlier` is the record of an attempt whose steps still count; without one the operation begins
     at its first step. `resumed`: the first step that is not done may already have taken effect.
-    `lines` are those that the cart of a purchase must have, if it is held to any.
+    `lines` are those that the cart of a purchase must have, if it is held to any. `doubted`: some
+    request of an attempt that does not count any more was left without a clear answer.
     """
 
     epoch: int
     earlier: Record | None = None
     resumed: bool = False
     lines: list[dict[str, Any]] | None = None
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def decide(
     if stored.held:
         return Wait()
     if record.state == "released":
-        return Run(epoch=record.epoch, lines=record.lines)
+        return Run(epoch=record.epoch, lines=record.lines, doubted=record.doubted)
     same = fingerprint_like(record.fingerprint, content)
     if same is None or record.version > RECORD_VERSION:
         return Wait()  # A newer release of this app has written the record, and can answer.

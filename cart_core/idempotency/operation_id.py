@@ -52,6 +52,16 @@ class OperationId:
         prefix = PURCHASES_PREFIX if self.operation in PURCHASES else CARTS_PREFIX
         return prefix + _sha256([NAMING_VERSION, self.operation, self.customer_id, self.key])
 
+    def checkout_correlation_id(self) -> str | None:
+        """The MS-CorrelationId of the checkouts of a cart, by which they are found again.
+
+        It belongs to this cart alone, however many carts a caller buys under an id of its own.
+        """
+        if self.operation != "checkout_cart":
+            return None
+        scope = [self.operation, "correlation", self.customer_id, self.key]
+        return str(uuid.uuid5(_REQUEST_IDS, json.dumps(scope)))
+
     def request_id(self, step: str, fingerprint: str, epoch: int) -> str:
         """The MS-RequestId of a step: another one for other content and in another epoch."""
         scope = [self.operation, step, self.customer_id, self.key]

@@ -83,7 +83,10 @@ class Record(_Stored):
     change of the cart gave it. `items` are what was taken from the catalogue for the lines that
     name a SKU, in their order: as long as the attempt may have sent them, a later one sends the
     same. For `held_seconds` after the write somebody changes that cart, and nobody may buy it.
-    `begun` is False while no request of the open step can have been sent.
+    `begun` is False while no request of the open step can have been sent. `doubted` is True once
+    any request of the operation was left without a clear answer, whatever became of it later.
+    `checkout_correlation_id` is the MS-CorrelationId of all checkouts of a purchase, and of no
+    other request.
 
     No release that could be deployed wrote a version before 3, so none of those is read.
     """
@@ -107,6 +110,8 @@ class Record(_Stored):
     items: list[dict[str, Any]] | None = None
     held_seconds: float | None = None
     begun: bool = True
+    doubted: bool = False
+    checkout_correlation_id: str | None = None
 
     @classmethod
     def claimed(
@@ -124,6 +129,7 @@ class Record(_Stored):
         lines: list[dict[str, Any]] | None = None,
         begun: bool = True,
         items: list[dict[str, Any]] | None = None,
+        doubted: bool = False,
     ) -> Self:
         """The record of an operation that is claimed, with none of its steps done."""
         return cls(
@@ -145,6 +151,8 @@ class Record(_Stored):
             lines=lines,
             items=items,
             begun=begun,
+            doubted=doubted,
+            checkout_correlation_id=operation.checkout_correlation_id(),
         )
 
     def resuming(self, earlier: "Record", under_way_seconds: float | None) -> "Record":
@@ -153,8 +161,12 @@ class Record(_Stored):
         So whatever that attempt may have sent is sent again under the same MS-RequestIds.
         """
         lines = earlier.lines or self.lines
-        items = earlier.items if earlier.begun else self.items
-        return self.model_copy(update={"lines": lines, "items": items})._with(
+        changes = {
+            "lines": lines,
+            "items": earlier.items or self.items,
+            "doubted": earlier.doubted or self.doubted,
+        }
+        return self.model_copy(update=changes)._with(
             self.state,
             steps=earlier.steps,
             answer=earlier.answer,
@@ -176,6 +188,14 @@ class Record(_Stored):
     def may_have_effect(self) -> bool:
         """Whether the last step has taken effect, in full or in part, or may do so yet."""
         return self.state in ("in_progress", "unknown", "completed") or self.answer is not None
+
+    def replacing_lines(self, lines: list[dict[str, Any]]) -> "Record":
+        """The record of a purchase whose cart is about to get other lines for its order."""
+        return self.model_copy(update={"lines": lines})
+
+    def in_doubt(self) -> "Record":
+        """A request of the operation was left without a clear answer."""
+        return self.model_copy(update={"doubted": True})
 
     def begin(self) -> "Record":
         """A request of the open step is about to be sent."""

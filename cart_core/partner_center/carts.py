@@ -1,6 +1,7 @@
 """Requests for Partner Center's carts: retried where that is safe, their answers normalised."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -104,9 +105,11 @@ class Carts:
         customer_user: str | None,
         request_id: str,
         warnings: tuple[FieldError, ...],
+        correlation_id: str,
     ) -> Answered:
         """Buy what is in a cart. It is not retried once a try may have bought something.
 
+        `correlation_id` is sent as the MS-CorrelationId, and of no other cart's checkout.
         Raises Problem `checkout_failed`, or what the codes of its groups mean, if Partner Center
         accepts the checkout and tells no order.
         """
@@ -114,7 +117,12 @@ class Carts:
             "checkout_cart",
             call,
             request_id,
-            partial(self._api.checkout_cart, call, cart_id, customer_user),
+            partial(
+                self._api.checkout_cart,
+                replace(call, correlation_id=correlation_id),
+                cart_id,
+                customer_user,
+            ),
             partial(
                 _read_checkout, customer_id=call.customer_id, cart_id=cart_id, warnings=warnings
             ),

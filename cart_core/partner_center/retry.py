@@ -125,7 +125,8 @@ class Sender:
             except Problem as problem:
                 problem.trace = request.trace
                 if request.has_effect and problem.outcome is Outcome.UNKNOWN:
-                    may_have_effect = request.call.sent.unanswered = True
+                    sent = request.call.sent
+                    may_have_effect = sent.unanswered = sent.doubted = True
                 pause = self._pause_before_retry(request, problem, number)
                 if pause is None:
                     raise (in_doubt(problem) if may_have_effect else problem) from None

@@ -20,7 +20,8 @@ from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Problem
 from cart_core.use_cases.buying import Buying
 from cart_core.use_cases.duplicate_orders import DuplicateOrders
-from cart_core.use_cases.purchase import Purchase
+from cart_core.use_cases.purchase import Purchase, Renew
+from cart_core.use_cases.renew_items import RenewItems
 from cart_core.use_cases.resolve_items import ResolveItems, when_sent, with_resolved
 
 
@@ -44,6 +45,7 @@ class PlaceOrder:
         once: ExactlyOnce,
         carts: Carts,
         resolve_items: ResolveItems,
+        renew_items: RenewItems,
         buying: Buying,
         duplicates: DuplicateOrders,
     ) -> None:
@@ -51,6 +53,7 @@ class PlaceOrder:
         self._duplicates = duplicates
         self._carts = carts
         self._resolve_items = resolve_items
+        self._renew_items = renew_items
         self._buying = buying
         self._plan = buying.plan_of("cart")
 
@@ -96,6 +99,7 @@ class PlaceOrder:
             expected_lines(resolved.body["lineItems"]),
             created.body if created else None,
             (*asked.warnings, *found),
+            self._renewal(call, asked, claim, recorded["cartId"]),
         )
         call.sent.cart_id = purchase.cart_id
         with Problem.completing(trace=created.trace if created else None):
@@ -110,6 +114,12 @@ class PlaceOrder:
             return ()
         async with self._duplicates.looked_for(claim) as warnings:
             return await warnings()
+
+    def _renewal(self, call: Call, asked: CartRequest, claim: Claim, cart_id: str) -> Renew | None:
+        """What replaces stale items of the order's cart; None where that may not be done."""
+        if not claim.items or claim.doubted:
+            return None
+        return partial(self._renew_items, call, asked, claim.items, cart_id)
 
     async def _create(self, call: Call, cart: CartRequest, claim: Claim) -> Answered:
         """The cart, once it is created and recorded with the warnings about the order.

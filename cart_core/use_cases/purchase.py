@@ -30,13 +30,24 @@ PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 8.0)
 """Seconds: before each repeated checkout, a random time between half of it and all of it."""
 
 
+Renew = Callable[[Claim, Problem], Awaitable[Answered]]
+"""Puts the cart with items that take the place of stale ones, and gives it as it is then.
+
+It is called with the claim of the purchase, and with the refusal. Raises Problem.
+"""
+
+_REPLACED: Final = FieldError(
+    "", "item_replaced", "An item was not in the catalogue any more. Its successor was bought."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """Which cart to buy, and for which of the customer's users (`user@domain`).
 
     `lines` are those that the cart must have, None if whatever is in it is to be bought. `cart` is
     the cart if this call has created it, so that nobody can have changed it. `warnings` go into the
-    answer.
+    answer. `renew` puts other items into the cart in place of stale ones, where that may be done.
     """
 
     cart_id: str
@@ -44,6 +55,7 @@ class Purchase:
     lines: list[dict[str, Any]] | None = None
     cart: dict[str, Any] | None = None
     warnings: tuple[FieldError, ...] = ()
+    renew: "Renew | None" = None
 
     @property
     def is_ready(self) -> bool:
@@ -106,6 +118,9 @@ class Attempt:
         """How the last checkout failed."""
         self._refusal: Problem | None = None
         """How the last checkout was refused, which holds if the cart is not ordered."""
+        self._warnings = purchase.warnings
+        self._renewed = False
+        """Whether the cart got other items in place of stale ones."""
         self._incomplete: Answered | None = None
         """The last answer to a checkout, if it did not tell of all order groups."""
         earlier = claim.earlier_answer
@@ -133,7 +148,8 @@ class Attempt:
                     purchase.cart_id,
                     purchase.customer_user,
                     request_id,
-                    purchase.warnings,
+                    self._warnings,
+                    self._claim.checkout_correlation_id,
                 )
             except Problem as problem:
                 failure = self._failure = problem
@@ -198,7 +214,12 @@ class Attempt:
             problem.trace = checkout or problem.trace
             raise (self._refusal or problem) from None
         with Problem.completing(trace=checkout or trace):
-            self._learn_from(self._cart, is_final=is_final)
+            try:
+                self._learn_from(self._cart, is_final=is_final)
+            except Problem:
+                if not self._may_renew(self._cart):
+                    raise
+                await self._renew()
             if self.doubt and not self._ordered:
                 await self._pause(longest_pause)
 
@@ -238,6 +259,34 @@ class Attempt:
             return item_not_offered(cart, fault)
         return refusal
 
+    def _may_renew(self, cart: dict[str, Any]) -> bool:
+        """Whether stale items may be replaced: nothing is ordered, and nothing may be ordered yet.
+
+        A refusal says nothing of a try that was not answered, at any time before. So after such a
+        one the cart is never changed, nor once a part of it is ordered.
+        """
+        purchase, claim, refusal = self._purchase, self._claim, self._refusal
+        nothing_ordered = not (self._orders or self._incomplete or claim.earlier_answer)
+        certain = not (self.doubt or claim.doubted or self._ordered)
+        ours = purchase.lines is not None and claim.lines == purchase.lines
+        as_ordered = not differences(purchase.lines or [], cart["lineItems"])
+        stale = refusal is not None and refusal.fault and refusal.fault.code in STALE_ITEM
+        alive = cart["status"] == "Active" and cart["orderable"]
+        may = (purchase.renew, not self._renewed, stale, alive, nothing_ordered, certain, ours)
+        return all(may) and as_ordered
+
+    async def _renew(self) -> None:
+        """Replace the stale items once, and go on with the cart as it is then. Raises Problem."""
+        renew, refusal = self._purchase.renew, self._refusal
+        if renew is None or refusal is None:
+            raise AssertionError("see _may_renew")
+        self._renewed = True
+        self._cart = (await renew(self._claim, refusal)).body
+        self._failure = self._refusal = None
+        if problem := self._problem_of(self._cart):
+            raise problem
+        self._warnings = (*self._warnings, _REPLACED)
+
     async def _pause(self, longest: float) -> None:
         seconds = self._tools.uniform(longest / 2, longest)
         if seconds >= self._call.deadline.remaining():
@@ -247,7 +296,7 @@ class Attempt:
     def _ordered_before(self, failure: Problem) -> Answered:
         """The answer for a cart that is ordered, after a checkout that did not tell its orders."""
         purchase = self._purchase
-        body = ordered_already(self._call.customer_id, purchase.cart_id, purchase.warnings)
+        body = ordered_already(self._call.customer_id, purchase.cart_id, self._warnings)
         trace = failure.trace or Trace(self._claim.request_id)
         return self._with_all_orders(Answered(body, trace))
 

@@ -31,6 +31,10 @@ class Step(Protocol):
         """Whether an earlier call may have sent it."""
 
     @property
+    def doubted(self) -> bool:
+        """Whether any request of the operation was ever left without a clear answer."""
+
+    @property
     def items(self) -> Items | None:
         """What was resolved for it before."""
 
@@ -48,6 +52,7 @@ class Unrecorded:
     new_guid: Callable[[], str]
     request_id: str = field(init=False)
     resumed: bool = False
+    doubted: bool = False
     items: Items | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +98,7 @@ class ResolveItems:
         try:
             return await send(resolved, step.request_id), resolved
         except Problem as stale:
-            if step.resumed or not is_stale(stale):
+            if step.doubted or call.sent.doubted or not is_stale(stale):
                 raise
             refusal = stale
         items = await self.find_again(call, cart, items, refusal)

@@ -2,12 +2,13 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.end_to_end.chain import CUSTOMER, KEY_HEADER, Chain, cart, line, problem
+from tests.end_to_end.chain import CUSTOMER, KEY_HEADER, Chain, cart, line, problem, until
 
 E5 = {"productId": "CFQ7TTC0LFLZ", "skuId": "0002"}
 E5_ID = "CFQ7TTC0LFLZ:0002"
@@ -70,6 +71,28 @@ def test_a_catalogue_that_throttles_says_when_to_come_again(buying: Chain) -> No
     answer = buying.post(document, customer=customer)
     problem(answer, 429, "partner_center_throttled", "not_sent", True)
     assert answer.headers["Retry-After"] == "57"
+
+
+def test_an_item_that_goes_stale_before_the_checkout_is_replaced_in_the_cart(buying: Chain) -> None:
+    customer, shelf = str(uuid.uuid4()), buying.cloud.partner_center.shelf
+    # The checkout is refused, and so is its item from then on.
+    stale = {"code": "400019", "description": "The availability was not found."}
+    buying.cloud.disturbances.inject(
+        Disturbance("partner_center", path="/checkout$", status=400, body=stale, delay=0.5)
+    )
+    with ThreadPoolExecutor() as pool:
+        ordering = pool.submit(buying.order, str(uuid.uuid4()), cart(by_sku()), customer=customer)
+        until(lambda: buying.sent("checkout"))
+        shelf.rotate(E5_ID)
+        answer = ordering.result()
+    assert (answer.status_code, answer.json()["status"]) == (201, "completed")
+    assert [each["code"] for each in answer.json()["warnings"]] == ["item_replaced"]
+    [order] = answer.json()["orders"]
+    assert order["lineItems"][0]["offerId"] == shelf.current(E5_ID)[0]
+    first, second = buying.sent("checkout")
+    assert first.headers["ms-requestid"] != second.headers["ms-requestid"]
+    assert first.headers["ms-correlationid"] == second.headers["ms-correlationid"]
+    assert len(buying.orders()) == 1
 
 
 # --- Nobody types an id ----------------------------------------------------------------------

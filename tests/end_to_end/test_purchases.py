@@ -10,6 +10,7 @@ import httpx
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
+from cart_core.idempotency.operation_id import OperationId
 from tests.end_to_end.chain import (
     CUSTOMER,
     FOR_USER,
@@ -44,7 +45,9 @@ def test_a_cart_is_bought(buying: Chain) -> None:
     [arrival] = buying.sent()
     assert (arrival.method, arrival.query, arrival.body) == ("POST", "", b"")
     assert arrival.path == f"/v1/customers/{CUSTOMER}/carts/{cart_id}/checkout"
-    check_request(arrival, answer, correlation_id, x_locale="de-DE", x_ms_customeruser_upn=USER)
+    own = OperationId("checkout_cart", CUSTOMER, cart_id).checkout_correlation_id() or ""
+    headers = {"x_locale": "de-DE", "x_ms_customeruser_upn": USER, "ms_correlationid": own}
+    check_request(arrival, answer, correlation_id, **headers)
     [order] = buying.cloud.partner_center.orders.values()
     assert order.customer_user == USER
     body = answer.json()
@@ -174,7 +177,9 @@ def test_an_order_is_a_cart_and_its_checkout(buying: Chain) -> None:
     assert create.headers["ms-correlationid"] == correlation_id
     assert create.headers["x-locale"] == "de-DE"
     assert not {"x-ms-customeruser-upn", "idempotency-key"} & set(create.headers)
-    check_request(checkout, answer, correlation_id, x_locale="de-DE", x_ms_customeruser_upn=USER)
+    own = OperationId("checkout_cart", CUSTOMER, cart_id).checkout_correlation_id() or ""
+    sent = {"x_locale": "de-DE", "x_ms_customeruser_upn": USER, "ms_correlationid": own}
+    check_request(checkout, answer, correlation_id, **sent)
     body = answer.json()
     assert list(body) == ["cartId", "customerId", "status", "orders", "orderErrors", "warnings"]
     assert (body["cartId"], body["customerId"], body["status"]) == (cart_id, CUSTOMER, "completed")

@@ -116,7 +116,15 @@ class Asked:
         return self.call.customer_id
 
 
-Answer = Reply | NoReply | BaseException | Callable[[Reply], Reply | NoReply]
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Something else happens, and the request takes no effect: it is answered like this."""
+
+    happens: Callable[[], None]
+    answer: Reply | NoReply
+
+
+Answer = Reply | NoReply | BaseException | Instead | Callable[[Reply], Reply | NoReply]
 """What comes back; a function is called with the true answer, so that the request takes effect."""
 
 
@@ -306,6 +314,9 @@ class FakePartnerCenter:
         answer: Answer = script.pop(0) if script else (lambda true: true)
         if isinstance(answer, BaseException):
             raise answer
+        if isinstance(answer, Instead):
+            answer.happens()
+            answer = answer.answer
         answer = answer if isinstance(answer, Reply | NoReply) else answer(do())
         self.answered[asked.request_id] = answer
         return answer

@@ -171,7 +171,9 @@ def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
   "lines": null,
   "items": null,
   "heldSeconds": null,
-  "begun": true
+  "begun": true,
+  "doubted": false,
+  "checkoutCorrelationId": null
 }"""
     )
 

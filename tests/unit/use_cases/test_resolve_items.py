@@ -20,6 +20,7 @@ from tests.kit.partner_center import (
     LOST,
     NO_PRODUCT,
     Answer,
+    Instead,
     lost,
     refused,
     reply,
@@ -45,14 +46,9 @@ def world(*answers: Answer, **settings: str) -> World:
     return made
 
 
-def rotating(made: World) -> Callable[[Reply], Reply]:
+def rotating(made: World, now: dict[str, Any] = NEXT) -> Instead:
     """The request is refused, because the SKU has another availability now."""
-
-    def answer(_: Reply) -> Reply:
-        made.center.sell(NEXT, sku_id=SKU)
-        return ITEM_GONE
-
-    return answer
+    return Instead(lambda: made.center.sell(now, sku_id=SKU), ITEM_GONE)
 
 
 def sent(made: World, operation: str) -> list[Any]:
@@ -277,11 +273,7 @@ async def test_another_purchase_takes_no_items_place(
 ) -> None:
     made = world()
 
-    def changing(_: Reply) -> Reply:
-        made.center.sell(now, sku_id=SKU)
-        return ITEM_GONE
-
-    made.center.script[operation] = [changing]
+    made.center.script[operation] = [rotating(made, now)]
     problem = await problem_of(call(made, cart(wanted())))
     assert (problem.code, problem.kind.status) == ("item_not_available", 422)
     assert words in problem.errors[0].detail
