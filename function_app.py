@@ -25,6 +25,12 @@ async def create_cart(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "create_cart", composition.endpoint("create_cart"))
 
 
+@app.route("customers/{customerId}/carts/preflight", methods=["POST"])
+async def preflight_cart(req: func.HttpRequest) -> func.HttpResponse:
+    """Look at a cart before anything is sent."""
+    return await serve(req, "preflight_cart", composition.endpoint("preflight_cart"))
+
+
 @app.route("customers/{customerId}/carts/{cartId}", methods=["GET"])
 async def get_cart(req: func.HttpRequest) -> func.HttpResponse:
     """Read a cart."""

@@ -171,6 +171,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.catalogue import Catalogue
     from cart_core.partner_center.customers import Customers
+    from cart_core.partner_center.eligibility import Eligibility
     from cart_core.partner_center.promotions import Promotions
     from cart_core.partner_center.reading import Reader
     from cart_core.partner_center.retry import Sender
@@ -183,6 +184,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     from cart_core.use_cases.get_customer import GetCustomer
     from cart_core.use_cases.list_offers import ListOffers
     from cart_core.use_cases.place_order import PlaceOrder
+    from cart_core.use_cases.preflight_cart import PreflightCart
     from cart_core.use_cases.purchase import Tools
     from cart_core.use_cases.renew_items import RenewItems
     from cart_core.use_cases.resolve_items import ResolveItems
@@ -210,6 +212,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     carts = Carts(sender, around.partner_center)
     reader = Reader(sender, around.partner_center, around.new_guid)
     catalogue, customers = Catalogue(reader, clock=around.clock), Customers(reader)
+    promotions = Promotions(reader)
     resolve_items = ResolveItems(catalogue)
     buying = Buying(
         once,
@@ -238,8 +241,9 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     check_out_cart = CheckOutCart(buying)
     window = timedelta(minutes=settings.duplicate_window_minutes)
     duplicates = DuplicateOrders(Duplicates(around.store, window=window), settings.duplicate_orders)
-    renew_items = RenewItems(resolve_items, carts, Promotions(reader), new_guid=around.new_guid)
-    place_order = PlaceOrder(once, carts, resolve_items, renew_items, buying, duplicates)
+    renew_items = RenewItems(resolve_items, carts, promotions, new_guid=around.new_guid)
+    preflight = PreflightCart(catalogue, customers, Eligibility(reader), promotions)
+    place_order = PlaceOrder(once, carts, resolve_items, renew_items, buying, duplicates, preflight)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
     return {
         "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),
@@ -249,6 +253,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         "place_order": Endpoint(
             read.call, read.place_order, place_order, allowed, cart_id_member="cartId"
         ),
+        "preflight_cart": Endpoint(read.call, read.preflight_cart, preflight),
         "find_customers": Endpoint(
             read.call, read.find_customers, FindCustomers(customers, around.tenants)
         ),

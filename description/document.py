@@ -93,6 +93,7 @@ def _parameters() -> Json:
         "x-ms-customeruser-upn": _parameter("x-ms-customeruser-upn", user, "jane@contoso.example"),
         "query.domain": _query("domain", text, "contoso.com", texts="domain"),
         "query.search": _query("search", {**text, "maxLength": MAX_SEARCH_LENGTH}, "contoso"),
+        "query.preflight": _query("preflight", {**text, "enum": ["true", "false"]}, "true"),
         "query.segment": _query("segment", {**text, "enum": list(SEGMENTS)}, "commercial"),
         "query.view": _query("view", {**text, "enum": list(TARGET_VIEWS)}, "OnlineServices"),
         "query.productId": _query("productId", part, "CFQ7TTC0LH18", required=True),

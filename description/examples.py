@@ -1,12 +1,13 @@
 """Examples of requests and answers; the answers are made by the functions that answer callers."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
 from cart_core.catalogue.availability import Pair, Sku
 from cart_core.catalogue.offers import cycles_answer, sku_answer, terms_answer
+from cart_core.catalogue.preflight import Check, Finding
 from cart_core.catalogue.resolution import NotAvailable
 from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
@@ -62,6 +63,7 @@ CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "
 SUMMARIES = {
     "sku": "A SKU, whose availability of the moment is put in",
     "customers": "One customer",
+    "preflight": "A quantity that is too small",
     "customer": "A customer",
     "products": "One product",
     "offers": "A SKU with its pairs",
@@ -108,6 +110,19 @@ PRODUCTS = {
             "productType": "OnlineServicesNCE",
         }
     ],
+}
+
+
+PREFLIGHT = {
+    "customerId": CUSTOMER_ID,
+    "blocked": True,
+    "findings": [
+        Finding(
+            "credit", "unknown", "Partner Center does not tell how much credit is left."
+        ).as_json(),
+        Finding("quantity", "blocker", "The minimum is 2 in a line.", "/lineItems/0").as_json(),
+    ],
+    "passed": [each for each in get_args(Check) if each not in ("credit", "quantity")],
 }
 
 
@@ -228,6 +243,9 @@ _PROBLEM_ARGUMENTS: dict[Code, dict[str, Any]] = {
     "item_not_available": {
         "errors": [FieldError("/lineItems/0", "term_not_offered", "This term is not offered.")],
         "unavailable_items": [_UNAVAILABLE.as_json("/lineItems/0")],
+    },
+    "preflight_failed": {
+        "errors": [FieldError("/lineItems/0", "quantity", "The minimum is 2 in a line.")]
     },
     "cart_not_orderable": {"cart": _cart(error=_BAD_LINE)},
     "cart_differs": {

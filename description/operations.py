@@ -16,6 +16,7 @@ from description.schemas import (
     HealthAnswer,
     Json,
     OffersAnswer,
+    PreflightAnswer,
     ProductsAnswer,
     reference,
 )
@@ -86,6 +87,7 @@ _PURCHASE_CODES: tuple[Code, ...] = (
 )
 _ORDER_CODES: tuple[Code, ...] = ("possible_duplicate",)
 _ITEM_CODES: tuple[Code, ...] = ("item_not_available",)
+_PREFLIGHT_CODES: tuple[Code, ...] = ("preflight_failed",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _CALLER_CODES: tuple[Code, ...] = ("caller_unknown", "role_missing", "configuration_invalid")
@@ -95,7 +97,7 @@ _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     if code
     not in {
         *(*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_ORDER_CODES, *_ITEM_CODES),
-        *_STORE_CODES,
+        *(*_STORE_CODES, *_PREFLIGHT_CODES),
     }
 )
 """Every operation that calls Partner Center may answer with these."""
@@ -140,6 +142,23 @@ OPERATIONS = (
             *_ITEM_CODES,
             *_STORE_CODES,
         ),
+    ),
+    Operation(
+        id="PreflightCart",
+        method="post",
+        path=f"{_CARTS_PATH}/preflight",
+        tag="Carts",
+        summary="Look at a cart before it is made",
+        description="Tells what stands against a cart, and what cannot be known, without sending "
+        "it. Nothing is written, neither here nor at Partner Center.",
+        parameters=("customerId", *_COMMON_HEADERS),
+        body=_NEW_CART,
+        status=200,
+        response_description="What was found.",
+        response_schema=reference(PreflightAnswer),
+        response_examples={"preflight": examples.PREFLIGHT},
+        # What Partner Center does not answer is a finding, and no error.
+        error_codes=("invalid_request", *_BODY_CODES, *_OWN_CODES, *_CALLER_CODES),
     ),
     Operation(
         id="GetCart",
@@ -225,6 +244,7 @@ OPERATIONS = (
         "tries the failed order groups again. A webhook-id is accepted as the key too.",
         parameters=(
             "customerId",
+            "query.preflight",
             "Idempotency-Key.required",
             "x-ms-customeruser-upn",
             *_COMMON_HEADERS,

@@ -29,7 +29,7 @@ def to_http_file(openapi: Mapping[str, Any]) -> str:
     ]
     for operation, path, method in _operations(openapi):
         for name, summary, body in _bodies(operation):
-            head = [f"### {summary}", f"{method} {{{{host}}}}{_with_variables(path)}"]
+            head = [f"### {summary}", f"{method} {{{{host}}}}{_target(openapi, operation, path)}"]
             head += [
                 f"{header}: {value}" for header, value in _headers(openapi, operation, name, body)
             ]
@@ -128,8 +128,14 @@ def _sent_headers(openapi: Mapping[str, Any], operation: Json, name: str) -> lis
     ]
 
 
-def _with_variables(path: str) -> str:
-    return re.sub(r"{(\w+)}", r"{{\1}}", path)
+def _target(openapi: Mapping[str, Any], operation: Json, path: str) -> str:
+    """The path with variables, and the query parameters that have to be there."""
+    query = "&".join(
+        f"{parameter['name']}={parameter['example']}"
+        for parameter in _parameters(openapi, operation)
+        if parameter["in"] == "query" and parameter["required"]
+    )
+    return re.sub(r"{(\w+)}", r"{{\1}}", path) + (f"?{query}" if query else "")
 
 
 def _request(
@@ -138,7 +144,7 @@ def _request(
     request: Json = {
         "method": method,
         "header": [{"key": n, "value": v} for n, v in _sent_headers(openapi, operation, name)],
-        "url": f"{{{{host}}}}{_with_variables(path)}",
+        "url": f"{{{{host}}}}{_target(openapi, operation, path)}",
         "description": operation["description"],
     }
     if operation.get("security") == []:

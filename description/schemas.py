@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from cart_core.cart.answer import CartAnswer
 from cart_core.cart.checkout_answer import CheckoutAnswer, OrderErrorAnswer
 from cart_core.cart.request import Cart
+from cart_core.catalogue.preflight import Check, Severity
 from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, MAX_REPORTED_ERRORS, Fault, FieldError, Outcome
 from description.words import title_and_description
@@ -129,6 +130,24 @@ class OfferAnswer(_Read):
     pairs: list[PairAnswer] | None
 
 
+class FindingAnswer(_Read):
+    """The shape of Finding.as_json."""
+
+    check: Check
+    severity: Severity
+    pointer: str
+    detail: str
+
+
+class PreflightAnswer(_Read):
+    """The shape of the answer of PreflightCart."""
+
+    customer_id: str
+    blocked: bool
+    findings: list[FindingAnswer]
+    passed: list[Check]
+
+
 class TermAnswer(_Read):
     """The shape of an entry of offers.terms_answer."""
 
@@ -169,7 +188,7 @@ def schemas() -> Json:
     """The schema of every model in a request or an answer, by the model's name."""
     answers = (
         *(CartAnswer, CheckoutAnswer, CustomerAnswer, CustomersAnswer, ProductsAnswer),
-        *(OffersAnswer, ProblemAnswer, HealthAnswer),
+        *(OffersAnswer, PreflightAnswer, ProblemAnswer, HealthAnswer),
     )
     definitions = {
         **_definitions([(Cart, "validation")]),

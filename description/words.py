@@ -65,6 +65,11 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The customer segment to look in: commercial where it is left out, education, government "
         "or nonprofit.",
     ),
+    "query.preflight": (
+        "Preflight",
+        "With true, the cart is looked at before it is made, and blockers end the order. It is no "
+        "part of what is ordered.",
+    ),
     "query.view": (
         "View",
         "The part of the catalogue to look through, as Partner Center's targetView: "
@@ -394,6 +399,20 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The pairs of term and billing cycle that can be bought today; null where no SKU was asked "
         "for.",
     ),
+    "PreflightAnswer": ("Preflight", "What was found about a cart that was not sent."),
+    "blocked": (
+        "Blocked",
+        "Whether any finding is a blocker. False says nothing of what is unknown.",
+    ),
+    "findings": ("Findings", "What stands against the purchase, and what cannot be known."),
+    "passed": ("Passed", "The checks that have no finding."),
+    "FindingAnswer": ("Finding", "One thing that was found."),
+    "check": ("Check", "What was looked at."),
+    "severity": (
+        "Severity",
+        "One of blocker (it would not be sold), warning (it would be sold, but perhaps not as it "
+        "is meant), or unknown (detail says why).",
+    ),
     "TermAnswer": ("Offered Term", "A term that is offered."),
     "TermAnswer.title": ("Term Name", "The name of the term for people."),
     "BillingCycleAnswer": ("Offered Billing Cycle", "A billing cycle that is offered."),
@@ -486,6 +505,8 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "key, and the setting CART_DUPLICATE_ORDERS refuses such orders.",
     "item_not_available": "A line names a SKU for which no availability can be taken, or another "
     "purchase took its place; errors and unavailableItems say why. Nothing was bought.",
+    "preflight_failed": "The cart was looked at before it was made, and errors has what stands "
+    "against it.",
     "cart_not_orderable": "Lines of the cart have errors; the member cart shows them.",
     "cart_differs": "The cart does not have the lines that were asked for; errors and cart show "
     "both.",

@@ -26,6 +26,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "update_cart": "Carts.Write",
     "checkout_cart": "Orders.Buy",
     "place_order": "Orders.Buy",
+    "preflight_cart": "Carts.Read",
     "find_customers": "Carts.Read",
     "get_customer": "Carts.Read",
     "search_products": "Carts.Read",

@@ -13,7 +13,7 @@ from cart_core.api.parameters import (
     idempotency_key,
     locale,
 )
-from cart_core.api.query import domain, search, segment, sku, term, view
+from cart_core.api.query import domain, flag, search, segment, sku, term, view
 from cart_core.api.request_json import read_json
 from cart_core.call import Call
 from cart_core.cart.request import CartRequest, CartRules, read_cart
@@ -27,6 +27,7 @@ from cart_core.use_cases.get_cart import GetCartCommand
 from cart_core.use_cases.get_customer import GetCustomerCommand
 from cart_core.use_cases.list_offers import ListOffersCommand
 from cart_core.use_cases.place_order import PlaceOrderCommand
+from cart_core.use_cases.preflight_cart import PreflightCartCommand
 from cart_core.use_cases.search_products import SearchProductsCommand
 from cart_core.use_cases.update_cart import UpdateCartCommand
 
@@ -98,9 +99,14 @@ class RequestReader:
     def place_order(self, request: Request, call: Call) -> PlaceOrderCommand:
         """What `POST …/orders` asks for."""
         user, user_errors = customer_user(request.headers)
+        preflight = flag(request.query, "preflight", user_errors)
         cart = self._cart(request, call, self._order_rules, user_errors)
         key = idempotency_key(request.headers)
-        return PlaceOrderCommand(cart, key, user)
+        return PlaceOrderCommand(cart, key, user, preflight)
+
+    def preflight_cart(self, request: Request, call: Call) -> PreflightCartCommand:
+        """What `POST …/carts/preflight` asks for."""
+        return PreflightCartCommand(self._cart(request, call, self._order_rules))
 
     def find_customers(self, request: Request, call: Call) -> FindCustomersCommand:
         """What `GET customers` asks for."""

@@ -5,7 +5,7 @@ resources").
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -52,7 +52,9 @@ MAX_LINES = 500
 
 _LEAVE_OUT = "leave it out, because Partner Center assigns it"
 
-_OUTSIDE_THE_BODY = frozenset({"invalid_customer_id", "invalid_cart_id", "invalid_customer_user"})
+_OUTSIDE_THE_BODY = frozenset(
+    {"invalid_customer_id", "invalid_cart_id", "invalid_customer_user", "invalid_parameter"}
+)
 """Codes of errors in the path and the headers. Their pointer "" does not mean the body."""
 
 
@@ -76,6 +78,8 @@ class CartRequest:
     body: dict[str, Any]
     warnings: tuple[FieldError, ...]
     pointers: Mapping[LinePath, str] = field(default_factory=dict)
+    locate: Callable[[LinePath], str] = field(default=lambda _: "", compare=False)
+    """The JSON Pointer of any line in the caller's document."""
 
     def replacing(self, cart: dict[str, Any]) -> "CartRequest":
         """The same cart in place of that normalised one, with a warning for each line it drops.
@@ -147,8 +151,12 @@ def read_cart(
     body = cart.model_dump(by_alias=True, exclude_unset=True)
     body = with_line_ids(body) if cart_id is None else {"id": cart_id, **body}
     warnings = itertools.islice(request_warnings(cart, (), pointers), MAX_REPORTED_ERRORS)
-    places = {path: pointers.pointer(line_at(path)) for path, _ in sku_lines(body["lineItems"])}
-    return CartRequest(body, tuple(warnings), places)
+
+    def locate(path: LinePath) -> str:
+        return pointers.pointer(line_at(path))
+
+    places = {path: locate(path) for path, _ in sku_lines(body["lineItems"])}
+    return CartRequest(body, tuple(warnings), places, locate)
 
 
 _OF_THE_REQUEST = frozenset(

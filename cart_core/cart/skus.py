@@ -12,15 +12,21 @@ LinePath = tuple[int, ...]
 """Where a line is: its index, and the index of the add-on in it, of the add-on in that, …"""
 
 
-def sku_lines(
+def every_line(
     line_items: Iterable[dict[str, Any]], within: LinePath = ()
 ) -> Iterator[tuple[LinePath, dict[str, Any]]]:
-    """The lines and add-ons, at any depth, that name a SKU, each with its place."""
+    """The lines and add-ons, at any depth, each with its place."""
     for index, line in enumerate(line_items):
         path = (*within, index)
-        if find_sku(line["catalogItemId"]):
-            yield path, line
-        yield from sku_lines(line.get("addonItems") or [], path)
+        yield path, line
+        yield from every_line(line.get("addonItems") or [], path)
+
+
+def sku_lines(
+    line_items: Iterable[dict[str, Any]],
+) -> Iterator[tuple[LinePath, dict[str, Any]]]:
+    """The lines and add-ons that name a SKU, each with its place."""
+    return (found for found in every_line(line_items) if find_sku(found[1]["catalogItemId"]))
 
 
 def line_at(path: LinePath) -> tuple[str | int, ...]:

@@ -15,11 +15,13 @@ from cart_core.cart.expected_lines import expected_lines
 from cart_core.cart.request import CartRequest
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
+from cart_core.idempotency.plan import Sends
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Problem
 from cart_core.use_cases.buying import Buying
 from cart_core.use_cases.duplicate_orders import DuplicateOrders
+from cart_core.use_cases.preflight_cart import PreflightCart
 from cart_core.use_cases.purchase import Purchase, Renew
 from cart_core.use_cases.renew_items import RenewItems
 from cart_core.use_cases.resolve_items import ResolveItems, when_sent, with_resolved
@@ -29,12 +31,14 @@ from cart_core.use_cases.resolve_items import ResolveItems, when_sent, with_reso
 class PlaceOrderCommand:
     """The cart to buy, and for which of the customer's users (`user@domain`).
 
-    `key` is the caller's idempotency key.
+    `key` is the caller's idempotency key. With `preflight`, blockers end the order before its cart
+    is made; that is no part of what is ordered.
     """
 
     cart: CartRequest
     key: str | None
     customer_user: str | None = None
+    preflight: bool = False
 
 
 class PlaceOrder:
@@ -48,12 +52,14 @@ class PlaceOrder:
         renew_items: RenewItems,
         buying: Buying,
         duplicates: DuplicateOrders,
+        preflight: PreflightCart,
     ) -> None:
         self._once = once
         self._duplicates = duplicates
         self._carts = carts
         self._resolve_items = resolve_items
         self._renew_items = renew_items
+        self._preflight = preflight
         self._buying = buying
         self._plan = buying.plan_of("cart")
 
@@ -74,7 +80,7 @@ class PlaceOrder:
         items = self._resolve_items.known(call, command.cart)
         answer = await self._once.run(
             *(call, operation, self._plan, content, perform),
-            sends=when_sent(command.cart, items),
+            sends=Sends.AFTER_A_LOOK if command.preflight else when_sent(command.cart, items),
             items=items,
         )
         telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
@@ -86,7 +92,12 @@ class PlaceOrder:
         if not has_cart:
             if not claim.resumed:
                 self._buying.guard.check_quantity(asked.body["lineItems"])
+                # What may have been sent is resumed first: its own seats would stand against it.
+                if command.preflight:
+                    await self._preflight.require_no_blocker(call, asked)
                 await self._buying.guard.admit(call, claim)
+            if command.preflight and not asked.pointers:
+                await claim.begin()
             created = await self._create(call, asked, claim)
         recorded = claim.results["cart"]
         resolved = with_resolved(asked, claim.items or [])

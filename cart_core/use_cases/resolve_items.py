@@ -31,6 +31,10 @@ class Step(Protocol):
         """Whether an earlier call may have sent it."""
 
     @property
+    def begun(self) -> bool:
+        """Whether the record says that the cart may have been sent."""
+
+    @property
     def doubted(self) -> bool:
         """Whether any request of the operation was ever left without a clear answer."""
 
@@ -52,6 +56,7 @@ class Unrecorded:
     new_guid: Callable[[], str]
     request_id: str = field(init=False)
     resumed: bool = False
+    begun: bool = False
     doubted: bool = False
     items: Items | None = None
 
@@ -88,9 +93,9 @@ class ResolveItems:
         if not cart.pointers:
             return await send(cart, step.request_id), cart
         items = step.items
-        if items is None:
+        if items is None or not step.begun:
             try:
-                items = self.known(call, cart) or await self.find(call, cart)
+                items = items or self.known(call, cart) or await self.find(call, cart)
                 await step.record_items(items)
             except Problem as problem:
                 raise (in_doubt(problem) if step.resumed else problem) from None

@@ -18,7 +18,9 @@ WHAT_NEXT = {
     "completed": "Everything is bought.",
     "ordered": "Everything is bought; the orders are to be seen in Partner Center only.",
     "partial": "Some of it is bought. Remove the causes of orderErrors, then run this again.",
-    "item_not_available": "Nothing is bought. Correct the item; that makes another orderId.",
+    "item_not_available": "Nothing is bought. Correct the lines; unavailableItems has what can be"
+    " chosen.",
+    "preflight_failed": "Nothing is bought. Remove what errors names, then run this again.",
     "cart_not_orderable": "Nothing is bought. Correct the lines; that makes another orderId.",
     "cart_differs": "Nothing is bought: Partner Center's cart is not what was ordered. Order anew.",
     "checkout_failed": "Nothing is bought. Remove the causes of orderErrors, then run this again.",

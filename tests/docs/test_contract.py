@@ -13,6 +13,7 @@ from cart_core.cart.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLin
 from cart_core.cart.request import Cart, LineItem
 from cart_core.cart.request_errors import PYDANTIC_ERRORS
 from cart_core.cart.spelling import wire_names
+from cart_core.catalogue.preflight import Check
 from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
@@ -150,7 +151,7 @@ def test_the_example_of_an_error_is_what_the_code_answers() -> None:
 
 def codes_in_the_code() -> set[str]:
     """The codes of all FieldErrors that cart_core makes, of which some come from pydantic."""
-    codes = {code for code, _ in PYDANTIC_ERRORS.values()} | set(get_args(Failure))
+    codes = {code for code, _ in PYDANTIC_ERRORS.values()} | {*get_args(Failure), *get_args(Check)}
     for path in (ROOT / "cart_core").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
@@ -168,4 +169,6 @@ def test_every_code_of_a_warning_or_an_error_is_there() -> None:
     assert warnings | errors == codes_in_the_code()
     failures = [name for row in table(CONTRACT, "failure") for name in names(row[0])]
     assert failures == list(get_args(Failure))
+    checks = [name for row in table(CONTRACT, "check") for name in names(row[0])]
+    assert checks == list(get_args(Check))
     assert warnings & errors == {"unknown_member", "line_missing", "line_unexpected"}

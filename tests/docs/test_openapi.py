@@ -173,7 +173,9 @@ def test_every_operation_with_a_body_says_whether_it_is_required() -> None:
         name: operation["requestBody"]["required"]
         for name, operation in OPERATIONS.items()
         if "requestBody" in operation
-    } == {"CreateCart": True, "UpdateCart": True, "CheckOutCart": False, "PlaceOrder": True}
+    } == {"CreateCart": True, "UpdateCart": True, "CheckOutCart": False, "PlaceOrder": True} | {
+        "PreflightCart": True
+    }
 
 
 def test_an_answer_with_the_id_of_a_cart_links_to_what_can_be_done_with_it() -> None:

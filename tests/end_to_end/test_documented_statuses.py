@@ -95,6 +95,13 @@ WAYS: dict[str, dict[int, Way]] = {
         400: Way(content=b"{}"),
         422: Way(headers={"Idempotency-Key": "used"}, members={"quantity": 2}),
     },
+    "PreflightCart": {
+        200: Way(),
+        400: Way(content=b"{}"),
+        403: Way("signing_in", headers={"X-MS-CLIENT-PRINCIPAL": BUYER}, code="role_missing"),
+    }
+    | {status: FORWARDED[status] for status in (401, 500, 503)}
+    | BODY,
     "GetCart": FORWARDED | {200: Way(), 400: Way(cart_id="x")},
     "UpdateCart": FORWARDED
     | BODY

@@ -143,3 +143,16 @@ def test_where_the_metadata_cannot_be_read_nothing_is_told_as_nothing(buying: Ch
     buying.cloud.disturbances.inject(failing)
     answer = buying.send("GET", "/api/customers?domain=contoso.example", KEY_HEADER)
     problem(answer, 503, "token_unavailable", "not_sent", True)
+
+
+def test_an_application_without_a_user_cannot_see_what_stands_against_a_customer(
+    buying: Chain,
+) -> None:
+    adventure_works = "c0c0c0c0-0000-4000-8000-00000000000c"
+    document = cart(by_sku(quantity=1))
+    answer = buying.ask("POST", "carts/preflight", document, customer=adventure_works)
+    assert (answer.status_code, answer.json()["blocked"]) == (200, False)
+    found = {each["check"]: each["severity"] for each in answer.json()["findings"]}
+    assert found == dict.fromkeys(("agreement", "account", "credit"), "unknown")
+    assert not {"agreement", "account", "credit"} & set(answer.json()["passed"])
+    assert buying.cloud.partner_center.carts == {}

@@ -130,6 +130,7 @@ def test_a_part_is_bought_and_later_the_rest(shop: Shop, call: Call) -> None:
     [
         (licence(catalogue.SOLD_OUT), "cart_not_orderable"),
         (licence(catalogue.NO_CREDIT), "checkout_failed"),
+        (licence("CFQ7TTC0LH18:0001", termDuration="P3Y"), "item_not_available"),
         (software(billingCycle="fortnightly"), "invalid_request"),
     ],
 )

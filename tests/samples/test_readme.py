@@ -25,7 +25,8 @@ def test_the_order_is_taken_by_both(shop: Shop) -> None:
     check(order, WORKFLOW["definition"]["triggers"]["Storefront_order"]["inputs"]["schema"])
     with httpx.Client(base_url=shop.url, headers=KEY_HEADER, trust_env=False) as function:
         assert place_order(function, order)["status"] == "completed"
-    assert shop.bought == [[line["catalogItemId"] for line in order["lines"]]]
+    skus = [[item.rpartition(":")[0] for item in items] for items in shop.bought]
+    assert skus == [[f"{line['productId']}:{line['skuId']}" for line in order["lines"]]]
 
 
 def test_the_template_deploys_this_workflow(tmp_path: Path) -> None:

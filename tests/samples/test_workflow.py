@@ -151,7 +151,7 @@ def test_nothing_but_the_platform(
         {"customerId": "../orders"},
         {"lines": []},
         {"lines": [software(quantity=0)]},
-        {"lines": [{"quantity": 1, "billingCycle": "one_time"}]},
+        {"lines": [{"productId": "A", "skuId": "1", "billingCycle": "one_time"}]},
     ],
     ids=str,
 )

@@ -71,7 +71,9 @@ class Client:
         return await self.carts.update(self.call, CART_ID, REQUESTED, REQUEST_ID)
 
     async def check_out(self) -> Answered:
-        return await self.carts.check_out(self.call, CART_ID, USER, REQUEST_ID, WARNINGS)
+        return await self.carts.check_out(
+            *(self.call, CART_ID, USER, REQUEST_ID, WARNINGS), self.call.correlation_id
+        )
 
     @property
     def tries(self) -> int:
