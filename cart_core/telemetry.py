@@ -36,6 +36,9 @@ _throttled = _meter.create_counter(
 _missing_mfa = _meter.create_counter(
     "partner_center.not_mfa_compliant", description="Answers that call the token not MFA compliant"
 )
+_webhooks = _meter.create_counter(
+    "webhooks.received", description="Deliveries of storefronts, by source and what became of them"
+)
 _latency = _meter.create_histogram(
     "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
 )
@@ -77,6 +80,11 @@ def count_problem(problem: Problem, caller: str | None) -> None:
     _refused.add(1, {"code": str(problem.code)} | _by(caller))
     if problem.outcome is Outcome.UNKNOWN:
         _unknown.add(1)
+
+
+def count_webhook(source: str, verdict: str) -> None:
+    """Counts one delivery of a storefront. `source` is a name of our own configuration."""
+    _webhooks.add(1, {"source": source, "verdict": verdict})
 
 
 def count_try(attempt: int, seconds: float, status: int | None) -> None:

@@ -1,0 +1,242 @@
+"""What is remembered of a storefront's order, in one small document.
+
+Deliveries and the purchase contend for it by its ETag. It never expires, because shops send updates
+of an order for years.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from cart_core.storefronts.changes import Standing, newest
+from cart_core.storefronts.parking import Reason
+
+VERSION: Final = 1
+
+State = Literal["open", "waiting", "parked", "refused", "nothing", "frozen", "ended"]
+"""What the order is at.
+
+    open      a delivery has to be worked off
+    waiting   the source's rule does not release it yet
+    parked    it needs a person; `reasons` say why
+    refused   the source refuses orders with lines that are not Microsoft's
+    nothing   no line of it is Microsoft's
+    frozen    `parts` are resolved, and nothing has been bought
+    ended     every part has its result
+
+A part whose purchase had not begun when the order was cancelled is not bought.
+"""
+
+PartStatus = Literal["completed", "partial", "failed"]
+
+RESOLVED_DIFFERENTLY: Final = "resolved_differently"
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class StoredStanding(_Stored):
+    """A Standing in the record."""
+
+    changed: datetime
+    cancelled: bool
+    paid: bool
+    units: int
+    body: str
+
+
+class StoredPart(_Stored):
+    """One customer's part of the order, as it is bought. `cart` is the body of an order."""
+
+    customer_id: str
+    lines: list[str]
+    cart: dict[str, Any]
+
+
+class PartResult(_Stored):
+    """What became of one part. `problem` is the code of an error."""
+
+    status: PartStatus
+    cart_id: str | None = None
+    orders: list[str] = []
+    subscriptions: list[str] = []
+    problem: str | None = None
+
+
+class OrderRecord(_Stored):
+    """The record of one order. Records do not change: each method gives the next one.
+
+    `lookedAt` is the body that was looked into last; where it is not that of `standing`, there is
+    something to do. `begun` has the customers whose purchase has begun. `reported` has the ids of
+    the reports that were handed over.
+    """
+
+    version: int = VERSION
+    source: str
+    order_id: str
+    state: State = "open"
+    standing: StoredStanding
+    looked_at: str | None = None
+    reasons: list[dict[str, Any]] = []
+    parts: list[StoredPart] | None = None
+    begun: list[str] = []
+    results: dict[str, PartResult] = {}
+    flags: list[str] = []
+    reported: list[str] = []
+
+    @classmethod
+    def first(cls, source: str, order_id: str, standing: Standing) -> Self:
+        """The record of an order of which this is the first delivery."""
+        return cls(source=source, order_id=order_id, standing=_stored(standing))
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Raises ValueError."""
+        return cls.model_validate_json(content)
+
+    def to_json(self) -> bytes:
+        """The document's content."""
+        return self.model_dump_json(by_alias=True).encode()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the delivery that decides says that the order is cancelled."""
+        return self.standing.cancelled
+
+    @property
+    def is_bought(self) -> bool:
+        """Whether the purchase of any part has begun: then a cancellation comes too late for it."""
+        return bool(self.begun)
+
+    def received(self, arrived: Standing) -> Self:
+        """After one more delivery. The same record where it changes nothing."""
+        current = _standing(self.standing)
+        decides = newest(current, arrived)
+        if decides == current:
+            return self
+        after = self.model_copy(update={"standing": _stored(decides)})
+        return after if self.parts is not None else after._in("open", looked_at=None)
+
+    def found_cancelled(self) -> Self:
+        """After the shop itself, asked for the order, has said that it is cancelled."""
+        standing = self.standing.model_copy(update={"cancelled": True})
+        return self.model_copy(update={"standing": standing})
+
+    @property
+    def is_looked_into(self) -> bool:
+        """Whether the body that decides was looked into already."""
+        return self.looked_at == self.standing.body
+
+    def looked_into(self) -> Self:
+        """After the body that decides was looked into."""
+        return self.model_copy(update={"looked_at": self.standing.body})
+
+    def resolved(self, state: State, reasons: Sequence[Reason] = ()) -> Self:
+        """After the order was looked into and nothing of it is bought now.
+
+        An order that has its parts keeps them. That it comes to something else now is flagged.
+        """
+        if self.parts is not None:
+            return self.flagged(RESOLVED_DIFFERENTLY)
+        return self._in(state, reasons=[reason.as_json() for reason in reasons])
+
+    def frozen(self, parts: Sequence[dict[str, Any]]) -> Self:
+        """With the parts that are bought from now on, whatever a later delivery says.
+
+        Where the order has parts already, it keeps them; other ones are flagged.
+        """
+        new = [StoredPart.model_validate(part) for part in parts]
+        if self.parts is None:
+            return self._in("frozen", parts=new)
+        return self if new == self.parts else self.flagged(RESOLVED_DIFFERENTLY)
+
+    def with_begun(self, customer_id: str) -> Self | None:
+        """With the purchase of one part begun; None where it must not begin.
+
+        It must not where the order is cancelled, and where it has no such part.
+        """
+        if customer_id in self.begun:
+            return self
+        known = customer_id in {part.customer_id for part in self.parts or ()}
+        if self.cancelled or not known:
+            return None
+        return self.model_copy(update={"begun": [*self.begun, customer_id]})
+
+    def with_nothing_bought(self, customer_id: str) -> Self:
+        """After it is certain that the purchase that had begun has bought nothing."""
+        begun = [each for each in self.begun if each != customer_id]
+        return self.model_copy(update={"begun": begun})
+
+    def released(self) -> Self:
+        """After a person has said that a parked order is to be looked into again."""
+        return self._in("open", looked_at=None) if self.state == "parked" else self
+
+    def with_result(self, customer_id: str, result: PartResult) -> Self:
+        """With what became of one customer's part; ended once each part has its result."""
+        results = {**self.results, customer_id: result}
+        ended = {part.customer_id for part in self.parts or ()} <= results.keys()
+        return self._in("ended" if ended else self.state, results=results)
+
+    def with_report(self, event: str) -> Self:
+        """After a report was handed over to be sent."""
+        return self.model_copy(update={"reported": [*self.reported, event]})
+
+    def _in(self, state: State, **changes: Any) -> Self:
+        return self.model_copy(update={"reasons": [], **changes, "state": state})
+
+    def flagged(self, flag: str) -> Self:
+        """With something that a person has to see; once is enough."""
+        if flag in self.flags:
+            return self
+        return self.model_copy(update={"flags": [*self.flags, flag]})
+
+
+def _stored(standing: Standing) -> StoredStanding:
+    return StoredStanding(
+        changed=standing.changed,
+        cancelled=standing.cancelled,
+        paid=standing.paid,
+        units=-standing.fewer_units,
+        body=standing.body,
+    )
+
+
+def _standing(stored: StoredStanding) -> Standing:
+    return Standing.of(
+        stored.changed,
+        cancelled=stored.cancelled,
+        paid=stored.paid,
+        units=stored.units,
+        body=stored.body,
+    )
+
+
+def record_name(source: str, order_id: str) -> str:
+    """The name of an order's record. No age rule of the storage account covers `orders/`."""
+    return f"orders/{source}/{_digest(order_id)}"
+
+
+def body_name(source: str, order_id: str, body: bytes) -> str:
+    """The name of a delivery's body, the same for the same bytes."""
+    return f"bodies/{source}/{_digest(order_id)}/{hashlib.sha256(body).hexdigest()}"
+
+
+def since_name(source: str) -> str:
+    """The name of the document that holds when a source was first seen."""
+    return f"sources/{source}"
+
+
+def purchase_key(source: str, order_id: str) -> str:
+    """The idempotency key of an order's purchase, for each of its customers."""
+    return f"storefront-{source}-{_digest(order_id)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
