@@ -109,9 +109,15 @@ async def serve(request: func.HttpRequest, name: str, operation: Operation) -> f
 
 
 def to_http_response(response: Response) -> func.HttpResponse:
-    """The response as JSON; lone surrogates that Partner Center might send stay escaped."""
+    """The response as JSON; lone surrogates that Partner Center might send stay escaped.
+
+    An empty object is sent as no body at all: only webhooks are answered so.
+    """
     headers = dict(response.headers)
     media_type = headers.pop("Content-Type", "application/json")
     return func.HttpResponse(
-        write_json(response.body), status_code=response.status, headers=headers, mimetype=media_type
+        write_json(response.body) if response.body else "",
+        status_code=response.status,
+        headers=headers,
+        mimetype=media_type,
     )

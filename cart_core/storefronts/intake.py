@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from cart_core import telemetry
 from cart_core.idempotency.store import StoreUnavailable
@@ -82,7 +83,10 @@ class Intake:
         source that does not exist, get the same 401.
         """
         receipt = await self._receipt(name, headers, body)
-        telemetry.count_webhook(name if name in self._sources else "unknown", receipt.verdict)
+        known = name if name in self._sources else "unknown"
+        telemetry.count_webhook(known, receipt.verdict)
+        order = quote(receipt.order_id or "", safe="")
+        _LOG.info("webhook source=%s verdict=%s order=%s", known, receipt.verdict, order)
         return receipt
 
     async def _receipt(self, name: str, headers: Mapping[str, str], body: bytes) -> Receipt:
