@@ -8,7 +8,7 @@ AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
 PORT = 7071
 
-.PHONY: help demo run unit check test format walks soak bench package describe snapshot lock clean
+.PHONY: help demo run storefronts webhook unit check test format walks soak bench package describe snapshot lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,6 +18,12 @@ demo: $(VENV)/.installed  ## Tell what becomes of a few orders, on one screen; V
 
 run: $(VENV)/.installed  ## Serve the app in the local cloud, with a page, until Ctrl-C; PORT=7071
 	@$(RUN) -m local run --port $(PORT)
+
+storefronts: $(VENV)/.installed  ## Check storefronts.toml, and say where each address is entered
+	@$(RUN) -m local.storefronts check
+
+webhook: $(VENV)/.installed  ## Sign a body, send it to the running app, show what it comes to; SOURCE=shop BODY=file
+	@$(RUN) -m local.storefronts send $(SOURCE) $(BODY)
 
 unit: $(VENV)/.installed  ## Unit and layer tests: no sockets, no Azurite, no checkov, in seconds
 	@$(RUN) -m pytest -q tests/unit -m "not slow"

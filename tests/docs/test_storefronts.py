@@ -1,0 +1,41 @@
+"""docs/storefronts.md says of parked orders and reports what the code says."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from cart_core.storefronts.parking import ADVICE, ReasonCode
+from cart_core.storefronts.reporting import EventType
+from cart_core.storefronts.sku import BILLING_ALIASES, COMMITMENTS, Item, SkuRules, read_sku
+from tests.docs.tables import names, table
+
+PAGE = (Path(__file__).parents[2] / "docs" / "storefronts.md").read_text("utf-8")
+
+
+def test_every_reason_is_there_with_its_advice() -> None:
+    documented = {names(reason)[0]: advice for reason, advice in table(PAGE, "reason")}
+
+    assert documented == ADVICE
+    assert set(documented) == set(get_args(ReasonCode))
+
+
+def test_every_report_is_named() -> None:
+    paragraph = PAGE.partition("## What you are told")[2].partition("##")[0]
+
+    assert set(re.findall(r"`(order\.\w+)`", paragraph)) == set(get_args(EventType))
+
+
+def test_the_spellings_of_the_page_are_read() -> None:
+    spelled = {name for _, spellings in table(PAGE, "part") for name in names(spellings)}
+    for alias in (*BILLING_ALIASES, *COMMITMENTS):
+        assert (
+            alias in spelled
+            or alias.lower() in spelled
+            or alias in ("ANNUALLY", "YEARLY", "ONETIME")
+        )
+    sentence = PAGE.partition("So `")[2].partition(" are the same")[0]
+    skus = names(f"`{sentence}")
+    assert len(skus) == 3
+    assert {read_sku(sku, SkuRules()) for sku in skus} == {
+        Item("CFQ7TTC0LH18", "0001", "P1Y", "monthly")
+    }
