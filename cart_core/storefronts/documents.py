@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from cart_core.storefronts.order import StorefrontOrder
+
 
 class Document(Protocol):
     """A document and its version (ETag), which a replacement must name."""
@@ -62,8 +64,8 @@ class Purchases(Protocol):
 class Fetched(Protocol):
     """The shop's own API, for platforms whose webhooks do not have the order."""
 
-    async def fetch(self, order_id: str) -> Any:
-        """The order (a StorefrontOrder). Raises Problem, or UnreadableBody for another shape."""
+    async def fetch(self, order_id: str) -> StorefrontOrder:
+        """The order as it is now. Raises ShopUnavailable, Problem, or UnreadableBody."""
 
 
 class Reports(Protocol):

@@ -44,8 +44,8 @@ class Orders:
 
     `since` gives when a source was connected. `fetched` has the shop's own API by source, for
     platforms whose webhooks do not have the order. `clock` gives POSIX seconds. Every method raises
-    StoreUnavailable, and Problem where a customer or an order could not be looked up; to call it
-    again then is right.
+    StoreUnavailable, Problem where a customer could not be looked up, and ShopUnavailable where an
+    order could not be fetched; to call it again then is right.
     """
 
     def __init__(
@@ -158,7 +158,10 @@ class Orders:
         """Whether the shop, asked again, says that the order is not to be bought now."""
         if record.cancelled or record.source not in self._fetched:
             return False
-        order = await self._fetched[record.source].fetch(record.order_id)
+        try:
+            order = await self._fetched[record.source].fetch(record.order_id)
+        except UnreadableBody:  # It was deleted, or is not what it was.
+            return True
         return standing_of(order, await self._rules(record.source)) is not None
 
     async def _order(self, record: OrderRecord) -> StorefrontOrder:
