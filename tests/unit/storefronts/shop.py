@@ -81,7 +81,7 @@ class Shop:
 
     def __init__(self, text: str = SHOP, fetched: Any = None) -> None:
         self.now = EPOCH_SECONDS + 86_400 * 12
-        self.documents = MemoryDocuments()
+        self.documents: MemoryDocuments = MemoryDocuments()
         self.secrets, self.bell, self.buyer, self.inbox = (
             KnownSecrets(),
             CountedBell(),
@@ -94,6 +94,7 @@ class Shop:
 
     def configure(self, sources: dict[str, Source]) -> None:
         """Start anew with these sources, as after a deployment."""
+        self.sources = sources
         keys = SourceKeys(self.secrets, lambda: self.now)
         self.intake = Intake(sources, self.documents, keys, self.bell, clock=lambda: self.now)
         self.orders = Orders(
