@@ -23,6 +23,7 @@ from cart_core.storefronts.order_record import (
     body_name,
     record_name,
     since_name,
+    unreadable_name,
 )
 from cart_core.storefronts.platforms import Platform, platform_of
 from cart_core.storefronts.signatures import matching_key
@@ -133,7 +134,9 @@ class Intake:
         try:
             reading: Reading = source.platform.read(read_body(body), received)
         except UnreadableBody as unreadable:
+            # It may have been an order, so that a person has to be able to see it.
             _LOG.warning("a signed delivery of %s cannot be read: %s", name, unreadable)
+            await self._documents.create(unreadable_name(name, body), body, {})
             reading = Ignored.UNREADABLE
         if isinstance(reading, StorefrontOrder):
             reading = _wanted(reading, since)
@@ -160,7 +163,7 @@ class Intake:
             if not is_stored and after.standing.body == standing.body:
                 await documents.create(standing.body, body, {})
                 is_stored = True
-            facts = {"state": after.state}
+            facts = after.facts()
             if found is None:
                 written = await documents.create(place, after.to_json(), facts)
             else:

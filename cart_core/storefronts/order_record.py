@@ -105,6 +105,13 @@ class OrderRecord(_Stored):
         """The document's content."""
         return self.model_dump_json(by_alias=True).encode()
 
+    def facts(self) -> dict[str, str]:
+        """What a list shows of the order without reading it."""
+        facts = {"source": self.source, "order": self.order_id, "state": self.state}
+        if self.cancelled:
+            facts["cancelled"] = "true"
+        return facts | ({"flags": ",".join(self.flags)} if self.flags else {})
+
     @property
     def cancelled(self) -> bool:
         """Whether the delivery that decides says that the order is cancelled."""
@@ -226,6 +233,11 @@ def record_name(source: str, order_id: str) -> str:
 def body_name(source: str, order_id: str, body: bytes) -> str:
     """The name of a delivery's body, the same for the same bytes."""
     return f"bodies/{source}/{_digest(order_id)}/{hashlib.sha256(body).hexdigest()}"
+
+
+def unreadable_name(source: str, body: bytes) -> str:
+    """The name of a signed body that is no order as its platform documents it."""
+    return f"unreadable/{source}/{hashlib.sha256(body).hexdigest()}"
 
 
 def since_name(source: str) -> str:

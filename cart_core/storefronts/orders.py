@@ -217,7 +217,7 @@ class Orders:
             after = await change(record)
             if after is None or after == record:
                 return after
-            facts = {"state": after.state}
-            if await self._documents.replace(name, after.to_json(), facts, found.version):
+            content, facts = after.to_json(), after.facts()
+            if await self._documents.replace(name, content, facts, found.version):
                 return after
         raise StoreUnavailable("Others write the same record again and again.")

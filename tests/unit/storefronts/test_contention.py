@@ -29,13 +29,13 @@ class DyingDocuments(MemoryDocuments):
         self.calls = 0
         self._dies_at, self._after = dies_at, after
 
-    async def create(self, *arguments: Any) -> str | None:
+    async def create(self, *arguments: Any) -> Any:
         return await self._call(super().create(*arguments))
 
     async def read(self, *arguments: Any) -> Any:
         return await self._call(super().read(*arguments))
 
-    async def replace(self, *arguments: Any) -> str | None:
+    async def replace(self, *arguments: Any) -> Any:
         return await self._call(super().replace(*arguments))
 
     async def _call(self, operation: Any) -> Any:

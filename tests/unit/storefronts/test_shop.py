@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.problem import Problem
 from cart_core.storefronts.intake import MAX_BODY_BYTES, Receipt
-from cart_core.storefronts.order_record import PartResult, body_name
+from cart_core.storefronts.order_record import PartResult, body_name, record_name
 from cart_core.storefronts.sources import read_sources
 from cart_core.storefronts.stripe import order_of
 from tests.unit.storefronts.builders import CONTOSO, FABRIKAM, SINCE
@@ -145,7 +145,6 @@ async def test_a_parked_order_is_looked_into_again_when_a_person_releases_it() -
         ({"test": True}, "test"),
         ({"id": 820982911946154508}, "test"),
         ({"created_at": "2026-11-30T23:59:59Z"}, "before_since"),
-        ({"line_items": "none"}, "unreadable"),
     ],
 )
 async def test_what_is_never_bought_is_acknowledged_and_not_stored(
@@ -156,6 +155,26 @@ async def test_what_is_never_bought_is_acknowledged_and_not_stored(
     assert await shop.deliver(**changes) == Receipt(200, verdict)
     assert not shop.documents.all
     assert not shop.bell.rung
+
+
+async def test_a_signed_body_that_cannot_be_read_is_kept_for_a_person() -> None:
+    shop = Shop()
+
+    assert await shop.deliver(line_items="none") == Receipt(200, "unreadable")
+    assert [name.partition("/")[0] for name in shop.documents.all] == ["unreadable"]
+    assert not shop.bell.rung
+
+
+async def test_a_parked_order_is_seen_in_a_list() -> None:
+    shop = Shop()
+    await shop.deliver(note_attributes=[], company=None)
+    await shop.work()
+
+    assert shop.documents.all[record_name("shop", ORDER_ID)].facts == {
+        "source": "shop",
+        "order": ORDER_ID,
+        "state": "parked",
+    }
 
 
 async def test_a_source_without_since_begins_with_its_first_delivery() -> None:
@@ -204,7 +223,7 @@ async def test_the_status_of_what_is_no_order(
     shop = Shop()
 
     assert (await shop.intake(source, signed(body, secret), body)).status == status
-    assert not shop.documents.all
+    assert len(shop.documents.all) == (1 if status == 200 else 0)
 
 
 async def test_a_body_that_the_platform_dropped_is_told() -> None:
