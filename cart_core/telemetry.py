@@ -39,6 +39,9 @@ _missing_mfa = _meter.create_counter(
 _webhooks = _meter.create_counter(
     "webhooks.received", description="Deliveries of storefronts, by source and what became of them"
 )
+_parked = _meter.create_counter(
+    "storefronts.parked", description="Orders that wait for a person, by source"
+)
 _latency = _meter.create_histogram(
     "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
 )
@@ -85,6 +88,11 @@ def count_problem(problem: Problem, caller: str | None) -> None:
 def count_webhook(source: str, verdict: str) -> None:
     """Counts one delivery of a storefront. `source` is a name of our own configuration."""
     _webhooks.add(1, {"source": source, "verdict": verdict})
+
+
+def count_parked(source: str) -> None:
+    """Counts one order of a storefront that waits for a person from now on."""
+    _parked.add(1, {"source": source})
 
 
 def count_try(attempt: int, seconds: float, status: int | None) -> None:

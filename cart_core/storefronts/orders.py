@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from cart_core import telemetry
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.storefronts.customers import Customers
 from cart_core.storefronts.documents import Documents, Fetched, Purchases, Reports
@@ -145,6 +146,9 @@ class Orders:
         if isinstance(found, Parts):
             return looked.frozen([part.as_json() for part in found.parts])
         if isinstance(found, Parked):
+            codes = sorted({reason.code for reason in found.reasons})
+            _LOG.warning("an order of %s is parked: %s", record.source, ", ".join(codes))
+            telemetry.count_parked(record.source)
             return looked.resolved("parked", found.reasons)
         if isinstance(found, Refused):
             return looked.resolved(

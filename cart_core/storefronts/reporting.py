@@ -63,8 +63,10 @@ def _reports(record: OrderRecord) -> list[Report]:
     }
     found: list[Report] = []
     if record.cancelled:
-        after = {**facts, "afterPurchase": record.is_bought}
-        found.append(_report(record, "order.cancelled", after))
+        # Nobody has heard of an order of which nothing was said before.
+        if record.parts is not None or record.reported:
+            after = {**facts, "afterPurchase": record.is_bought}
+            found.append(_report(record, "order.cancelled", after))
         if not record.is_bought:
             return found
     if record.state == "parked":

@@ -63,7 +63,10 @@ def test_every_number_that_the_app_explains_is_there() -> None:
 
 
 def test_every_metric_is_there_and_no_other() -> None:
-    found = re.findall(r'"((?:carts|partner_center|purchases)\.\w+)"', inspect.getsource(telemetry))
+    found = re.findall(
+        r'"((?:carts|partner_center|purchases|storefronts|webhooks)\.\w+)"',
+        inspect.getsource(telemetry),
+    )
 
     assert sorted(quoted(column("metric"))) == sorted(set(found))
 

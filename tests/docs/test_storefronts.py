@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from cart_core.storefronts.order import Ignored
 from cart_core.storefronts.parking import ADVICE, ReasonCode
 from cart_core.storefronts.reporting import EventType
 from cart_core.storefronts.sku import BILLING_ALIASES, COMMITMENTS, Item, SkuRules, read_sku
 from tests.docs.tables import names, table
 
+RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text("utf-8")
 PAGE = (Path(__file__).parents[2] / "docs" / "storefronts.md").read_text("utf-8")
 
 
@@ -23,6 +25,12 @@ def test_every_report_is_named() -> None:
     paragraph = PAGE.partition("## What you are told")[2].partition("##")[0]
 
     assert set(re.findall(r"`(order\.\w+)`", paragraph)) == set(get_args(EventType))
+
+
+def test_every_reason_why_a_delivery_is_ignored_is_in_the_runbook() -> None:
+    row = next(line for line in RUNBOOK.splitlines() if line.startswith("| `webhooks.received` |"))
+
+    assert {each.value for each in Ignored} <= set(names(row))
 
 
 def test_the_spellings_of_the_page_are_read() -> None:
