@@ -33,8 +33,9 @@ class Tally:
 def campaign(seeds: Iterable[int], features: Set[str]) -> Iterator[Walked]:
     """The walks of these seeds."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = runner.get_loop()  # Runner.run would make a text of each story.
         for seed in seeds:
-            yield runner.run(walk(draw(seed, features)))
+            yield loop.run_until_complete(walk(draw(seed, features)))
 
 
 def walk_alone(plan: Plan) -> Walked:

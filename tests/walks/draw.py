@@ -50,11 +50,12 @@ REFUSALS_FOR_NOW: Final = (
 GROUP_REFUSALS: Final = ("800023", "800069", "400019", "900275", "")
 GROUP_REFUSALS_FOR_NOW: Final = ("800003", "800082", "800083")
 ERRORS: Final = (
-    *((500, code) for code in ("", "0", "800003", "800005", "800031", "800087", "900192")),
+    *((500, code) for code in ("", "0", "800003", "800005", "900192")),
     *((501, "0"), (502, ""), (503, ""), (504, ""), (408, "")),
 )
+ERRORS_THAT_REFUSE: Final = ((500, "800031"), (500, "800084"), (500, "800087"))
 CODES_UNDER_200: Final = ("400072", "800023", "800002")
-NEVER_CREATED: Final = ((400, "800002"), (403, "20002"), (404, "400019"), (409, "900114"))
+NEVER_CREATED: Final = ((400, "800002"), (403, "20002"), (404, "400019"), (409, ""))
 NEVER_CREATED_ODDLY: Final = ((200, "400072"), (500, "800084"))
 
 _DOUBTFUL: Final = frozenset(
@@ -64,6 +65,10 @@ _DOUBTFUL: Final = frozenset(
 
 _FAILURES: Final = frozenset({"refused", "throttled", "unauthorised", "unsent", "another cart"})
 """Fates of a request that certainly did nothing."""
+
+
+_CLEAR: Final = _FAILURES | {"line errors", "without ids", "groups"}
+"""Fates of a checkout after which its sender knows what was done."""
 
 
 def draw(seed: int, features: Set[str]) -> Plan:
@@ -94,7 +99,7 @@ class _Drawing:
 
     def _habits(self) -> Habits:
         dice = self._dice
-        several = self._has("groups", 0.8)
+        several = "groups" in self._enabled and dice.random() < 0.4
         groups = (0,) * dice.randint(1, 2)
         if several:
             groups = dice.choice(((0, 1), (0, 0, 1), (0, 1, 2)))
@@ -110,7 +115,7 @@ class _Drawing:
             tells="new" if self._has("tells new") else "all",
             while_working=dice.choice(("open", "busy", "in progress", "refused")),
             line_errors_refused=dice.choice(((400, "800009"), (403, "800089"))),
-            errors_pass=not stays,
+            errors_stay=stays,
             hopeless=self._hopeless(groups),
             without_ids=self._has("several without ids" if several else "without ids", 0.3),
             partial_is_ordered=several and self._has("partial is ordered", 0.5),
@@ -148,9 +153,11 @@ class _Drawing:
         expires = self._has("expiry", 0.3)
         if expires:
             yield Expiry(dice.choice((2.0, 30.0, 200.0)))
+        # What somebody puts stays, as an error may.
+        may_put = habits.errors_stay and not habits.by_cart
         for number in range(1, dice.randint(1, 6) + 1):
             yield self._delivery(first=number == 1, may_be_killed=not expires)
-            if not habits.by_cart and self._has("put between", 0.2):
+            if may_put and self._has("put between", 0.2):
                 yield Put(number, dice.choice((0.5, 1.5, 3.0, 70.0)))
         yield from self._at_partner_center(habits, expires=expires)
         # After a doubtful checkout of a cart that is gone, nobody can tell what became of it.
@@ -188,7 +195,7 @@ class _Drawing:
                 for feature, fate in self._fates(operation).items()
                 if feature in self._features
                 and not self._is_off(operation, feature, habits)
-                and not (expires and operation == "checkout" and feature in _DOUBTFUL)
+                and not (expires and operation == "checkout" and feature not in _CLEAR)
             ]
             number = 1
             while fates and number <= count:
@@ -208,6 +215,8 @@ class _Drawing:
                 needed.add("late among groups")
             if feature == "without ids":
                 needed.add("several without ids")
+            if feature == "lines differ":
+                needed.add("errors that stay among groups")
             if (
                 feature == "throttled"
                 or (operation == "get" and feature in _FAILURES | _DOUBTFUL)
@@ -289,8 +298,9 @@ class _Drawing:
         return Fate(feature, effect, work, "status", dice.choice((0.3, 20.0)), status, code)
 
     def _error(self) -> Fate:
-        status, code = self._dice.choice(ERRORS)
         effect: Effect = self._dice.choice(("now", "never"))
+        errors = ERRORS if effect == "now" else ERRORS + ERRORS_THAT_REFUSE
+        status, code = self._dice.choice(errors)
         return Fate("errors", effect, said="status", status=status, code=code)
 
     def _groups(self, feature: str, codes: tuple[str, ...]) -> Fate:

@@ -71,12 +71,15 @@ class _Told:
 class Judge:
     """Raises Violation. `now` is in seconds of the walk.
 
+    `deadline` and `longest_request` are the app's settings, in seconds.
+
     `contents` are the lines that may be bought, by their numbers: those of the order, and those of
     a cart that the shop put after a refusal.
     """
 
     now: Callable[[], float]
     deadline: float
+    longest_request: float
     deduplicates: bool
     contents: list[Mapping[int, Line]]
     sent: dict[str, Sent] = field(default_factory=dict)
@@ -220,11 +223,16 @@ class Judge:
     # --- The end ------------------------------------------------------------------------------
 
     def at_most_one_cart(self) -> None:
-        """While Partner Center honours MS-RequestId, one key makes one cart."""
-        if self.deduplicates:
-            for key, count in Counter(map(self.key_of, self.center.carts.values())).items():
-                if count > 1:
-                    self._broken("two carts for one key", f"{count} for {key}")
+        """While Partner Center honours MS-RequestId, one key makes one cart.
+
+        It may make another one once no request for the first one can be under way.
+        """
+        last: dict[str, Cart] = {}
+        for cart in self.center.carts.values() if self.deduplicates else ():
+            key = self.key_of(cart)
+            if key in last and cart.asked_at < last[key].asked_at + self.longest_request:
+                self._broken("two carts for one key", key)
+            last[key] = cart
 
     def never_ends(self, answer: Response | None) -> None:
         """The faults are long over, and the shop has no final answer."""
@@ -241,6 +249,11 @@ class Judge:
     def changed(self, before: Response, after: Response) -> None:
         """A final answer was given again, and is another one."""
         self._broken("a final answer changed", f"from {before.body} to {after.status} {after.body}")
+
+    def may_be_refused(self, key: str) -> bool:
+        """Whether some request under a key was refused, or has no answer."""
+        under_key = [sent for sent in self.sent.values() if sent.key == key and not sent.waits]
+        return any(sent.refused or sent.answer is None for sent in under_key)
 
     def key_of(self, cart: Cart) -> str:
         """The key under which a cart was made."""

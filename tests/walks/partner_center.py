@@ -10,8 +10,9 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from cart_core.call import Call
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
@@ -23,9 +24,13 @@ Line = tuple[str, int, str, str]
 """What is bought with a line: item, quantity, term, billing cycle."""
 
 
+SENDER: Final[ContextVar[str]] = ContextVar("sender")
+"""The id of the shop's request that is answered. A checkout has an MS-CorrelationId of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request as it arrived. `sender` is its MS-CorrelationId."""
+    """A request as it arrived. `sender` is the id of the shop's request that it is sent for."""
 
     operation: Operation
     number: int
@@ -55,6 +60,7 @@ class Cart:
 
     id: str
     maker: str
+    asked_at: float
     lines: list[dict[str, Any]]
     partial_is_ordered: bool
     ordered: dict[int, Purchase] = field(default_factory=dict)
@@ -206,7 +212,7 @@ class PartnerCenter:
         self._counts[operation] += 1
         number = self._counts[operation]
         fate = WELL if self.calm else self.faults.get((operation, number), WELL)
-        arrival = Arrival(operation, number, call.correlation_id, attempt.request_id, self._now())
+        arrival = Arrival(operation, number, SENDER.get(), attempt.request_id, self._now())
         self._arrived(arrival)
         if fate.feature:
             self.met.add(fate.feature)
@@ -235,7 +241,7 @@ class PartnerCenter:
         lines = self._lines(cart)
         if fate.shape == "changed lines":
             lines[0]["quantity"] *= 1000
-        made = Cart(cart_id, arrival.sender, lines, self.habits.partial_is_ordered)
+        made = Cart(cart_id, arrival.sender, arrival.time, lines, self.habits.partial_is_ordered)
         if self._faulty(made):
             made.error_until = FOREVER
         elif fate.line_error:
@@ -350,7 +356,8 @@ class PartnerCenter:
         """No new faults, and no errors of lines but those that stay."""
         self.calm = True
         for cart in self.carts.values():
-            if cart.error_until != FOREVER or (self.habits.errors_pass and not self._faulty(cart)):
+            stays = self.habits.errors_stay or self._faulty(cart)
+            if cart.error_until != FOREVER or not stays:
                 cart.error_until = 0.0
 
     def _document(self, cart: Cart, fate: Fate) -> dict[str, Any]:

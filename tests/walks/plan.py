@@ -171,8 +171,8 @@ class Habits:
     while_working: Literal["open", "busy", "in progress", "refused"] = "open"
     """How a checkout is answered while another one of its cart is worked on."""
     line_errors_refused: tuple[int, str] = (400, "800009")
-    errors_pass: bool = False
-    """An error that a line has for good ends with the other faults."""
+    errors_stay: bool = False
+    """An error that a line has for good does not end with the other faults."""
     hopeless: Mapping[int, tuple[str, bool]] = field(default_factory=dict)
     without_ids: bool = False
     """No order has an id."""

@@ -23,7 +23,7 @@ from cart_core.tokens import AccessToken, TokenFailure
 from tests.kit.fakes import EPOCH_SECONDS, Killed, StoreFault
 from tests.kit.partner_center import FakeTenants
 from tests.kit.world import ENVIRONMENT
-from tests.walks.partner_center import CUSTOMER, PartnerCenter
+from tests.walks.partner_center import CUSTOMER, SENDER, PartnerCenter
 from tests.walks.plan import AtStore, Death, NoToken, Plan
 
 T = TypeVar("T")
@@ -127,6 +127,7 @@ class Process:
         return task
 
     async def _answer(self, endpoint: str, request: Request, invocation: Invocation) -> Response:
+        SENDER.set(invocation.correlation_id)
         try:
             return await self._endpoints[endpoint](request, invocation)
         except Problem as problem:

@@ -24,6 +24,9 @@ An unknown outcome may last for 5 minutes, and a lease of a dead process for 2.
 SHORTEST_PAUSE: Final = 20.0
 """Seconds between two of these deliveries; a longer Retry-After is obeyed."""
 
+PUTS: Final = 5
+"""How often a PUT is sent whose outcome is unknown."""
+
 
 class Shop:
     """One order, and what the shop knows of it.
@@ -54,7 +57,7 @@ class Shop:
         self._sold = False
         """Some answer under the present key told of orders."""
         self._count = 0
-        self._putting: list[asyncio.Task[None]] = []
+        self._putting: list[asyncio.Task[Response | None]] = []
         self._puts: dict[int, list[Put]] = {}
         for put in plan.of(Put):
             self._puts.setdefault(put.delivery, []).append(put)
@@ -151,7 +154,7 @@ class Shop:
             if final and recorded and answer.body != final[-1].body and _is_complete(final[-1]):
                 self._judge.changed(final[-1], answer)
             final.append(answer)
-            if len(final) > 2:
+            if len(final) == 2:
                 return
         self._judge.never_ends(answer)
 
@@ -185,38 +188,41 @@ class Shop:
     async def _mend(self, sent: Sent, cart: Mapping[str, Any], process: Process) -> None:
         """Put the cart with other items, and deliver under the same key from then on."""
         lines = [line | {"catalogItemId": f"MENDED-{line['id']}:1:B"} for line in cart["lineItems"]]
-        await self._put(process, cart["id"], lines, for_the_order=True)
+        for _ in range(PUTS):
+            response = await self._put(process, cart["id"], lines, who="shop")
+            if response is None or response.body.get("outcome") != "unknown":
+                break
+            await asyncio.sleep(SHORTEST_PAUSE)
         self._last = None
 
     def _put_between(self, process: Process) -> None:
-        """Somebody else puts another quantity.
-
-        After a refusal that is the recovery that the contract prescribes.
-        """
+        """Somebody else puts another quantity."""
         carts = [c for c in self._judge.center.carts.values() if self._judge.key_of(c) == self.key]
         if carts and process.alive:
             lines = [{**line, "quantity": 7} for line in carts[-1].lines]
-            recovery = bool(self._last and self._last.refused and not self._open)
-            put = self._put(process, carts[-1].id, lines, for_the_order=recovery)
+            put = self._put(process, carts[-1].id, lines, who="other caller")
             self._putting.append(asyncio.get_running_loop().create_task(put))
 
     async def _put(
-        self, process: Process, cart_id: str, lines: list[dict[str, Any]], *, for_the_order: bool
-    ) -> None:
-        self._count += 1
-        sent = Sent(f"00000000-0000-4000-9000-{self._count:012}", self.key, self._now())
-        self._judge.sent[sent.id] = sent
-        body = json.dumps({"lineItems": lines}).encode()
-        headers = {"ms-correlationid": sent.id}
-        if for_the_order:
-            self._judge.contents.append(lines_of(lines))
-        self._tell("shop" if for_the_order else "other caller", "puts {}", cart_id)
+        self, process: Process, cart_id: str, lines: list[dict[str, Any]], *, who: str
+    ) -> Response | None:
+        """Put a cart. After a refusal, this is the recovery that the contract prescribes."""
         if not process.alive:
-            return
-        task = process.handle("update_cart", {"cartId": cart_id}, headers, body)
+            return None
+        key = self.key
+        self._count += 1
+        sent = Sent(f"00000000-0000-4000-9000-{self._count:012}", "", self._now(), waits=False)
+        self._judge.sent[sent.id] = sent
+        self._tell(who, "puts {}", cart_id)
+        body = json.dumps({"lineItems": lines}).encode()
+        path = {"cartId": cart_id}
+        task = process.handle("update_cart", path, {"ms-correlationid": sent.id}, body)
         await asyncio.wait({task})
         response = self._result(task, sent)
-        self._tell("shop" if for_the_order else "other caller", "put: {}", response)
+        self._tell(who, "put: {}", response)
+        if self._judge.may_be_refused(key):
+            self._judge.contents.append(lines_of(lines))
+        return response
 
     def _result(self, task: "asyncio.Task[Response]", sent: Sent) -> Response | None:
         """The answer of a request; None if there is none yet, or its process died."""

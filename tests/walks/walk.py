@@ -54,7 +54,10 @@ async def walk(plan: Plan) -> Walked:
         story.append(Happened(now(), who, what, values))
 
     habits, lines = plan.habits, lines_of(order_lines(plan))
-    judge = Judge(now, settings().deadline_seconds, habits.deduplicates, [lines])
+    app = settings()
+    judge = Judge(
+        now, app.deadline_seconds, app.longest_request_seconds, habits.deduplicates, [lines]
+    )
     center = PartnerCenter(plan, now=now, tell=tell, arrived=judge.arrived, bought=judge.bought)
     judge.center = center
     outside = Outside(plan, center, now, tell)
