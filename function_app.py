@@ -1,6 +1,7 @@
 """The routes of the function app, and the only module that knows Azure Functions."""
 
 import uuid
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -15,6 +16,9 @@ LEVEL = func.AuthLevel.ANONYMOUS if composition.gate().replaces_keys else func.A
 
 If it stops checking them, keys are demanded again.
 """
+
+OPERATORS = LEVEL if LEVEL is func.AuthLevel.ANONYMOUS else func.AuthLevel.ADMIN
+"""The same for operators: the host's master key, unless their role says who they are."""
 
 app = func.FunctionApp(http_auth_level=LEVEL)
 
@@ -79,6 +83,36 @@ async def list_offers(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "list_offers", composition.endpoint("list_offers"))
 
 
+@app.route("accepted/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_accepted(req: func.HttpRequest) -> func.HttpResponse:
+    """Say how far an accepted operation is."""
+    return await serve(req, "get_accepted", composition.endpoint("get_accepted"))
+
+
+@app.route("accepted/{id}/result", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_accepted_result(req: func.HttpRequest) -> func.HttpResponse:
+    """Give the answer to an accepted operation, once there is one."""
+    return await serve(req, "get_accepted_result", composition.endpoint("get_accepted_result"))
+
+
+@app.route("operations", methods=["GET"], auth_level=OPERATORS)
+async def list_operations(req: func.HttpRequest) -> func.HttpResponse:
+    """List the accepted operations that have not ended."""
+    return await serve(req, "list_operations", composition.endpoint("list_operations"))
+
+
+@app.route("operations/{id}/replay", methods=["POST"], auth_level=OPERATORS)
+async def replay_operation(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a dead operation be tried again."""
+    return await serve(req, "replay_operation", composition.endpoint("replay_operation"))
+
+
+@app.route("operations/{id}/discard", methods=["POST"], auth_level=OPERATORS)
+async def discard_operation(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a dead operation never be tried again."""
+    return await serve(req, "discard_operation", composition.endpoint("discard_operation"))
+
+
 @app.route("openapi.json", methods=["GET"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API."""
@@ -97,13 +131,27 @@ async def rotate_refresh_token(timer: func.TimerRequest) -> None:
     await composition.rotate_refresh_token()
 
 
+@app.queue_trigger("message", queue_name="accepted-operations", connection="AzureWebJobsStorage")
+async def work_off(message: func.QueueMessage) -> None:
+    """Work an accepted operation off, or come back to it later."""
+    await composition.answer_bell(message.get_body())
+
+
+@app.timer_trigger("timer", schedule="0 * * * * *")
+async def sweep_operations(timer: func.TimerRequest) -> None:
+    """Find accepted operations that the queue has forgotten, each minute."""
+    await composition.sweep_operations()
+
+
 async def serve(request: func.HttpRequest, name: str, operation: Operation) -> func.HttpResponse:
     """Answer an HTTP-triggered invocation with an operation of the core."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     if code := request.params.get("code"):  # the other place in which the platform takes a key
         headers.setdefault("x-functions-key", code)
     query = {name.lower(): value for name, value in request.params.items()}
-    inner = Request(headers, dict(request.route_params), request.get_body(), query)
+    parts = urlsplit(request.url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    inner = Request(headers, dict(request.route_params), request.get_body(), query, origin)
     run = composition.admitted(name, operation)
     return to_http_response(await answer(name, run, inner, str(uuid.uuid4())))
 

@@ -1,6 +1,6 @@
 """The context in which a use case is called, and the answer that it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
@@ -42,12 +42,25 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkedOff:
+    """What a call knows that works off an operation which was accepted before.
+
+    `record_name` is the name of the record of the operation's key. `comes_back` says after which
+    Problem the operation is tried again, so that its key stays taken.
+    """
+
+    record_name: str
+    comes_back: Callable[[Exception], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call: its ids, the customer it is for (a GUID in lower case), and its deadline.
 
     `locale` is the language in which Partner Center is to answer. `caller_id` says who called (an
     application of Entra, or the fingerprint of a key), None where nothing says so. Whoever sends a
-    request to Partner Center notes it in `sent`.
+    request to Partner Center notes it in `sent`. A call with `worked_off` waits for nobody: whoever
+    made it comes back later.
     """
 
     correlation_id: str
@@ -56,6 +69,7 @@ class Call:
     deadline: Deadline
     caller_id: str | None = None
     sent: Sent = field(default_factory=Sent)
+    worked_off: WorkedOff | None = None
 
 
 class Answered(NamedTuple):

@@ -24,6 +24,9 @@ from cart_core.problem import Problem
 if TYPE_CHECKING:
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.idempotency.store import Store
+    from cart_core.operations.bells import Bells
+    from cart_core.operations.documents import Documents
+    from cart_core.operations.memory_bells import MemoryBells
     from cart_core.partner_center.carts import CartsApi
     from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
@@ -35,10 +38,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """What the app does: the endpoints by the names that the log knows them by, and its own work.
+
+    `answer_bell` takes a message of the queue, `sweep` is called once a minute.
+    """
+
+    endpoints: Mapping[str, Operation]
+    answer_bell: Callable[[str | bytes], Awaitable[None]]
+    sweep: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """The app on one event loop. `rotate_refresh_token` is None if there is no such token."""
 
-    endpoints: Mapping[str, Operation]
+    services: Services
     rotate_refresh_token: Callable[[], None] | None
 
 
@@ -52,7 +67,7 @@ def endpoint(name: str) -> Operation:
     """
 
     async def call(request: Request, invocation: Invocation) -> Response:
-        return await _app().endpoints[name](request, invocation)
+        return await _app().services.endpoints[name](request, invocation)
 
     return call
 
@@ -76,6 +91,16 @@ async def rotate_refresh_token() -> None:
     """The daily timer; there is nothing to do in app-only mode. Raises Problem."""
     if rotate := _app().rotate_refresh_token:
         await asyncio.to_thread(rotate)
+
+
+async def answer_bell(message: bytes) -> None:
+    """Answer a message of the queue. Raises whatever must bring the message back."""
+    await _app().services.answer_bell(message)
+
+
+async def sweep_operations() -> None:
+    """The timer of each minute, which finds what the queue has forgotten."""
+    await _app().services.sweep()
 
 
 def _app() -> App:
@@ -109,6 +134,8 @@ class Surroundings:
     """
 
     store: "Store"
+    documents: "Documents"
+    bells: "Bells"
     tokens: "Tokens"
     partner_center: "PartnerCenterApi"
     tenants: "Tenants"
@@ -145,8 +172,11 @@ def build(environment: Mapping[str, str]) -> App:
         KeyVault(own_vault, identity, setting="KEY_VAULT_REFRESH_TOKEN_URL") if own_vault else vault
     )
     new_entra = partial(EntraTokens, settings, vault, refresh_token_vault, identity)
+    storage = _storage(settings, identity)
     surroundings = Surroundings(
-        store=_store(settings, identity),
+        store=storage.store,
+        documents=storage.documents,
+        bells=storage.bells,
         tokens=TokenCache(new_entra().fetch, replace_after=REPLACE_AFTER),
         partner_center=PartnerCenterHttp(
             open_sessions(settings.base_url, max_connections=settings.max_concurrent_calls),
@@ -158,16 +188,28 @@ def build(environment: Mapping[str, str]) -> App:
     rotate = RotateRefreshToken(
         settings.refresh_token_name, refresh_token_vault, new_entra, clock=surroundings.clock
     )
-    return App(endpoints(settings, surroundings), rotate if settings.auth == "app_user" else None)
+    services = assemble(settings, surroundings)
+    if storage.embedded_bells:
+        storage.embedded_bells.answer = services.answer_bell
+    return App(services, rotate if settings.auth == "app_user" else None)
 
 
-def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation]:
-    """All endpoints that lead to Partner Center, by the names that the log knows them by."""
+def assemble(settings: "Settings", around: Surroundings) -> Services:
+    """All that the app does, in these surroundings."""
+    from cart_core.api.accepted import Accepting, Performing, discarded
     from cart_core.api.endpoints import Endpoint
+    from cart_core.api.operators import OperatorRoutes
     from cart_core.api.requests import RequestReader
     from cart_core.idempotency.claim import Claims
     from cart_core.idempotency.duplicates import Duplicates
     from cart_core.idempotency.runner import ExactlyOnce
+    from cart_core.operations.acceptance import Acceptance
+    from cart_core.operations.bell import Bell
+    from cart_core.operations.operators import Operators
+    from cart_core.operations.pacing import Pacing
+    from cart_core.operations.store import OperationStore
+    from cart_core.operations.sweeper import Sweeper
+    from cart_core.operations.worker import Worker
     from cart_core.partner_center.carts import Carts
     from cart_core.partner_center.catalogue import Catalogue
     from cart_core.partner_center.customers import Customers
@@ -200,6 +242,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         lease_margin=settings.lease_margin_seconds,
         longest_wait=settings.inflight_wait_seconds,
     )
+    pacing = Pacing(around.documents, clock=around.clock, limit=settings.max_customer_operations)
     sender = Sender(
         around.tokens,
         clock=around.clock,
@@ -207,6 +250,7 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         uniform=around.uniform,
         longest_wait=settings.max_wait_seconds,
         max_concurrent=settings.max_concurrent_calls,
+        shared_gate=pacing,
     )
     once = ExactlyOnce(claims)
     carts = Carts(sender, around.partner_center)
@@ -245,13 +289,28 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
     preflight = PreflightCart(catalogue, customers, Eligibility(reader), promotions)
     place_order = PlaceOrder(once, carts, resolve_items, renew_items, buying, duplicates, preflight)
     read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
-    return {
-        "create_cart": Endpoint(read.call, read.create_cart, create_cart, cart_id_member="id"),
+    operations, bells, clock = OperationStore(around.documents), around.bells, around.clock
+    acceptance = Acceptance(operations, bells, claims, clock=clock)
+    accepting = Accepting(acceptance, operations, origin=settings.public_url, clock=clock)
+    carts_and_orders: dict[str, Operation] = {
+        "create_cart": Endpoint(
+            *(read.call, read.create_cart, create_cart),
+            cart_id_member="id",
+            keyed=create_cart.keyed,
+            accept=accepting.accept,
+        ),
         "get_cart": Endpoint(read.call, read.get_cart, get_cart),
         "update_cart": Endpoint(read.call, read.update_cart, update_cart),
-        "checkout_cart": Endpoint(read.call, read.check_out_cart, check_out_cart, allowed),
+        "checkout_cart": Endpoint(
+            *(read.call, read.check_out_cart, check_out_cart, allowed),
+            keyed=check_out_cart.keyed,
+            accept=accepting.accept,
+        ),
         "place_order": Endpoint(
-            read.call, read.place_order, place_order, allowed, cart_id_member="cartId"
+            *(read.call, read.place_order, place_order, allowed),
+            cart_id_member="cartId",
+            keyed=place_order.keyed,
+            accept=accepting.accept,
         ),
         "preflight_cart": Endpoint(read.call, read.preflight_cart, preflight),
         "find_customers": Endpoint(
@@ -261,14 +320,60 @@ def endpoints(settings: "Settings", around: Surroundings) -> dict[str, Operation
         "search_products": Endpoint(read.call, read.search_products, SearchProducts(catalogue)),
         "list_offers": Endpoint(read.call, read.list_offers, ListOffers(catalogue)),
     }
+    worker = Worker(
+        operations,
+        bells,
+        pacing,
+        Performing(carts_and_orders, monotonic=around.monotonic),
+        clock=clock,
+        uniform=around.uniform,
+        deadline=settings.deadline_seconds,
+    )
+    operators = OperatorRoutes(Operators(operations, bells, claims, discarded, clock=clock))
+
+    async def answer_bell(message: str | bytes) -> None:
+        await worker.answer(Bell.read(message))
+
+    return Services(
+        {
+            **carts_and_orders,
+            "get_accepted": accepting.monitor,
+            "get_accepted_result": accepting.result,
+            "list_operations": operators.list,
+            "replay_operation": operators.replay,
+            "discard_operation": operators.discard,
+        },
+        answer_bell,
+        Sweeper(operations, bells, worker, claims, clock=clock),
+    )
 
 
-def _store(settings: "Settings", identity: "ManagedIdentity") -> "Store":
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """Where everything is kept. `embedded_bells` are answered by this process itself."""
+
+    store: "Store"
+    documents: "Documents"
+    bells: "Bells"
+    embedded_bells: "MemoryBells | None" = None
+
+
+def _storage(settings: "Settings", identity: "ManagedIdentity") -> _Storage:
     if settings.store_url == "memory":
         from cart_core.idempotency.memory_store import MemoryStore
+        from cart_core.operations.memory_bells import MemoryBells
+        from cart_core.operations.memory_documents import MemoryDocuments
 
-        return MemoryStore(time.monotonic)
+        embedded = MemoryBells()
+        return _Storage(MemoryStore(time.monotonic), MemoryDocuments(), embedded, embedded)
+    from cart_core.adapters.blob_documents import BlobDocuments
     from cart_core.adapters.blob_store import RESOURCE, BlobStore
+    from cart_core.adapters.storage_queue import StorageQueue
     from cart_core.tokens import TokenCache
 
-    return BlobStore(settings.store_url, TokenCache(lambda _: identity.fetch(RESOURCE)))
+    tokens = TokenCache(lambda _: identity.fetch(RESOURCE))
+    return _Storage(
+        BlobStore(settings.store_url, tokens),
+        BlobDocuments(settings.store_url, tokens),
+        StorageQueue(settings.queue_service_url, tokens),
+    )

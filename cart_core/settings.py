@@ -140,6 +140,12 @@ class Settings(BaseModel):
     allow_checkout: bool = Field(False, alias="CART_ALLOW_CHECKOUT")
     """Off by default, because otherwise everybody who may create carts could spend money."""
     store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
+    queue_service_override: Url | None = Field(None, alias="AzureWebJobsStorage__queueServiceUri")
+    """Where the queue is whose messages the Functions host hands to the app."""
+    public_url: Url | None = Field(None, alias="CART_PUBLIC_URL")
+    """How callers address the app, where a gateway in front of it has another address."""
+    max_customer_operations: int = Field(2, alias="CART_MAX_CUSTOMER_OPERATIONS", ge=1, le=100)
+    """How many accepted operations of one customer are worked on at a time, in all instances."""
     require_idempotency_key: bool = Field(False, alias="CART_REQUIRE_IDEMPOTENCY_KEY")
     inflight_wait_seconds: float = Field(25, alias="CART_INFLIGHT_WAIT_SECONDS", ge=0, le=200)
     deadline_seconds: float = Field(100, alias="CART_DEADLINE_SECONDS", ge=1, le=180)
@@ -213,6 +219,13 @@ class Settings(BaseModel):
         if url is None and not (federated and no_refresh_token_in_it):
             raise ValueError("required, unless federated and without a refresh token in it")
         return url
+
+    @property
+    def queue_service_url(self) -> str:
+        """The address of the queue service, by default that of the store's account."""
+        parts = urlsplit(self.store_url)
+        same_account = f"{parts.scheme}://{parts.netloc.replace('.blob.', '.queue.', 1)}"
+        return self.queue_service_override or same_account
 
     @property
     def base_url(self) -> str:

@@ -5,7 +5,7 @@ app must not set one up too, because everything would then be sent twice. No spa
 contains a body, a token or an address.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
@@ -45,6 +45,22 @@ _parked = _meter.create_counter(
 _latency = _meter.create_histogram(
     "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
 )
+_accepted = _meter.create_counter("operations.accepted", description="Operations accepted")
+_ended = _meter.create_counter("operations.ended", description="Operations ended, by state")
+_dead = _meter.create_counter("operations.dead", description="Operations given up")
+_deferred = _meter.create_counter("operations.deferred", description="Deferrals, by reason")
+_bells = _meter.create_counter("operations.bells", description="Bells with nothing to do")
+_tries = _meter.create_histogram("operations.tries", description="Tries until the end")
+_seconds_to_end = _meter.create_histogram(
+    "operations.seconds", unit="s", description="Seconds from acceptance to the end"
+)
+_age_at_start = _meter.create_histogram(
+    "operations.age_at_start", unit="s", description="How old an operation is when it is tried"
+)
+_oldest = _meter.create_gauge(
+    "operations.oldest", unit="s", description="The age of the oldest that waits or runs"
+)
+_open = _meter.create_gauge("operations.open", description="Operations not ended, by state")
 
 
 @contextmanager
@@ -115,3 +131,42 @@ def count_missing_mfa() -> None:
 def _by(caller: str | None) -> dict[str, str]:
     """The attribute that says who called, where anything says so."""
     return {"caller": caller} if caller else {}
+
+
+def count_accepted(operation: str) -> None:
+    """Counts one operation that was accepted, to be worked off later."""
+    _accepted.add(1, {"operation": operation})
+
+
+def count_bell(what: str) -> None:
+    """Counts a bell for which nothing was to be done."""
+    _bells.add(1, {"what": what})
+
+
+def count_deferral(reason: str) -> None:
+    """Counts one operation that was put off. `reason` is an error code, or why it was not tried."""
+    _deferred.add(1, {"reason": reason})
+
+
+def count_dead(operation: str) -> None:
+    """Counts one operation that was given up."""
+    _dead.add(1, {"operation": operation})
+
+
+def count_ended(operation: str, state: str, tries: int, seconds: float) -> None:
+    """Counts one operation that has ended, so many seconds after it was accepted."""
+    _ended.add(1, {"operation": operation, "state": state})
+    _tries.record(tries, {"operation": operation})
+    _seconds_to_end.record(seconds, {"operation": operation})
+
+
+def record_age_at_start(seconds: float) -> None:
+    """Records how old an operation is whose try begins."""
+    _age_at_start.record(seconds)
+
+
+def record_open(oldest: float, counts: Mapping[str, int]) -> None:
+    """Records the age of the oldest operation that waits or runs, and how many there are."""
+    _oldest.set(oldest)
+    for state, count in counts.items():
+        _open.set(count, {"state": state})

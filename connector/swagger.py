@@ -27,9 +27,14 @@ BASE_PATH = "/api"
 SECURITY = "api_key"
 """Names the security definition and the connection parameter in apiProperties.json for its key."""
 
-EXCLUDED_OPERATIONS = frozenset({"GetOpenApi", "GetHealth"})
+EXCLUDED_OPERATIONS = frozenset(
+    {
+        *("GetOpenApi", "GetHealth", "GetAcceptedOperation", "GetAcceptedResult"),
+        *("ListOperations", "ReplayOperation", "DiscardOperation"),
+    }
+)
 """Operations that a maker has no use for."""
-EXCLUDED_HEADERS = frozenset({"webhook-id", "Prefer"})
+EXCLUDED_HEADERS = frozenset({"webhook-id", "Prefer", "async"})
 """Only storefronts send a key as webhook-id, and a policy in apiProperties.json sets Prefer."""
 
 _JSON = "application/json"
@@ -127,7 +132,7 @@ def _body(schemas: SchemaConverter, body: Mapping[str, Any] | None) -> Iterator[
 
 def _responses(schemas: SchemaConverter, responses: Mapping[str, Any]) -> dict[str, Any]:
     """The success response, and a default for errors: only one response may have a schema."""
-    (status,) = (status for status in responses if status.startswith("2"))
+    status = next(status for status in responses if status.startswith("2"))
     success = responses[status]
     return {
         status: {

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import get_args
 
 from cart_core import __version__
 from cart_core.api.parameters import GUID
 from cart_core.api.query import MAX_SEARCH_LENGTH
 from cart_core.cart.vocabulary import SEGMENTS, TARGET_VIEWS
+from cart_core.operations.operators import OpenState
 from description import examples
 from description.operations import OPERATIONS
 from description.paths import paths, problem_examples
@@ -48,6 +50,14 @@ def describe() -> Json:
             },
             {"name": "Orders", "description": "Buy what is in a cart."},
             {
+                "name": "Accepted Operations",
+                "description": "Poll requests that were accepted to be worked off later.",
+            },
+            {
+                "name": "Operators",
+                "description": "See what is stuck and why, and set it going again.",
+            },
+            {
                 "name": "Function",
                 "description": "The function itself: its description and its health.",
             },
@@ -61,7 +71,13 @@ def describe() -> Json:
                     "in": "header",
                     "name": "x-functions-key",
                     "description": "A key of the function app.",
-                }
+                },
+                "hostKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "x-functions-key",
+                    "description": "The master key of the function app.",
+                },
             },
             "parameters": _parameters(),
             "headers": _headers(),
@@ -80,6 +96,9 @@ CUSTOMER_USER = r"^([!-+\--?A-~]+@[!-+\--?A-~]+)?$"
 
 def _parameters() -> Json:
     guid = {"type": "string", "format": "uuid", "pattern": f"^{GUID.pattern}$"}
+    # The platform drops a parameter of the query that is empty.
+    guid_or_none = {"type": "string", "pattern": f"^({GUID.pattern})?$"}
+    boolean = {"type": "string", "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE)?$"}
     text: Json = {"type": "string"}
     part = {**text, "pattern": "^[A-Za-z0-9]+$"}
     key = {"type": "string", "pattern": KEY}
@@ -93,7 +112,7 @@ def _parameters() -> Json:
         "x-ms-customeruser-upn": _parameter("x-ms-customeruser-upn", user, "jane@contoso.example"),
         "query.domain": _query("domain", text, "contoso.com", texts="domain"),
         "query.search": _query("search", {**text, "maxLength": MAX_SEARCH_LENGTH}, "contoso"),
-        "query.preflight": _query("preflight", {**text, "enum": ["true", "false"]}, "true"),
+        "query.preflight": _query("preflight", boolean, "true"),
         "query.segment": _query("segment", {**text, "enum": list(SEGMENTS)}, "commercial"),
         "query.view": _query("view", {**text, "enum": list(TARGET_VIEWS)}, "OnlineServices"),
         "query.productId": _query("productId", part, "CFQ7TTC0LH18", required=True),
@@ -102,6 +121,19 @@ def _parameters() -> Json:
         "MS-CorrelationId": _parameter("MS-CorrelationId", text, examples.CORRELATION_ID),
         "X-Locale": _parameter("X-Locale", text, "en-US"),
         "Prefer": _parameter("Prefer", text, "omit-values=nulls"),
+        "async": _parameter("async", boolean, "false", where="query"),
+        "operationId": _parameter(
+            "operationId", text, examples.OPERATION_ID, where="path", called="id"
+        ),
+        "token": _parameter(
+            "token", text, examples.TOKEN, where="query", required=True, called="t"
+        ),
+        "state": _parameter(
+            "state", {"type": "string", "enum": list(get_args(OpenState))}, "dead", where="query"
+        ),
+        "customerId.query": _parameter(
+            "customerId", guid_or_none, examples.CUSTOMER_ID, where="query"
+        ),
     }
 
 
@@ -120,11 +152,12 @@ def _parameter(
     where: str = "header",
     required: bool = False,
     texts: str | None = None,
+    called: str = "",
 ) -> Json:
     """A Parameter Object. `texts` is the entry of MEMBERS, where that is not of the same name."""
     described = title_and_description(texts or name)
     return {
-        "name": name,
+        "name": called or name,
         "in": where,
         "description": described["description"],
         "required": required or where == "path",
@@ -135,13 +168,17 @@ def _parameter(
 
 _RESPONSE_HEADERS: Mapping[str, Json] = {
     "Location": {"type": "string", "format": "uri-reference"},
+    "Operation-Location": {"type": "string", "format": "uri"},
     "MS-RequestId": {"type": "string", "format": "uuid"},
     "MS-CorrelationId": {"type": "string", "format": "uuid"},
     "MS-CV": {"type": "string"},
     "MS-ServerId": {"type": "string"},
     "Idempotent-Replayed": {"type": "string", "const": "true"},
     "Retry-After": {"type": "integer", "minimum": 1},
-    "Preference-Applied": {"type": "string", "const": "omit-values=nulls"},
+    "Preference-Applied": {
+        "type": "string",
+        "enum": ["omit-values=nulls", "respond-async", "respond-async, omit-values=nulls"],
+    },
 }
 
 

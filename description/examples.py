@@ -58,6 +58,8 @@ LICENCES = {
         {**_LICENCES, "id": 1, "customTermEndDate": "2027-01-31T00:00:00Z"},
     ],
 }
+OPERATION_ID = f"purchases-{'4d' * 32}-9f86d081884c7d65"
+TOKEN = "q1Yk0nWw8m3Zb7c5R2x9fA"  # noqa: S105 - it opens nothing
 CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "quantity": 3}]}
 
 SUMMARIES = {
@@ -78,6 +80,13 @@ SUMMARIES = {
     "partial": "One order was made, another one failed",
     "in_progress": "One order was made, another one may be made yet",
     "ordered": "The cart was ordered before, and its orders are not known",
+    "not_started": "An operation that nobody has begun yet",
+    "running": "An operation that is put off until Partner Center is ready",
+    "succeeded": "An operation that has succeeded",
+    "failed": "An operation that has failed",
+    "open": "Operations that have not ended",
+    "replayed": "An operation that waits to be tried again",
+    "discarded": "An operation that nobody works on any more",
     "abridged": "The beginning of this document",
     "ok": "The function runs",
 }
@@ -209,6 +218,62 @@ def checkout_answers() -> dict[str, Any]:
         "partial": _plain(normalise_checkout(partial, CUSTOMER_ID, CART_ID)),
         "in_progress": _plain(normalise_checkout(in_progress, CUSTOMER_ID, CART_ID)),
         "ordered": ordered_already(CUSTOMER_ID, CART_ID),
+    }
+
+
+def accepted_answers() -> dict[str, Any]:
+    """The status of an accepted operation, by the name of the example."""
+    begun = {
+        "id": OPERATION_ID,
+        "status": "NotStarted",
+        "createdDateTime": "2026-03-15T17:15:02.384052Z",
+        "lastActionDateTime": "2026-03-15T17:15:02.384052Z",
+        "attempts": 0,
+        "nextAttemptDateTime": None,
+        "result": None,
+        "error": None,
+    }
+    tried = {**begun, "attempts": 1, "lastActionDateTime": "2026-03-15T17:15:09.102030Z"}
+    result = {
+        "status": 201,
+        "headers": {"MS-CorrelationId": CORRELATION_ID, "MS-RequestId": REQUEST_ID},
+        "body": checkout_answers()["completed"],
+    }
+    error = problem_answer("partner_center_forbidden", Outcome.REJECTED)
+    return {
+        "not_started": begun,
+        "running": {
+            **tried,
+            "status": "Running",
+            "nextAttemptDateTime": "2026-03-15T17:16:09.102030Z",
+        },
+        "succeeded": {**tried, "status": "Succeeded", "result": result},
+        "failed": {**tried, "status": "Failed", "error": error},
+    }
+
+
+def open_operations_answers() -> dict[str, Any]:
+    """What operators see, by the name of the example."""
+    dead = {
+        "id": OPERATION_ID,
+        "state": "dead",
+        "operation": "place_order",
+        "customerId": CUSTOMER_ID,
+        "acceptedDateTime": "2026-03-15T17:15:02.384Z",
+        "lastActionDateTime": "2026-03-16T17:15:09.102Z",
+        "nextAttemptDateTime": None,
+        "attempts": 112,
+        "code": "partner_center_timeout",
+        "outcome": "unknown",
+    }
+    return {"open": {"total": 1, "operations": [dead]}}
+
+
+def operated_answers() -> dict[str, Any]:
+    """What an operator is told, by the name of the example."""
+    return {
+        "replayed": {"id": OPERATION_ID, "state": "waiting"},
+        "discarded": {"id": OPERATION_ID, "state": "failed"},
     }
 
 

@@ -1,6 +1,6 @@
 """The operations of the API as data: everything that only one operation has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,14 @@ from cart_core.cart.request import Cart
 from cart_core.problem import CATALOGUE, Code
 from description import examples
 from description.schemas import (
+    AcceptedAnswer,
     CustomerAnswer,
     CustomersAnswer,
     HealthAnswer,
     Json,
     OffersAnswer,
+    OpenOperationsAnswer,
+    OperatedAnswer,
     PreflightAnswer,
     ProductsAnswer,
     reference,
@@ -40,7 +43,8 @@ class Operation:
     `parameters` and `response_headers` name entries of the document's components, `error_codes`
     keys of CATALOGUE. `response_examples` are bodies of the success response by name.
     `cart_id_pointer` is a JSON Pointer to the cart's id in that body; None where it has no id that
-    other operations take.
+    other operations take. With `asynchronous` the request may be accepted and worked off later.
+    `result_schemas` are those of a 201 beside the success response.
     """
 
     id: str
@@ -53,17 +57,25 @@ class Operation:
     response_description: str
     response_schema: Json
     response_examples: Mapping[str, Any]
-    error_codes: Iterable[Code]
+    error_codes: Collection[Code]
     parameters: tuple[str, ...] = ()
     body: RequestBody | None = None
     response_headers: tuple[str, ...] = ()
     cart_id_pointer: str | None = None
     anonymous: bool = False
+    for_operators: bool = False
+    asynchronous: bool = False
+    result_schemas: tuple[Json, ...] = ()
 
     @property
     def calls_partner_center(self) -> bool:
         """Whether it sends requests to Partner Center."""
         return self.tag != "Function"
+
+    @property
+    def may_ask_to_come_back(self) -> bool:
+        """Whether an error answer may say when to repeat the request."""
+        return self.calls_partner_center or "store_unavailable" in self.error_codes
 
 
 _BODY_CODES: tuple[Code, ...] = (
@@ -91,13 +103,25 @@ _PREFLIGHT_CODES: tuple[Code, ...] = ("preflight_failed",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _CALLER_CODES: tuple[Code, ...] = ("caller_unknown", "role_missing", "configuration_invalid")
+_OPERATOR_CODES: tuple[Code, ...] = ("operation_not_resting",)
+_ACCEPTED_CODES: tuple[Code, ...] = (
+    "operation_not_found",
+    "operation_dead",
+    "operation_discarded",
+    *_OPERATOR_CODES,
+)
+_CONFIGURED_CODES: tuple[Code, ...] = (
+    *_OWN_CODES,
+    "configuration_invalid",
+    "store_unavailable",
+)
 _PARTNER_CENTER_CODES: tuple[Code, ...] = tuple(
     code
     for code in CATALOGUE
     if code
     not in {
         *(*_BODY_CODES, *_KEY_CODES, *_PURCHASE_CODES, *_ORDER_CODES, *_ITEM_CODES),
-        *(*_STORE_CODES, *_PREFLIGHT_CODES),
+        *(*_STORE_CODES, *_PREFLIGHT_CODES, *_ACCEPTED_CODES),
     }
 )
 """Every operation that calls Partner Center may answer with these."""
@@ -126,7 +150,8 @@ OPERATIONS = (
         summary="Create a cart",
         description="Creates a cart; nothing is bought yet. With an idempotency key, one cart is "
         "created however often the request is sent.",
-        parameters=("customerId", *_KEY_HEADERS, *_COMMON_HEADERS),
+        parameters=("customerId", *_KEY_HEADERS, *_COMMON_HEADERS, "async"),
+        asynchronous=True,
         body=_NEW_CART,
         status=201,
         response_description="The cart. Check orderable: the cart may have lines that cannot be "
@@ -208,7 +233,8 @@ OPERATIONS = (
         description="Buys what is in the cart. The cart's id is the idempotency key: a repeated "
         "request gets the first answer again. Where that answer was partial, the request tries "
         "the failed order groups again.",
-        parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_COMMON_HEADERS),
+        parameters=("customerId", "cartId", "x-ms-customeruser-upn", *_COMMON_HEADERS, "async"),
+        asynchronous=True,
         body=RequestBody(
             "Nothing, or an empty object.",
             {
@@ -248,7 +274,9 @@ OPERATIONS = (
             "Idempotency-Key.required",
             "x-ms-customeruser-upn",
             *_COMMON_HEADERS,
+            "async",
         ),
+        asynchronous=True,
         body=_NEW_CART,
         status=201,
         response_description="The orders that this request or an earlier one made.",
@@ -256,7 +284,99 @@ OPERATIONS = (
         response_examples=examples.checkout_answers(),
         response_headers=("Idempotent-Replayed",),
         cart_id_pointer="/cartId",
-        error_codes=CATALOGUE,
+        error_codes=[code for code in CATALOGUE if code not in _ACCEPTED_CODES],
+    ),
+    Operation(
+        id="GetAcceptedOperation",
+        method="get",
+        path="/api/accepted/{id}",
+        tag="Accepted Operations",
+        summary="Get the status of an accepted operation",
+        description="Says how far an operation is that was accepted to be worked off later. The "
+        "address is the Operation-Location of the 202; the token in it is all that is needed.",
+        parameters=("operationId", "token"),
+        status=200,
+        response_description="The operation, whatever its status is.",
+        response_schema=reference(AcceptedAnswer),
+        response_examples=examples.accepted_answers(),
+        error_codes=(*_CONFIGURED_CODES, "operation_not_found"),
+        anonymous=True,
+    ),
+    Operation(
+        id="GetAcceptedResult",
+        method="get",
+        path="/api/accepted/{id}/result",
+        tag="Accepted Operations",
+        summary="Get the result of an accepted operation",
+        description="Gives the very answer that the request would have been given if it had been "
+        "waited for, once there is one. The address is the Location of the 202; the token in it "
+        "is all that is needed.",
+        parameters=("operationId", "token"),
+        status=202,
+        response_description="There is no result yet. Ask again after Retry-After.",
+        response_schema=reference(AcceptedAnswer),
+        response_examples={
+            name: example
+            for name, example in examples.accepted_answers().items()
+            if name in ("not_started", "running")
+        },
+        response_headers=("Location", "Operation-Location", "Retry-After", "Idempotent-Replayed"),
+        result_schemas=(reference(CartAnswer), reference(CheckoutAnswer)),
+        error_codes=[
+            code
+            for code in CATALOGUE
+            if code not in {*_OPERATOR_CODES, "caller_unknown", "role_missing"}
+        ],
+        anonymous=True,
+    ),
+    Operation(
+        id="ListOperations",
+        method="get",
+        path="/api/operations",
+        tag="Operators",
+        summary="List the operations that have not ended",
+        description="Lists what was accepted and has not ended, the oldest first, at most 1000.",
+        parameters=("state", "customerId.query", "MS-CorrelationId"),
+        status=200,
+        response_description="The operations.",
+        response_schema=reference(OpenOperationsAnswer),
+        response_examples=examples.open_operations_answers(),
+        error_codes=(*_OWN_CODES, *_CALLER_CODES, "store_unavailable", "invalid_request"),
+        for_operators=True,
+    ),
+    *(
+        Operation(
+            id=f"{verb}Operation",
+            method="post",
+            path=f"/api/operations/{{id}}/{verb.lower()}",
+            tag="Operators",
+            summary=f"{verb} an operation",
+            description=description,
+            parameters=("operationId", "MS-CorrelationId"),
+            status=200,
+            response_description="What the operation is now.",
+            response_schema=reference(OperatedAnswer),
+            response_examples={example: examples.operated_answers()[example]},
+            error_codes=(
+                *(*_OWN_CODES, *_CALLER_CODES, "store_unavailable"),
+                *("operation_not_found", "operation_not_resting"),
+            ),
+            for_operators=True,
+        )
+        for verb, example, description in (
+            (
+                "Replay",
+                "replayed",
+                "Lets a dead or parked operation be tried again for another day, under the "
+                "request ids that it has. What is done cannot be replayed.",
+            ),
+            (
+                "Discard",
+                "discarded",
+                "Lets a dead operation never be tried again. Its key is free where nothing came "
+                "of it; otherwise it is parked.",
+            ),
+        )
     ),
     Operation(
         id="FindCustomers",

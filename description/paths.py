@@ -7,7 +7,7 @@ from typing import Any
 from cart_core.problem import CATALOGUE, Code, Outcome
 from description import examples
 from description.operations import Operation, RequestBody
-from description.schemas import Json, ProblemAnswer, reference
+from description.schemas import AcceptedAnswer, Json, ProblemAnswer, reference
 from description.words import CODE_DESCRIPTIONS, STATUS_DESCRIPTIONS
 
 
@@ -46,10 +46,14 @@ def _operation(operation: Operation) -> Json:
         written["requestBody"] = _request_body(operation.body)
     written["responses"] = {
         str(operation.status): _success(operation),
+        **({"201": _results(operation)} if operation.result_schemas else {}),
+        **({"202": _accepted(operation)} if operation.asynchronous else {}),
         **_errors(operation),
     }
     if operation.anonymous:
         written["security"] = []
+    if operation.for_operators:
+        written["security"] = [{"hostKey": []}]
     return written
 
 
@@ -90,6 +94,38 @@ def _success(operation: Operation) -> Json:
     return response
 
 
+def _results(operation: Operation) -> Json:
+    """The success responses of the requests whose results an operation gives."""
+    shown = {**examples.cart_answers(), **examples.checkout_answers()}
+    return {
+        "description": "The cart or the orders that were made.",
+        "headers": _headers(["MS-CorrelationId", "MS-RequestId", "MS-CV", "MS-ServerId"]),
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": list(operation.result_schemas)},
+                "examples": _examples(shown),
+            }
+        },
+    }
+
+
+def _accepted(operation: Operation) -> Json:
+    """The response where the caller prefers not to wait."""
+    headers = ("Location", "Operation-Location", "Retry-After", "Preference-Applied")
+    return {
+        "description": "The request was accepted, as the caller preferred. It will be carried out "
+        "whatever happens; Location has the result once there is one, and Operation-Location the "
+        "status.",
+        "headers": _headers([*headers, "MS-CorrelationId"]),
+        "content": {
+            "application/json": {
+                "schema": reference(AcceptedAnswer),
+                "examples": _examples({"not_started": examples.accepted_answers()["not_started"]}),
+            }
+        },
+    }
+
+
 def _errors(operation: Operation) -> Json:
     """The error responses by status; one status may stand for several codes."""
 
@@ -105,7 +141,7 @@ def _errors(operation: Operation) -> Json:
 
 def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
     headers = _usual_headers(operation)
-    if operation.calls_partner_center and any(CATALOGUE[code].retryable for code in codes):
+    if operation.may_ask_to_come_back and any(CATALOGUE[code].retryable for code in codes):
         headers.append("Retry-After")
     problem = reference(ProblemAnswer)
     if status == 401:  # Mostly it is the platform's, which has no body and none of our headers.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
@@ -172,6 +172,64 @@ class OffersAnswer(_Read):
     billing_cycles: list[BillingCycleAnswer]
 
 
+class ResultAnswer(BaseModel):
+    """The shape of the member `result` of AcceptedAnswer."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class AcceptedAnswer(BaseModel):
+    """The shape of what accepted.Accepting says of an operation."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    id: str
+    status: Literal["NotStarted", "Running", "Succeeded", "Failed"]
+    created_date_time: AwareDatetime
+    last_action_date_time: AwareDatetime
+    attempts: int
+    next_attempt_date_time: AwareDatetime | None
+    result: ResultAnswer | None
+    error: ProblemAnswer | None
+
+
+class OpenOperationAnswer(BaseModel):
+    """The shape of what operators see of an operation."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    id: str
+    state: Literal["waiting", "running", "dead", "parked"]
+    operation: str
+    customer_id: str
+    accepted_date_time: AwareDatetime
+    last_action_date_time: AwareDatetime
+    next_attempt_date_time: AwareDatetime | None
+    attempts: int
+    code: str | None
+    outcome: Outcome
+
+
+class OpenOperationsAnswer(BaseModel):
+    """The shape of the list of operations that operators get."""
+
+    total: int
+    operations: list[OpenOperationAnswer]
+
+
+class OperatedAnswer(BaseModel):
+    """The shape of what an operator is told who replays or discards an operation."""
+
+    id: str
+    state: Literal["waiting", "failed", "parked"]
+
+
 class HealthAnswer(BaseModel):
     """The shape of the body of about.get_health."""
 
@@ -189,6 +247,7 @@ def schemas() -> Json:
     answers = (
         *(CartAnswer, CheckoutAnswer, CustomerAnswer, CustomersAnswer, ProductsAnswer),
         *(OffersAnswer, PreflightAnswer, ProblemAnswer, HealthAnswer),
+        *(AcceptedAnswer, OpenOperationsAnswer, OperatedAnswer),
     )
     definitions = {
         **_definitions([(Cart, "validation")]),

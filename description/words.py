@@ -47,7 +47,9 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "Prefer": (
         "Preference",
         "A list of preferences (RFC 7240). With omit-values=nulls, members that are null are left "
-        "out of the answer; without it, every member is present. Others are ignored.",
+        "out of the answer; without it, every member is present. With respond-async, a request "
+        "with an idempotency key is answered 202 at once, and carried out afterwards. Others are "
+        "ignored.",
     ),
     "x-ms-customeruser-upn": (
         "Customer User",
@@ -81,8 +83,22 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "The SKU in its product, such as 0001. Without it the SKUs of the product are listed.",
     ),
     "query.termDuration": ("Term", "The term of which alone the billing cycles are listed."),
+    "async": (
+        "Asynchronous",
+        "With true, the request is answered 202 at once, and carried out afterwards. It is the "
+        "same as the preference respond-async, for callers that cannot set the header Prefer.",
+    ),
+    "operationId": ("Operation ID", "The id of an accepted operation."),
+    "token": ("Token", "The token of an accepted operation, as it stands in its addresses."),
     # Headers of answers
-    "Location": ("Location", "The path of the new cart in this API."),
+    "Location": (
+        "Location",
+        "The path of the new cart in this API; with a 202 the address of the result.",
+    ),
+    "Operation-Location": (
+        "Operation Location",
+        "The address at which the status of the accepted operation is told.",
+    ),
     "MS-RequestId": (
         "Request ID",
         "The id of the request to Partner Center. Quote it to Microsoft's support.",
@@ -106,7 +122,8 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     ),
     "Preference-Applied": (
         "Preference Applied",
-        "Present where members that are null were left out.",
+        "The preferences that were honoured: omit-values=nulls where members that are null were "
+        "left out, respond-async where the request was accepted and not waited for.",
     ),
     # Models
     "Cart": (
@@ -167,6 +184,14 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "it), rejected (Partner Center received it, and it had no effect), unknown (it may have "
         "taken effect).",
     ),
+    "AcceptedAnswer": (
+        "Accepted Operation",
+        "An operation that was accepted to be worked off later, and what has become of it.",
+    ),
+    "ResultAnswer": ("Result", "The answer that the request would have been given."),
+    "OpenOperationsAnswer": ("Open Operations", "Operations that have not ended."),
+    "OpenOperationAnswer": ("Open Operation", "An operation that has not ended."),
+    "OperatedAnswer": ("Operated Operation", "What an operation has become by an operator."),
     "HealthAnswer": ("Health", "A sign that the function runs, with its version."),
     # Carts and their lines
     "id": ("ID", "The cart's id, which Partner Center assigned."),
@@ -436,6 +461,37 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "Fault.status": ("Status", "The HTTP status of Partner Center's answer."),
     "source": ("Source", "The part of Partner Center that failed."),
     "data": ("Data", "Further details from Partner Center."),
+    # Accepted operations
+    "AcceptedAnswer.id": ("ID", "The id of the operation."),
+    "AcceptedAnswer.status": (
+        "Status",
+        "NotStarted and Running until the operation has ended: Succeeded with a result, or Failed "
+        "with an error.",
+    ),
+    "createdDateTime": ("Created", "When the operation was accepted."),
+    "lastActionDateTime": ("Last Action", "When the record of the operation was last written."),
+    "attempts": ("Attempts", "How often the operation was begun."),
+    "nextAttemptDateTime": (
+        "Next Attempt",
+        "When the operation is tried again; null where it is not put off.",
+    ),
+    "result": ("Result", "The answer, once the operation has succeeded; else null."),
+    "AcceptedAnswer.error": ("Error", "The error, once the operation has failed; else null."),
+    "ResultAnswer.status": ("Status", "The HTTP status of the answer."),
+    "ResultAnswer.headers": ("Headers", "The headers of the answer."),
+    "ResultAnswer.body": ("Body", "The body of the answer."),
+    "total": ("Total", "How many there are, listed or not."),
+    "operations": ("Operations", "The operations, the oldest first."),
+    "OpenOperationAnswer.id": ("ID", "The id of the operation."),
+    "OperatedAnswer.id": ("ID", "The id of the operation."),
+    "state": (
+        "State",
+        "An operation that is waiting or running is worked off by itself; dead was given up, and "
+        "parked was discarded although nobody knows whether it had its effect.",
+    ),
+    "operation": ("Operation", "What was asked for, such as place_order."),
+    "acceptedDateTime": ("Accepted", "When the operation was accepted."),
+    "OpenOperationAnswer.code": ("Code", "The error code of the last try; null without one."),
     # Health
     "HealthAnswer.status": ("Status", "Always ok: a function that does not run gives no answer."),
     "version": ("Version", "The version of the function."),
@@ -518,6 +574,11 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "operation_in_progress": "Another request with the same key or for the same cart is in "
     "progress.",
     "deadline_exceeded": "Too little time was left to send the request and get its answer.",
+    "operation_not_found": "There is no such operation, the token is wrong, or the operation has "
+    "ended so long ago that its answer is not kept any more.",
+    "operation_dead": "The operation was given up, and waits for an operator.",
+    "operation_discarded": "An operator has discarded the operation, and nothing came of it.",
+    "operation_not_resting": "The operation has ended, or is being worked on.",
     "managed_identity_unavailable": "The endpoint of the managed identity gives no token.",
     "vault_unavailable": "Key Vault cannot be reached, or throttles.",
     "vault_denied": "The function's identity may not read the secret.",

@@ -31,10 +31,18 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "get_customer": "Carts.Read",
     "search_products": "Carts.Read",
     "list_offers": "Carts.Read",
+    "get_accepted": None,
+    "get_accepted_result": None,
+    "list_operations": "Operations.Manage",
+    "replay_operation": "Operations.Manage",
+    "discard_operation": "Operations.Manage",
     "get_openapi": "Carts.Read",
     "get_health": None,
 }
-"""The role that each operation needs. None: everybody may, and no header about a caller is read."""
+"""The role that each operation needs. None: everybody may, and no header about a caller is read.
+
+The addresses of an accepted operation hold a token of their own.
+"""
 
 _APPLICATION: Final = ("azp", "appid")
 _OBJECT: Final = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")

@@ -4,12 +4,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cart_core.api.accepted import wants_asynchrony
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.api.parameters import valid_guid
 from cart_core.api.responses import answer_response
 from cart_core.call import Answer, Call
+from cart_core.idempotency.plan import Keyed
 
 Command = TypeVar("Command")
+
+Accept = Callable[[Request, Invocation, Call, Keyed], Awaitable[Response]]
+"""Accepts a request, to be worked off later. Raises Problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,8 @@ class Endpoint(Generic[Command]):
     `open_call` makes the call's context, `read` the command, `run` is the use case. `require`
     raises Problem if the operator has not allowed the use case; it is called before the request is
     read. `cart_id_member` is the member of the answer that holds the cart's id, for a route without
-    one in its path. Calling an endpoint raises Problem.
+    one in its path. A use case that can be accepted now and worked off later has `keyed`, which
+    says what a command asks for under its key, and `accept`. Calling an endpoint raises Problem.
     """
 
     open_call: Callable[[Request, Invocation], Call]
@@ -27,6 +33,8 @@ class Endpoint(Generic[Command]):
     run: Callable[[Call, Command], Awaitable[Answer]]
     require: Callable[[], None] = lambda: None
     cart_id_member: str | None = None
+    keyed: Callable[[Call, Command], Keyed] | None = None
+    accept: Accept | None = None
 
     async def __call__(self, request: Request, invocation: Invocation) -> Response:
         """The response to a request."""
@@ -35,6 +43,8 @@ class Endpoint(Generic[Command]):
         invocation.cart_id = valid_guid(request.path.get("cartId"))
         call = self.open_call(request, invocation)
         command = self.read(request, call)
+        if self.keyed and self.accept and not call.worked_off and wants_asynchrony(request):
+            return await self.accept(request, invocation, call, self.keyed(call, command))
         answer = await self.run(call, command)
         if self.cart_id_member:
             invocation.cart_id = answer.body[self.cart_id_member]

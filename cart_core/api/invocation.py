@@ -19,7 +19,10 @@ _LOG = logging.getLogger("cart_core")
 Operation = Callable[[Request, Invocation], Coroutine[Any, Any, Response]]
 """It answers a request, or raises Problem."""
 
-_under_way: set[asyncio.Task[Response]] = set()
+Ending = tuple[Response, Problem | None]
+"""How an invocation ends: its response, and the problem that this states, if there is one."""
+
+_under_way: set[asyncio.Task[Ending]] = set()
 
 
 async def answer(name: str, operation: Operation, request: Request, new_guid: str) -> Response:
@@ -29,22 +32,24 @@ async def answer(name: str, operation: Operation, request: Request, new_guid: st
     id of its own.
     """
     invocation = Invocation(correlation_id(request.headers, new_guid), began=time.monotonic())
-    task = asyncio.create_task(_answer(name, operation, request, invocation))
+    task = asyncio.create_task(perform(name, operation, request, invocation))
     _under_way.add(task)  # The event loop itself keeps only weak references to tasks.
     task.add_done_callback(_ended)
-    return await asyncio.shield(task)
+    response, _ = await asyncio.shield(task)
+    return response
 
 
-def _ended(task: asyncio.Task[Response]) -> None:
+def _ended(task: asyncio.Task[Ending]) -> None:
     """Log an exception that would be lost, because the caller may no longer wait for the task."""
     _under_way.discard(task)
     if not task.cancelled() and (error := task.exception()):
         _LOG.error("an invocation broke down: %s", type(error).__name__)
 
 
-async def _answer(
+async def perform(
     name: str, operation: Operation, request: Request, invocation: Invocation
-) -> Response:
+) -> Ending:
+    """Run an operation: every exception becomes a response, and a line is logged."""
     from cart_core import telemetry  # It reads the environment when it is imported.
 
     problem = None
@@ -60,7 +65,7 @@ async def _answer(
         response = problem_response(problem, invocation, request.headers)
     request_id = response.headers.get("MS-RequestId")
     _log(name, response.status, problem, request_id, invocation)
-    return response
+    return response, problem
 
 
 def _unexpected(error: Exception, invocation: Invocation) -> Problem:
@@ -99,5 +104,6 @@ def _log(
         "caller": invocation.caller,
         "customerId": invocation.customer_id,
         "cartId": quote(cart_id, safe="") if cart_id else None,
+        "operationId": invocation.operation_id,
     }
     _LOG.info(" ".join(f"{name}={fact}" for name, fact in facts.items() if fact is not None))

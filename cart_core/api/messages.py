@@ -4,20 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cart_core.call import Sent
+from cart_core.call import Sent, WorkedOff
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request. Names of headers and of the query are in lower case.
 
-    `path` holds the parameters of the route.
+    `path` holds the parameters of the route. `origin` is how the caller addressed this app, such
+    as `https://host`.
     """
 
     headers: Mapping[str, str]
     path: Mapping[str, str]
     body: bytes
     query: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Invocation:
     """One invocation of the function: what its log line and an unexpected error are written from.
 
     `began` is when the request arrived, in seconds of the monotonic clock. Only this room fills it
-    in, except for `sent`. `caller` says who calls, None where nothing says so.
+    in, except for `sent`. `caller` says who calls, None where nothing says so. `operation_id` is
+    that of an operation which is accepted, or worked off.
     """
 
     correlation_id: str
@@ -44,3 +47,5 @@ class Invocation:
     customer_id: str | None = None
     cart_id: str | None = None
     replayed: bool = False
+    operation_id: str | None = None
+    worked_off: WorkedOff | None = None

@@ -5,16 +5,20 @@ A function takes the query and adds what is wrong with its parameter to `errors`
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
+from cart_core.api.parameters import valid_guid
 from cart_core.cart.spelling import find_segment, find_sku
 from cart_core.cart.vocabulary import SEGMENTS, TARGET_VIEWS
 from cart_core.catalogue.resolution import DEFAULT_SEGMENT
+from cart_core.operations.operators import OpenState
 from cart_core.problem import FieldError
 
 _DOMAIN: Final = re.compile(
     r"(?=.{4,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
 )
+_STATES: Final = get_args(OpenState)
+
 MAX_SEARCH_LENGTH: Final = 256
 """Characters of a text that is searched for."""
 
@@ -71,11 +75,32 @@ def term(query: Mapping[str, str]) -> str | None:
 
 
 def flag(query: Mapping[str, str], name: str, errors: list[FieldError]) -> bool:
-    """A parameter of the query that is true or false; false without one."""
-    value = query.get(name.lower())
-    if value not in (None, "true", "false"):
-        errors.append(_parameter(name, "must be true or false"))
+    """A parameter of the query that is true or false; false without one.
+
+    A parameter that is given twice arrives as `true,false`, which is neither.
+    """
+    value = query.get(name.lower(), "").lower()
+    if value not in ("", "true", "false"):
+        errors.append(_parameter(name, "must be true or false, and be given once"))
     return value == "true"
+
+
+def open_state(query: Mapping[str, str], errors: list[FieldError]) -> OpenState | None:
+    """The query's `state` of operations that have not ended, None without one."""
+    value = query.get("state")
+    found = next((each for each in _STATES if each == value), None)
+    if value and not found:
+        errors.append(_parameter("state", f"must be one of: {', '.join(_STATES)}"))
+    return found
+
+
+def customer_id(query: Mapping[str, str], errors: list[FieldError]) -> str | None:
+    """The query's `customerId` in lower case, None without one."""
+    value = query.get("customerid")
+    found = valid_guid(value)
+    if value and not found:
+        errors.append(_parameter("customerId", "must be a GUID"))
+    return found.lower() if found else None
 
 
 def _parameter(name: str, rule: str) -> FieldError:

@@ -65,6 +65,7 @@ class RequestReader:
             Deadline(invocation.began + settings.deadline_seconds, self._monotonic),
             invocation.caller,
             invocation.sent,
+            invocation.worked_off,
         )
 
     def create_cart(self, request: Request, call: Call) -> CreateCartCommand:

@@ -20,7 +20,7 @@ def answer_response(answer: Answer, invocation: Invocation, asked: Mapping[str, 
     headers = {**answer.headers, "MS-CorrelationId": invocation.correlation_id}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return _preferred(Response(answer.status, answer.body, headers), asked)
+    return preferred(Response(answer.status, answer.body, headers), asked)
 
 
 def problem_response(
@@ -42,16 +42,18 @@ def problem_response(
     body = problem.as_json(
         request_id=trace.request_id if trace else None, correlation_id=invocation.correlation_id
     )
-    return _preferred(Response(problem.kind.status, body, headers), asked)
+    return preferred(Response(problem.kind.status, body, headers), asked)
 
 
-def _preferred(response: Response, asked: Mapping[str, str]) -> Response:
+def preferred(response: Response, asked: Mapping[str, str]) -> Response:
     """The response without its nulls, if the request prefers that."""
     name, value = _OMIT_NULLS
     if preferences(asked).get(name, "").lower() != value:
         return response
-    applied = {**response.headers, "Preference-Applied": f"{name}={value}"}
-    return Response(response.status, _without_nulls(response.body), applied)
+    before = response.headers.get("Preference-Applied")
+    applied = ", ".join(filter(None, [before, f"{name}={value}"]))
+    headers = {**response.headers, "Preference-Applied": applied}
+    return Response(response.status, _without_nulls(response.body), headers)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -100,7 +100,7 @@ class Claims:
             if stored.record.nonce == record.nonce:  # Our write succeeded; its answer was lost.
                 version = stored.version
                 break
-            match decide(stored, self.now(), content):
+            match decide(stored, self.now(), content, works_off=_works_off(call, operation)):
                 case Replay(answer):
                     _note_other_caller(stored.record, call)
                     return answer
@@ -170,6 +170,74 @@ class Claims:
             return record
         return record.resuming(run.earlier, seconds_left(under_way) if under_way else None)
 
+    async def accept(
+        self, call: Call, operation: OperationId, plan: Plan, content: Mapping[str, Any]
+    ) -> StoredAnswer | None:
+        """Bind the operation's key to this content, for somebody who works it off later.
+
+        Gives its answer if it is completed. A key that another call is working under, or that is
+        bound to this content already, stays as it is. Raises StoreUnavailable, and Problem
+        `idempotency_key_reused`.
+        """
+        deadline, name, run = call.deadline, operation.record_name(), Run(epoch=0)
+        record = self._accepted(call, operation, plan, content, run)
+        version = await self.store.create(name, record)
+        while version is None:
+            if not deadline.remaining():  # Others write the record again and again.
+                raise in_progress(0)
+            stored = await self.store.read(name)
+            if stored is None:
+                version = await self.store.create(name, record)
+                continue
+            if stored.record.nonce == record.nonce:  # Our write succeeded; its answer was lost.
+                break
+            match decide(stored, self.now(), content):
+                case Replay(answer):
+                    _note_other_caller(stored.record, call)
+                    return answer
+                case Reused():
+                    raise _reused()
+                case Run(earlier=None) as run:
+                    record = self._accepted(call, operation, plan, content, run)
+                    version = await self.store.replace(name, record, stored.version)
+                case _:
+                    break
+        return None
+
+    def _accepted(
+        self,
+        call: Call,
+        operation: OperationId,
+        plan: Plan,
+        content: Mapping[str, Any],
+        run: Run,
+    ) -> Record:
+        draft = self._draft(
+            *(call, operation, plan, content, run, self.lease(call)),
+            under_way=None,
+            lines=None,
+            begun=False,
+            items=None,
+        )
+        return draft.accepted()
+
+    async def free(self, operation: OperationId) -> bool:
+        """Free the key of an operation that was accepted and is not to be done.
+
+        False, and nothing is changed, where the operation has had its effect, or may have it.
+        Raises StoreUnavailable.
+        """
+        name = operation.record_name()
+        while stored := await self.store.read(name):
+            if stored.record.state != "accepted":
+                return not stored.record.may_have_effect
+            record = stored.record.unclaimed().stamped(
+                self.new_nonce(), stored.record.lease_seconds, stored.record.expires_at
+            )
+            if await self.store.replace(name, record, stored.version) is not None:
+                break
+        return True
+
     def lease(self, call: Call) -> Deadline:
         """When the lease of a call ends: nothing is sent after its deadline."""
         deadline = call.deadline
@@ -177,8 +245,8 @@ class Claims:
 
     def patience(self, call: Call) -> Deadline:
         """Until when a call waits for another one."""
-        deadline = call.deadline
-        return Deadline.after(min(self._longest_wait, deadline.remaining()), deadline.clock)
+        deadline, longest = call.deadline, 0.0 if call.worked_off else self._longest_wait
+        return Deadline.after(min(longest, deadline.remaining()), deadline.clock)
 
     def now(self) -> datetime:
         """The time in UTC, by this instance's clock."""
@@ -317,16 +385,19 @@ class Claim:
             record = self._record.reopened(self._next_request_id(), stored, seconds)
         await self._write(record, self._call.deadline)
 
-    async def record_failure(self, *, unknown: bool) -> None:
+    async def record_failure(self, *, unknown: bool, failure: Exception) -> None:
         """Release the claim now instead of letting the lease run out. Raises LeaseLost.
 
         `unknown`: the step may have taken effect. That the store cannot be reached is no error
         here: then the next call waits until the lease ends.
         """
+        worked_off = self._call.worked_off if _works_off(self._call, self._operation) else None
         if unknown:
             record = self._record.unknown(self._under_way_seconds())
         elif self._record.results or self._record.answer:  # A part of the operation is done.
             record = self._record.reopened(self._next_request_id())
+        elif worked_off and worked_off.comes_back(failure):
+            record = self._record.put_off()
         else:
             record = self._record.released()
         with suppress(StoreUnavailable):
@@ -410,6 +481,12 @@ class Claim:
 def seconds_left(deadline: Deadline) -> float:
     """The seconds that are left, to the millisecond, as a record has them."""
     return round(deadline.remaining(), 3)
+
+
+def _works_off(call: Call, operation: OperationId) -> bool:
+    """Whether the call works off this operation, which was accepted before."""
+    worked_off = call.worked_off
+    return worked_off is not None and worked_off.record_name == operation.record_name()
 
 
 def under_way_for(stored: Versioned, plan: Plan) -> float:

@@ -45,11 +45,16 @@ class Reused:
 
 
 def decide(
-    stored: Versioned | None, now: datetime, content: Mapping[str, Any]
+    stored: Versioned | None,
+    now: datetime,
+    content: Mapping[str, Any],
+    *,
+    works_off: bool = False,
 ) -> Run | Replay | Wait | Reused:
     """What to do with a request of this canonical content, given its operation's record.
 
     `now` is the time by this instance's clock, which decides only whether the record has expired.
+    `works_off`: the request is the one that was accepted under this key, whose time has come.
 
     The key of an operation that was released is free for other content: nothing came of the first
     one.
@@ -68,6 +73,8 @@ def decide(
         return Wait()  # A newer release of this app has written the record, and can answer.
     if same != record.fingerprint:
         return Reused()
+    if record.state == "accepted":
+        return Run(record.epoch, lines=record.lines) if works_off else Wait()
     if record.state == "completed" and record.answer:
         return Replay(record.answer)
     if record.state == "in_progress" and stored.lease_left > 0:

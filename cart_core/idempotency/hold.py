@@ -103,10 +103,11 @@ def _unclaimed(
 
 
 def _may_change(stored: Versioned, plan: Plan) -> bool:
-    """Whether nobody changes the cart and no checkout of it can be under way."""
+    """Whether nobody changes the cart, and no checkout of it is accepted or can be under way."""
     record = stored.record
     settled = record.state in ("released", "open") and record.under_way_seconds is None
-    return not stored.held and (settled or under_way_for(stored, plan) <= 0)
+    promised = record.state == "accepted"
+    return not stored.held and not promised and (settled or under_way_for(stored, plan) <= 0)
 
 
 def _in_progress(lease_left: float) -> Problem:

@@ -1,12 +1,13 @@
 """What an operation consists of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from cart_core.call import Answer
+from cart_core.idempotency.operation_id import OperationId
 
 RETENTION: Final = timedelta(days=7)
 """How long the record of a cart counts: as long as Partner Center keeps a cart."""
@@ -45,3 +46,12 @@ class Plan:
     retention: timedelta
     is_final: Callable[[Answer], bool] = lambda _: True
     longest_request: timedelta = LONGEST_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """What a command asks for under its idempotency key: `content` is what the key is bound to."""
+
+    operation: OperationId
+    plan: Plan
+    content: Mapping[str, Any]

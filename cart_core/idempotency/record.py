@@ -9,6 +9,8 @@ Nothing secret is in it: ids, the fingerprint of the request, and the answer. It
                   and the next attempt goes on at the first step that is not done; if a part was
                   ordered, `answer` is what the caller was told of that part
     completed     `answer` is given again to everybody who repeats the request
+    accepted      a caller was promised that it will be done; whoever works it off claims it, and
+                  the key stays bound to its content until then
 """
 
 import json
@@ -25,14 +27,15 @@ from cart_core.json_text import read_decimal, write_json
 
 RECORD_VERSION = 3
 
-State = Literal["in_progress", "unknown", "released", "open", "completed"]
+State = Literal["in_progress", "unknown", "released", "open", "completed", "accepted"]
 
 
-def _format_moment(moment: datetime) -> str:
+def format_moment(moment: datetime) -> str:
+    """The moment as RFC 3339, in UTC with microseconds."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[AwareDatetime, PlainSerializer(_format_moment, return_type=str)]
+Moment = Annotated[AwareDatetime, PlainSerializer(format_moment, return_type=str)]
 
 
 class _Stored(BaseModel):
@@ -187,7 +190,8 @@ class Record(_Stored):
     @property
     def may_have_effect(self) -> bool:
         """Whether the last step has taken effect, in full or in part, or may do so yet."""
-        return self.state in ("in_progress", "unknown", "completed") or self.answer is not None
+        certainly_not = self.state in ("released", "open")
+        return not certainly_not or self.answer is not None
 
     def replacing_lines(self, lines: list[dict[str, Any]]) -> "Record":
         """The record of a purchase whose cart is about to get other lines for its order."""
@@ -231,6 +235,14 @@ class Record(_Stored):
         return self.with_items(items)._with(
             self.state, epoch=self.epoch + 1, steps=self._changed_step(request_id=request_id)
         )
+
+    def accepted(self) -> "Record":
+        """Nothing of the operation took effect until now, and it will be done later."""
+        return self._with("accepted")
+
+    def put_off(self) -> "Record":
+        """The attempt ended without any effect, and the operation will be done later."""
+        return self._with("accepted", epoch=self.epoch + 1)
 
     def unclaimed(self) -> "Record":
         """Nobody has worked on the operation."""

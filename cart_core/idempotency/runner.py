@@ -1,13 +1,12 @@
 """Perform an operation once for each key, whatever callers repeat and wherever a process dies."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from cart_core.call import Answer, Call
 from cart_core.idempotency.claim import Claim, Claims, LeaseLost
-from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import Plan, Sends
+from cart_core.idempotency.plan import Keyed, Sends
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.problem import FieldError, Outcome, Problem
@@ -26,9 +25,7 @@ class ExactlyOnce:
     async def run(
         self,
         call: Call,
-        operation: OperationId,
-        plan: Plan,
-        content: Mapping[str, Any],
+        asked: Keyed,
         perform: Callable[[Claim], Awaitable[Answer]],
         lines: list[dict[str, Any]] | None = None,
         sends: Sends = Sends.AT_ONCE,
@@ -36,16 +33,17 @@ class ExactlyOnce:
     ) -> Answer:
         """The answer of `perform`, which is called now or was called before.
 
-        `content` is what the request asks for; a key belongs to one content. `lines` are those that
-        the cart of a purchase must have, if it is held to any. `items` were taken from the
-        catalogue already, for an operation that begins now. Raises what `perform` raises, and
-        Problem `store_unavailable`, `operation_in_progress` or `idempotency_key_reused` without
-        having called it.
+        A key belongs to one content. `lines` are those that the cart of a purchase must have, if it
+        is held to any. `items` were taken from the catalogue already, for an operation that begins
+        now. Raises what `perform` raises, and Problem `store_unavailable`,
+        `operation_in_progress` or `idempotency_key_reused` without having called it.
         """
         # Until the operation's record is read, an earlier call may have had its effect.
         had_effect, call.sent.may_have_effect = call.sent.may_have_effect, True
         try:
-            claim = await self._claims.claim(call, operation, plan, content, lines, sends, items)
+            claim = await self._claims.claim(
+                call, asked.operation, asked.plan, asked.content, lines, sends, items
+            )
         except StoreUnavailable as failure:
             sent = "goes no further: it bought nothing" if call.sent.tries else "sent nothing"
             raise Problem(
@@ -60,9 +58,9 @@ class ExactlyOnce:
             answer = await perform(claim)
         except Problem as problem:
             return await _failed(claim, problem)
-        except Exception:
+        except Exception as error:
             with suppress(LeaseLost):
-                await claim.record_failure(unknown=claim.begun)
+                await claim.record_failure(unknown=claim.begun, failure=error)
             raise
         return await _succeeded(claim, answer)
 
@@ -89,7 +87,7 @@ async def _failed(claim: Claim, problem: Problem) -> Answer:
     # What passes by itself refuses nothing, so what an earlier call sent is sent again as it was.
     keep = claim.resumed and problem.kind.retryable
     try:
-        await claim.record_failure(unknown=unknown or keep)
+        await claim.record_failure(unknown=unknown or keep, failure=problem)
     except LeaseLost as lost:
         if not unknown:
             with Problem.completing(trace=problem.trace):

@@ -82,12 +82,23 @@ class PartnerCenterRequest:
         self.trace = Trace(self.request_id)
 
 
+class SharedGate(Protocol):
+    """What all instances of this app know of Partner Center's throttling. Nothing is raised."""
+
+    async def closed_for(self, customer_id: str) -> float:
+        """Seconds until a request for this customer may be sent; 0 if it may be sent now."""
+
+    async def close(self, customer_id: str, seconds: float) -> None:
+        """Partner Center asked for a pause of so many seconds for this customer."""
+
+
 class Sender:
     """Sends the requests of all customers; there is one for the process.
 
     `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here;
     after a longer one the caller has to come back. At most `max_concurrent` requests are under way
-    at a time, and not all of them for one customer; see Places.
+    at a time, and not all of them for one customer; see Places. A 429 closes `shared_gate` for
+    all instances; what is worked off heeds it before each request, and waits for no pause here.
     """
 
     def __init__(
@@ -99,6 +110,7 @@ class Sender:
         uniform: Callable[[float, float], float],
         longest_wait: float,
         max_concurrent: int,
+        shared_gate: SharedGate | None = None,
     ) -> None:
         self._tokens = tokens
         self._clock = clock
@@ -112,6 +124,8 @@ class Sender:
         self._warned_of: str | None = None
         """The last token that Partner Center called not MFA compliant."""
         self._throttle = Throttle()
+        self._shared_gate = shared_gate
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, request: PartnerCenterRequest, *, resumed: bool = False) -> Answered:
         """The document of the first 2xx answer.
@@ -137,8 +151,8 @@ class Sender:
         self, request: PartnerCenterRequest, problem: Problem, number: int
     ) -> float | None:
         """Seconds until the request is sent again after try `number`; None if it must not be."""
-        asked = problem.retry_after or 0
-        if not request.may_retry(problem) or asked > self._longest_wait or number >= MAX_TRIES:
+        asked, longest = problem.retry_after or 0, self._longest_wait_of(request)
+        if not request.may_retry(problem) or asked > longest or number >= MAX_TRIES:
             return None
         pause = asked + self._uniform(0, BACKOFF_FIRST * 2 ** (number - 1))
         return pause if pause <= self._spare_seconds(request) else None
@@ -168,6 +182,7 @@ class Sender:
             verdict = explained(verdict, token_works=token_works)
         if verdict.code == "partner_center_throttled":
             self._throttle.close(customer_id, verdict.retry_after or 0, deadline.clock())
+            self._close_shared_gate(customer_id, verdict.retry_after or 0)
             telemetry.count_throttle(verdict.retry_after or 0)
         raise verdict
 
@@ -182,9 +197,22 @@ class Sender:
                 return
             self._places.release(customer_id)  # The throttle closed while we waited for a place.
 
+    def _close_shared_gate(self, customer_id: str, seconds: float) -> None:
+        """Tell the other instances, while the caller is answered."""
+        if self._shared_gate:
+            task = asyncio.create_task(self._shared_gate.close(customer_id, seconds))
+            self._closing.add(task)  # The event loop itself keeps only weak references to tasks.
+            task.add_done_callback(self._closing.discard)
+
+    def _longest_wait_of(self, request: PartnerCenterRequest) -> float:
+        return 0.0 if request.call.worked_off else self._longest_wait
+
     async def _pass_throttle(self, request: PartnerCenterRequest) -> None:
-        wait = self._throttle.wait(request.call.customer_id, request.call.deadline.clock())
-        if wait > 0 and wait > min(self._longest_wait, self._spare_seconds(request)):
+        customer_id = request.call.customer_id
+        wait = self._throttle.wait(customer_id, request.call.deadline.clock())
+        if self._shared_gate and request.call.worked_off:
+            wait = max(wait, await self._shared_gate.closed_for(customer_id))
+        if wait > 0 and wait > min(self._longest_wait_of(request), self._spare_seconds(request)):
             raise Problem(
                 "partner_center_throttled",
                 "Partner Center asked for a pause that is not over yet; nothing was sent.",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cart_core.call import Answer, Answered, Call
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import Plan, Sends
+from cart_core.idempotency.plan import Keyed, Plan, Sends
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.errors import in_doubt
@@ -64,8 +64,7 @@ class Buying:
         The orders of an earlier partial answer are in this one too, and a refusal of what was left
         is a warning in it. Raises Problem; unless its outcome is `unknown`, nothing was bought.
         """
-        cart_id, user = purchase.cart_id, purchase.customer_user
-        content = {"customerId": call.customer_id, "cartId": cart_id, "customerUser": user}
+        asked = self.keyed(call, purchase.cart_id, purchase.customer_user)
         earlier: StoredAnswer | None = None
 
         async def check_out(claim: Claim) -> Answer:
@@ -75,7 +74,7 @@ class Buying:
 
         try:
             return await self._once.run(
-                *(call, purchase_of(call.customer_id, cart_id), self.plan, content, check_out),
+                *(call, asked, check_out),
                 lines=purchase.lines,
                 sends=Sends.UNLESS_RECORDED if purchase.is_ready else Sends.AFTER_A_LOOK,
             )
@@ -83,6 +82,15 @@ class Buying:
             if earlier and problem.outcome is not Outcome.UNKNOWN:
                 raise _part_is_ordered(problem) from None
             raise
+
+    def keyed(self, call: Call, cart_id: str, customer_user: str | None) -> Keyed:
+        """What a checkout of this cart for this customer user asks for; its key is the cart."""
+        content = {
+            "customerId": call.customer_id,
+            "cartId": cart_id,
+            "customerUser": customer_user,
+        }
+        return Keyed(purchase_of(call.customer_id, cart_id), self.plan, content)
 
     async def _check_out(self, call: Call, purchase: Purchase, claim: Claim) -> Answer:
         if purchase.lines is None and not claim.resumed and not claim.earlier_answer:

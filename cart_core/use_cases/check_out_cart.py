@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cart_core import telemetry
 from cart_core.call import Answer, Call
+from cart_core.idempotency.plan import Keyed
 from cart_core.use_cases.buying import Buying
 from cart_core.use_cases.purchase import Purchase
 
@@ -36,3 +37,7 @@ class CheckOutCart:
         answer = await self._buying.buy(call, purchase)
         telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer
+
+    def keyed(self, call: Call, command: CheckOutCartCommand) -> Keyed:
+        """What the command asks for; its key is the cart."""
+        return self._buying.keyed(call, command.cart_id, command.customer_user)

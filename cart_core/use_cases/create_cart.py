@@ -11,7 +11,7 @@ from cart_core.cart.answer import cart_path
 from cart_core.cart.request import CartRequest
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import RETENTION, Plan
+from cart_core.idempotency.plan import RETENTION, Keyed, Plan
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Problem
@@ -58,21 +58,26 @@ class CreateCart:
         cart, key = command.cart, command.key
         if key is None:
             if self._key_required:
-                raise Problem("idempotency_key_required", "Send an Idempotency-Key header.")
+                raise _key_required()
             answer = await self._create(
                 call, cart.warned(_NOT_IDEMPOTENT), Unrecorded(self._new_guid)
             )
         else:
-            operation = OperationId("create_cart", call.customer_id, key)
+            asked = self.keyed(call, command)
             perform = partial(self._create_under_claim, call, cart)
             items = self._resolve_items.known(call, cart)
             answer = await self._once.run(
-                *(call, operation, _PLAN, cart.body, perform),
-                sends=when_sent(cart, items),
-                items=items,
+                call, asked, perform, sends=when_sent(cart, items), items=items
             )
         telemetry.count_cart(call.caller_id, replayed=answer.replayed)
         return answer
+
+    def keyed(self, call: Call, command: CreateCartCommand) -> Keyed:
+        """What the command asks for under its key. Raises Problem `idempotency_key_required`."""
+        if command.key is None:
+            raise _key_required()
+        operation = OperationId("create_cart", call.customer_id, command.key)
+        return Keyed(operation, _PLAN, command.cart.body)
 
     async def _create_under_claim(self, call: Call, cart: CartRequest, claim: Claim) -> Answer:
         # A cart buys nothing. So once no earlier request for it can be under way, a refusal is the
@@ -89,3 +94,7 @@ class CreateCart:
         created, _ = await self._resolve_items.send(call, cart, step, send)
         call.sent.cart_id = created.body["id"]
         return Answer.of(201, created, Location=cart_path(call.customer_id, created.body["id"]))
+
+
+def _key_required() -> Problem:
+    return Problem("idempotency_key_required", "Send an Idempotency-Key header.")

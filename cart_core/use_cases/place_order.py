@@ -15,7 +15,7 @@ from cart_core.cart.expected_lines import expected_lines
 from cart_core.cart.request import CartRequest
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import Sends
+from cart_core.idempotency.plan import Keyed, Sends
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.carts import Carts
 from cart_core.problem import FieldError, Problem
@@ -69,6 +69,19 @@ class PlaceOrder:
         Raises Problem in every other case.
         """
         self._buying.require_allowed()
+        perform = partial(self._order, call, command)
+        asked = self.keyed(call, command)
+        items = self._resolve_items.known(call, command.cart)
+        answer = await self._once.run(
+            *(call, asked, perform),
+            sends=Sends.AFTER_A_LOOK if command.preflight else when_sent(command.cart, items),
+            items=items,
+        )
+        telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
+        return answer
+
+    def keyed(self, call: Call, command: PlaceOrderCommand) -> Keyed:
+        """What the command asks for under its key. Raises Problem `idempotency_key_required`."""
         if command.key is None:
             raise Problem(
                 "idempotency_key_required",
@@ -76,15 +89,7 @@ class PlaceOrder:
             )
         operation = OperationId("place_order", call.customer_id, command.key)
         content = {"customerUser": command.customer_user, "cart": command.cart.body}
-        perform = partial(self._order, call, command)
-        items = self._resolve_items.known(call, command.cart)
-        answer = await self._once.run(
-            *(call, operation, self._plan, content, perform),
-            sends=Sends.AFTER_A_LOOK if command.preflight else when_sent(command.cart, items),
-            items=items,
-        )
-        telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
-        return answer
+        return Keyed(operation, self._plan, content)
 
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
         asked, created = command.cart, None

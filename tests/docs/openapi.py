@@ -16,6 +16,17 @@ OPERATIONS = {
 }
 
 
+def auth_level(operation: dict[str, Any]) -> str:
+    """Which key opens an operation, in the words of the Functions host."""
+    match operation.get("security"):
+        case None:
+            return "function"
+        case []:
+            return "anonymous"
+        case _:
+            return "admin"
+
+
 def validator(schema: Any) -> jsonschema_rs.Validator:
     """A validator for a schema of the document, which may refer to its components."""
     return jsonschema_rs.Draft202012Validator(

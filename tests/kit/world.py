@@ -11,6 +11,8 @@ from cart_core.api.invocation import answer
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.record import Record
 from cart_core.json_text import write_json
+from cart_core.operations.memory_bells import MemoryBells
+from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.problem import Problem
 from cart_core.settings import Settings
 from tests.kit.builders import CART_ID, CUSTOMER, cart
@@ -47,7 +49,8 @@ class World:
     `settings` change the app's; buying is allowed unless they say no. `answers` are Partner
     Center's next ones, whatever it is asked for. A world stands for any number of processes:
     nothing but the store and Partner Center remembers anything. `drawn` are the ranges that random
-    pauses were drawn from, in seconds; each pause is the shortest of its range.
+    pauses were drawn from, in seconds; each pause is the shortest of its range. The bells of
+    accepted operations are answered as long as `bells` has an `answer`.
     """
 
     def __init__(self, *answers: Answer, **settings: str) -> None:
@@ -56,12 +59,16 @@ class World:
             self.center.script[operation] = list(answers)
         self.clock = WallClock()
         self.store = FakeStore(self.clock)
+        self.documents = MemoryDocuments()
+        self.bells = MemoryBells()
         self.tokens = FakeTokens()
         self.domains = FakeTenants()
         self.drawn: list[tuple[float, float]] = []
         guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
         surroundings = composition.Surroundings(
             self.store,
+            self.documents,
+            self.bells,
             self.tokens,
             self.center,
             self.domains,
@@ -70,7 +77,9 @@ class World:
             uniform=self._draw,
             new_guid=lambda: next(guids),
         )
-        self.endpoints = composition.endpoints(Settings.read(ENVIRONMENT | settings), surroundings)
+        self.services = composition.assemble(Settings.read(ENVIRONMENT | settings), surroundings)
+        self.endpoints = dict(self.services.endpoints)
+        self.bells.answer = self.services.answer_bell
 
     async def call(
         self,

@@ -56,9 +56,9 @@ def test_no_walk_breaks_a_rule(first: int) -> None:
     walked(range(first, first + CHUNK))
 
 
-def _resumed_as_new(*arguments: Any) -> Any:
+def _resumed_as_new(*arguments: Any, **more: Any) -> Any:
     """What an attempt may have done is forgotten by the one that takes over."""
-    decision = decide(*arguments)
+    decision = decide(*arguments, **more)
     return replace(decision, resumed=False) if isinstance(decision, Run) else decision
 
 

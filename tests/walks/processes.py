@@ -16,6 +16,8 @@ from cart_core.call import Call
 from cart_core.idempotency.memory_store import MemoryStore
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import StoreUnavailable, Versioned
+from cart_core.operations.memory_bells import MemoryBells
+from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.problem import Problem
 from cart_core.settings import Settings
@@ -90,10 +92,12 @@ class Process:
         self._alive = True
         self._tasks: set[asyncio.Task[Response]] = set()
         self._loop = asyncio.get_running_loop()
-        self._endpoints = composition.endpoints(
+        self._endpoints = composition.assemble(
             settings(),
             composition.Surroundings(
                 self,
+                MemoryDocuments(),
+                MemoryBells(),
                 self,
                 self,
                 FakeTenants(),
@@ -102,7 +106,7 @@ class Process:
                 uniform=outside.random.uniform,
                 new_guid=lambda: f"00000000-0000-4000-8000-{next(outside.ids):012}",
             ),
-        )
+        ).endpoints
 
     def successor(self) -> "Process":
         """The process that is started when this one has died."""

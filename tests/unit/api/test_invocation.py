@@ -161,7 +161,7 @@ async def test_a_call_is_answered_even_if_its_caller_goes_away(
             await caller
         [task] = module._under_way  # Without this reference the event loop might lose the task.
         may_end.set()
-        response = await task
+        response, _ = await task
 
     code = "invalid_json" if isinstance(error, Problem) else "internal_error"
     assert response.body["code"] == code

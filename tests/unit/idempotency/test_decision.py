@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TICK, HOUR = timedelta(microseconds=1), timedelta(hours=1)
 CONTENT, OTHER_CONTENT = {"quantity": 1}, {"quantity": 2}
 ANSWER = StoredAnswer(status=200, headers={}, body={})
-STATES = ["in_progress", "unknown", "released", "open", "completed"]
+STATES = ["in_progress", "unknown", "released", "open", "completed", "accepted"]
 LEASE = 120.0
 LEASE_LASTS, LEASE_OVER = LEASE - 0.001, LEASE
 """The age of a record in seconds."""
@@ -63,11 +63,15 @@ def test_the_decision(state: str, age: float) -> None:
         "released": Run(3, None, resumed=False),
         "open": Run(3, found, resumed=False),
         "completed": Replay(ANSWER),
+        "accepted": Wait(),
     }
     before = found.to_json()
     assert decide(stored(found, age), NOW, CONTENT) == same[state]
     other = same[state] if state == "released" else Reused()
     assert decide(stored(found, age), NOW, OTHER_CONTENT) == other
+    mine = same | {"accepted": Run(3, None, resumed=False)}
+    assert decide(stored(found, age), NOW, CONTENT, works_off=True) == mine[state]
+    assert decide(stored(found, age), NOW, OTHER_CONTENT, works_off=True) == other
     assert found.to_json() == before
 
 

@@ -20,7 +20,7 @@ from cart_core.deadline import Deadline
 from cart_core.idempotency.claim import Claim, Claims
 from cart_core.idempotency.memory_store import MemoryStore
 from cart_core.idempotency.operation_id import fingerprint
-from cart_core.idempotency.plan import RETENTION, Plan
+from cart_core.idempotency.plan import RETENTION, Keyed, Plan
 from cart_core.idempotency.record import Record, StoredAnswer
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.idempotency.store import StoreUnavailable, Versioned
@@ -254,7 +254,7 @@ class Walk:
             return Answer(201, body, {"MS-CV": call.correlation_id})
 
         try:
-            answer = await self.once.run(call, OPERATION, self.plan, content, perform)
+            answer = await self.once.run(call, Keyed(OPERATION, self.plan, content), perform)
         except RuntimeError:
             return None
         except Problem as problem:

@@ -14,7 +14,6 @@ from cart_core.problem import Outcome, Problem
 from tests.kit.builders import CUSTOMER
 from tests.kit.fakes import Killed, StoreFault, in_virtual_time, monotonic, within
 from tests.unit.idempotency.world import (
-    CONTENT,
     DEADLINE,
     LEASE,
     NOT_SENT,
@@ -133,7 +132,7 @@ async def test_a_call_that_resumes_may_have_had_its_effect_before_it_sends_anyth
     await world.ends_somehow()
     call = Call(CUSTOMER, CUSTOMER, "en-US", within(DEADLINE))
     call.sent.may_have_effect = sent_before  # As it is where a call claims a second operation.
-    await world.once.run(call, world.operation, world.plan, CONTENT, world.perform)
+    await world.once.run(call, world.keyed(), world.perform)
     assert call.sent.may_have_effect == (resumed or sent_before)
 
 
@@ -153,7 +152,7 @@ async def test_a_call_that_cannot_claim_for_a_bug_does_not_know_what_an_earlier_
 
     monkeypatch.setattr(world.store, broken, fail)
     with pytest.raises(type(error)):
-        await world.once.run(call, world.operation, world.plan, CONTENT, world.perform)
+        await world.once.run(call, world.keyed(), world.perform)
     assert call.sent.may_have_effect
     assert len(world.requests) == 1
 

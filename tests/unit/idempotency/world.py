@@ -13,7 +13,7 @@ import pytest
 from cart_core.call import Answer, Call
 from cart_core.idempotency.claim import Claim, Claims
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.plan import RETENTION, Plan
+from cart_core.idempotency.plan import RETENTION, Keyed, Plan
 from cart_core.idempotency.record import Record, StoredAnswer
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.errors import in_doubt
@@ -142,6 +142,10 @@ class World:
         headers = {"MS-RequestId": claim.request_id, "MS-CV": f"call-{next(self.numbers)}"}
         return Answer(201, await self.send(last, claim), headers)
 
+    def keyed(self, content: dict[str, Any] = CONTENT) -> Keyed:
+        """What a call of this content asks for."""
+        return Keyed(self.operation, self.plan, content)
+
     async def deliver(
         self,
         content: dict[str, Any] = CONTENT,
@@ -152,9 +156,7 @@ class World:
     ) -> Answer:
         """The answer to a call."""
         call = Call(CUSTOMER, CUSTOMER, "en-US", within(seconds), caller)
-        return await self.once.run(
-            call, self.operation, self.plan, content, perform or self.perform
-        )
+        return await self.once.run(call, self.keyed(content), perform or self.perform)
 
     async def fails(
         self, content: dict[str, Any] = CONTENT, *, code: str, **options: Any

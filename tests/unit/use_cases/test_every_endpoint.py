@@ -171,8 +171,8 @@ async def test_nulls_are_left_out_of_the_answer_for_who_prefers_that(
     call: Call, good: Answer
 ) -> None:
     world = world_for(call, good, good)
-    without = await call(world, headers=KEYED | {"prefer": "respond-async,omit-values=nulls"})
-    whole = await call(world, headers=KEYED | {"prefer": "respond-async"})
+    without = await call(world, headers=KEYED | {"prefer": "return=minimal,omit-values=nulls"})
+    whole = await call(world, headers=KEYED | {"prefer": "return=minimal"})
 
     assert without.headers["Preference-Applied"] == "omit-values=nulls"
     assert "Preference-Applied" not in whole.headers

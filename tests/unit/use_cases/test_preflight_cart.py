@@ -322,7 +322,7 @@ async def test_a_process_that_dies_while_it_looks_has_sent_nothing(item: str) ->
     assert (problem.code, problem.outcome) == ("preflight_failed", Outcome.NOT_SENT)
 
 
-@pytest.mark.parametrize("value", ["yes", "True", "1", "true,true"])
+@pytest.mark.parametrize("value", ["yes", "1", "true,true"])
 @in_virtual_time
 async def test_any_value_but_true_and_false_is_refused(value: str) -> None:
     made = world()

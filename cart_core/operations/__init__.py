@@ -1,0 +1,1 @@
+"""What is accepted now and worked off later: its records, its bells, and who answers them."""

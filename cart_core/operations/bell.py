@@ -1,0 +1,52 @@
+"""The message in the queue: a doorbell that says which record to look at, and nothing else.
+
+Its members must have none of the names of the queue trigger's metadata (id, dequeueCount,
+insertionTime and so on): the Functions host would overwrite the metadata with them.
+"""
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+VERSION: Final = 1
+GUARD_SECONDS: Final = 30.0
+"""So long after it was rung first a bell without a record may still get one."""
+
+_NAME: Final = re.compile(r"operations/(carts|purchases)/[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """`record` is the name of the record, `rung` the POSIX second at which it was hung up first."""
+
+    record: str
+    rung: float
+
+    def text(self) -> str:
+        """The message, in ASCII."""
+        return json.dumps({"v": VERSION, "record": self.record, "rung": round(self.rung, 3)})
+
+    @classmethod
+    def read(cls, message: str | bytes) -> "Bell":
+        """The bell of a message, plain or in base64, as the Azure portal may send it.
+
+        Raises ValueError for another message, and for one of a newer release.
+        """
+        data = message.encode() if isinstance(message, str) else message
+        if not data.lstrip().startswith(b"{"):
+            try:
+                data = base64.b64decode(data, validate=True)
+            except binascii.Error:
+                raise ValueError("the message is no bell") from None
+        try:
+            match json.loads(data):
+                case {"v": 1, "record": str(name), "rung": float() | int() as rung} if (
+                    _NAME.fullmatch(name)
+                ):
+                    return cls(name, float(rung))
+        except (ValueError, RecursionError):
+            pass
+        raise ValueError("the message is no bell that this release can read")
