@@ -49,7 +49,7 @@ def next_attempt(
     """
     doubled = FIRST_PAUSE * 2 ** min(operation.deferrals, 20)
     asked = min(float(problem.retry_after or 0), LONGEST_ASKED_PAUSE)
-    pause = asked or min(doubled, LONGEST_PAUSE)
+    pause = max(asked, min(doubled, LONGEST_PAUSE))
     until = now + timedelta(seconds=pause * (1 + uniform(0.0, JITTER)))
     last = max(operation.given_up_at, now + timedelta(seconds=asked))
     return min(until, last)

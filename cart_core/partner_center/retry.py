@@ -41,6 +41,8 @@ MAX_TRIES: Final = 5
 BACKOFF_FIRST: Final = 0.5
 """Seconds; before try n+1 passes a random time of up to 2^(n-1) times this (full jitter)."""
 
+GATE_TASK: Final = "close the shared gate"
+
 _TRACING_HEADERS: Final = {"ms-cv": "MS-CV", "ms-serverid": "MS-ServerId"}
 
 
@@ -200,7 +202,8 @@ class Sender:
     def _close_shared_gate(self, customer_id: str, seconds: float) -> None:
         """Tell the other instances, while the caller is answered."""
         if self._shared_gate:
-            task = asyncio.create_task(self._shared_gate.close(customer_id, seconds))
+            closing = self._shared_gate.close(customer_id, seconds)
+            task = asyncio.create_task(closing, name=GATE_TASK)
             self._closing.add(task)  # The event loop itself keeps only weak references to tasks.
             task.add_done_callback(self._closing.discard)
 

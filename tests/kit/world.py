@@ -11,6 +11,8 @@ from cart_core.api.invocation import answer
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.record import Record
 from cart_core.json_text import write_json
+from cart_core.operations.bells import Bells
+from cart_core.operations.documents import Documents
 from cart_core.operations.memory_bells import MemoryBells
 from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.problem import Problem
@@ -49,8 +51,7 @@ class World:
     `settings` change the app's; buying is allowed unless they say no. `answers` are Partner
     Center's next ones, whatever it is asked for. A world stands for any number of processes:
     nothing but the store and Partner Center remembers anything. `drawn` are the ranges that random
-    pauses were drawn from, in seconds; each pause is the shortest of its range. The bells of
-    accepted operations are answered as long as `bells` has an `answer`.
+    pauses were drawn from, in seconds; each pause is the shortest of its range.
     """
 
     def __init__(self, *answers: Answer, **settings: str) -> None:
@@ -59,8 +60,7 @@ class World:
             self.center.script[operation] = list(answers)
         self.clock = WallClock()
         self.store = FakeStore(self.clock)
-        self.documents = MemoryDocuments()
-        self.bells = MemoryBells()
+        self.documents, self.bells = self.accepted_in()
         self.tokens = FakeTokens()
         self.domains = FakeTenants()
         self.drawn: list[tuple[float, float]] = []
@@ -79,7 +79,12 @@ class World:
         )
         self.services = composition.assemble(Settings.read(ENVIRONMENT | settings), surroundings)
         self.endpoints = dict(self.services.endpoints)
-        self.bells.answer = self.services.answer_bell
+        if isinstance(self.bells, MemoryBells):
+            self.bells.answer = self.services.answer_bell
+
+    def accepted_in(self) -> tuple[Documents, Bells]:
+        """Where accepted operations are kept, and where their bells hang."""
+        return MemoryDocuments(), MemoryBells()
 
     async def call(
         self,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.kit.fakes import in_virtual_time
 from tests.kit.world import KEYED, World
-from tests.unit.operations.polling import ASYNC, ended, monitor
+from tests.unit.operations.house import ASYNC, ended, monitor
 
 
 @pytest.mark.parametrize("endpoint", ["create_cart", "place_order", "checkout_cart"])
