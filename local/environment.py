@@ -30,6 +30,7 @@ def app_environment(cloud: LocalCloud, **changes: str | None) -> dict[str, str]:
         "SSL_CERT_FILE": details.ca_file,
         "REQUESTS_CA_BUNDLE": details.ca_file,
         "CART_STORE_URL": details.container_url,
+        "AzureWebJobsStorage__queueServiceUri": details.queue_service_url,
         **changes,
     }
     return {name: value for name, value in environment.items() if value is not None}

@@ -134,6 +134,7 @@ class LocalCloud:
             certificate_name=CERTIFICATE_NAME,
             refresh_token_name=REFRESH_TOKEN_NAME,
             container_url=self.storage.container_url if self.storage else None,
+            queue_service_url=self.storage.queue_service_url if self.storage else None,
         )
 
     def rotate_client_secret(self, *, in_vault: bool = True) -> str:
@@ -178,7 +179,8 @@ class LocalCloud:
         ]
         if self.storage:
             await self.storage.start()
-            services.append(((self.storage.host,), "storage", self.storage.routes()))
+            of_storage = (self.storage.host, self.storage.queue_host)
+            services.append((of_storage, "storage", self.storage.routes()))
         for hosts, service, routes in services:
             for host in hosts:
                 secure.add_domain(host, self._application(service, routes))

@@ -19,6 +19,7 @@ SERVER_NAMES = (
     "login.partner.microsoftonline.cn",
     "*.vault.azure.net",
     "*.blob.core.windows.net",
+    "*.queue.core.windows.net",
     "api.partnercenter.microsoft.com",
     "partner.partnercenterapi.microsoftonline.cn",
     "localhost",

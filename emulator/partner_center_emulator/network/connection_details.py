@@ -32,3 +32,5 @@ class ConnectionDetails:
     refresh_token_name: str
     container_url: str | None
     """The cloud's own container in Blob Storage; None where it was started without Azurite."""
+    queue_service_url: str | None
+    """The queue service of the same account, with the queue of the app; None without Azurite."""

@@ -22,11 +22,12 @@ from partner_center_emulator.network.certificates import ServerCertificate
 
 ACCOUNT = "cartslocal"
 HOST = f"{ACCOUNT}.blob.core.windows.net"
+QUEUE_HOST = f"{ACCOUNT}.queue.core.windows.net"
 MINIMUM_NODE = 22
 """The oldest major version of Node.js that the pinned Azurite runs on."""
 
 _PACKAGE = Path(__file__).resolve().parent / "npm"
-_MAIN = _PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+_SOURCE = _PACKAGE / "node_modules" / "azurite" / "dist" / "src"
 _INSTALL_SECONDS = 600
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -93,9 +94,9 @@ def install(node: Node, package: Path | None = None) -> None:
 class Azurite:
     """A running Azurite on a free loopback port. Leaving it as a context manager stops it.
 
-    It serves HOST over TLS and accepts any bearer token with the right audience, issuer and times:
-    it does not verify signatures. Trust `ca_file` to verify its certificate. Raises RuntimeError
-    where it cannot be installed or does not start.
+    It serves HOST and QUEUE_HOST over TLS, on a port each, and accepts any bearer token with the
+    right audience, issuer and times: it does not verify signatures. Trust `ca_file` to verify its
+    certificate. Raises RuntimeError where it cannot be installed or does not start.
     """
 
     def __init__(self, node: Node | None = None) -> None:
@@ -106,39 +107,46 @@ class Azurite:
         certificate = ServerCertificate(directory)
         self.ca_file = certificate.ca_file
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
-        command: list[str | Path] = [node.executable, _MAIN]
-        command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--blobKeepAliveTimeout", "120"]
-        command += ["--inMemoryPersistence", "--extentMemoryLimit", "512", "--disableTelemetry"]
-        # Azurite does not know the newest API versions, which Microsoft's libraries ask for.
-        command += ["--oauth", "basic", "--skipApiVersionCheck"]
-        command += ["--cert", certificate.certificate_file, "--key", certificate.key_file]
         account_key = base64.b64encode(secrets.token_bytes(32)).decode()
-        self.process = subprocess.Popen(
-            command,
-            env={"HOME": str(directory), "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account_key}"},
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+
+        def start(service: str, *options: str) -> subprocess.Popen[bytes]:
+            command: list[str | Path] = [node.executable, _SOURCE / service / "main.js"]
+            command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", "0"]
+            command += ["--inMemoryPersistence", "--disableTelemetry", *options]
+            # Azurite does not know the newest API versions, which Microsoft's libraries ask for.
+            command += ["--oauth", "basic", "--skipApiVersionCheck"]
+            command += ["--cert", certificate.certificate_file, "--key", certificate.key_file]
+            return subprocess.Popen(
+                command,
+                env={"HOME": str(directory), "AZURITE_ACCOUNTS": f"{ACCOUNT}:{account_key}"},
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+            )
+
+        blob_options = ("--extentMemoryLimit", "512", "--blobKeepAliveTimeout", "120")
+        self.processes = [start("blob", *blob_options), start("queue")]
         try:
-            self.port = self._wait_for_port()
+            self.port, self.queue_port = self._wait_for_port("Blob"), self._wait_for_port("Queue")
         except BaseException:
             self.stop()
             raise
 
     def output(self) -> str:
-        """Everything that the process has written so far, its access log included."""
+        """Everything that it has written so far, its access log included."""
         return _text(self._log)
 
     def stop(self) -> None:
-        """Ends the process. All blobs are lost."""
-        self.process.terminate()
-        try:
-            self.process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """Ends the processes. All blobs and messages are lost."""
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         self._log.close()
         self._directory.cleanup()
 
@@ -153,13 +161,15 @@ class Azurite:
     ) -> None:
         self.stop()
 
-    def _wait_for_port(self) -> int:
+    def _wait_for_port(self, service: str) -> int:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            listens = re.search(r"listens on https://127\.0\.0\.1:(\d+)\n", self.output())
+            listens = re.search(
+                rf"{service} service .*listens on https://127\.0\.0\.1:(\d+)\n", self.output()
+            )
             if listens:
                 return int(listens[1])
-            if self.process.poll() is not None:
+            if any(process.poll() is not None for process in self.processes):
                 break
             time.sleep(0.02)
         raise RuntimeError(f"Azurite did not start:\n{self.output()}")
