@@ -4,6 +4,7 @@ With `verbose` every header and body is printed too, without the secrets in them
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from partner_center_emulator.watch.journal import Arrival
 from local.environment import BUYING, app_environment
 from local.function_process import FunctionProcess
 from local.samples import CARTS, ORDERS, SAMPLE_CART, SAMPLES
+
+POLL_SECONDS = 0.5
+"""Seconds after which the demo asks again. The answers ask for more, as Azure needs it."""
 
 _COLOURS = {"good": "32", "bad": "31", "head": "1", "faint": "2"}
 
@@ -47,6 +51,7 @@ class Story:
     ) -> None:
         self._cloud = cloud
         self._client = client
+        self._location = ""
         self._print = printer
         client.headers.update({"x-functions-key": function.key, "Prefer": "omit-values=nulls"})
 
@@ -56,7 +61,14 @@ class Story:
         self._print.say(title, "head")
 
     def call(
-        self, method: str, path: str, body: str = "", *, key: str = "", expected: int
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        *,
+        key: str = "",
+        prefer: str = "",
+        expected: int,
     ) -> dict[str, Any]:
         """Sends a request, and prints it, what Partner Center got, and what came back.
 
@@ -65,6 +77,8 @@ class Story:
         headers = {"Content-Type": "application/json"} if body else {}
         if key:
             headers["Idempotency-Key"] = key
+        if prefer:
+            headers["Prefer"] = prefer
         request = self._client.build_request(method, path, headers=headers, content=body)
         self._print.say(
             f"  sent    {method} {short(path)}{f'  Idempotency-Key: {key}' * bool(key)}"
@@ -72,6 +86,23 @@ class Story:
         self._print.message(request.headers, body.encode())
         before = len(self._cloud.journal.requests("partner_center"))
         answer = self._client.send(request)
+        self._location = answer.headers.get("Location", "")
+        return self._told(answer, before, f"{method} {path}", expected)
+
+    def result(self, *, expected: int) -> dict[str, Any]:
+        """Asks for the result of what was accepted, until there is one, and prints that.
+
+        Raises RuntimeError where its status is another one than was expected.
+        """
+        before = len(self._cloud.journal.requests("partner_center"))
+        self._print.say("  sent    GET the address in Location, until there is a result")
+        while (answer := self._client.get(self._location)).status_code == httpx.codes.ACCEPTED:
+            time.sleep(POLL_SECONDS)
+        return self._told(answer, before, "The result", expected)
+
+    def _told(
+        self, answer: httpx.Response, before: int, what: str, expected: int
+    ) -> dict[str, Any]:
         got = self._cloud.journal.requests("partner_center")[before:]
         for arrival in got:
             self._arrival(arrival)
@@ -85,7 +116,7 @@ class Story:
         )
         self._print.message(answer.headers, answer.content)
         if answer.status_code != expected:
-            raise RuntimeError(f"{method} {path} was answered {answer.status_code}.")
+            raise RuntimeError(f"{what} was answered {answer.status_code}.")
         return dict(answer.json())
 
     def _arrival(self, arrival: Arrival) -> None:
@@ -104,6 +135,8 @@ def short(path: str) -> str:
 
 def summary_of(answer: Mapping[str, Any]) -> list[str]:
     """What an answer says, in a few words: a cart, orders, or an error with its advice."""
+    if "attempts" in answer:
+        return [f"accepted, {answer['status']}"]
     if "code" in answer:
         errors: Sequence[Mapping[str, str]] = answer["errors"]
         advice = [f"{error['pointer']}: {error['detail']}" for error in errors]
@@ -154,6 +187,10 @@ def _tell(story: Story) -> None:
     story.call("POST", ORDERS, SAMPLES["invalid"].content, key="order-1002", expected=400)
     story.tell("An order that Partner Center will not sell: its cart is there, nothing is bought.")
     story.call("POST", ORDERS, SAMPLES["not-orderable"].content, key="order-1003", expected=422)
+    story.tell("An order that nobody waits for is accepted, and its result is asked for later.")
+    prefer = "respond-async, omit-values=nulls"
+    story.call("POST", ORDERS, order, key="order-1004", prefer=prefer, expected=202)
+    story.result(expected=201)
     story.tell(
         "Step by step: Microsoft's own sample cart is created, read, changed and checked out."
     )
