@@ -85,6 +85,11 @@ param perInstanceConcurrency int = 16
 @maxValue(20)
 param alwaysReadyInstances int = 1
 
+@description('Optional. Instances that are kept warm to work accepted operations off. They are billed all the time; with 0 an operation waits up to some minutes for its first try after a pause.')
+@minValue(0)
+@maxValue(20)
+param alwaysReadyWorkers int = 0
+
 @description('Optional. Most instances at a time.')
 @minValue(1)
 @maxValue(1000)
@@ -300,6 +305,10 @@ module hostStorage 'modules/storage-account.bicep' = {
     publicNetworkAccess: privateStorage ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     containerName: 'deployments'
+    queueNames: [
+      'accepted-operations'
+      'accepted-operations-poison'
+    ]
   }
 }
 
@@ -460,6 +469,7 @@ module functionApp 'modules/function-app.bicep' = {
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
     blobEndpoint: hostStorage.outputs.blobEndpoint
+    queueEndpoint: hostStorage.outputs.queueEndpoint
     deploymentContainerUrl: hostStorage.outputs.containerUrl
     storeUrl: recordStorage.outputs.containerUrl
     keyVaultUrl: keyVault.outputs.url
@@ -484,6 +494,7 @@ module functionApp 'modules/function-app.bicep' = {
     moreSettings: moreSettings
     perInstanceConcurrency: perInstanceConcurrency
     alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyWorkers: alwaysReadyWorkers
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB
   }

@@ -22,6 +22,7 @@ param moreSettings = json(readEnvironmentVariable('CARTS_MORE_SETTINGS', '{}'))
 
 param perInstanceConcurrency = int(readEnvironmentVariable('CARTS_PER_INSTANCE_CONCURRENCY', '16'))
 param alwaysReadyInstances = int(readEnvironmentVariable('CARTS_ALWAYS_READY_INSTANCES', '1'))
+param alwaysReadyWorkers = int(readEnvironmentVariable('CARTS_ALWAYS_READY_WORKERS', '0'))
 param maximumInstanceCount = int(readEnvironmentVariable('CARTS_MAXIMUM_INSTANCES', '40'))
 param instanceMemoryMB = any(int(readEnvironmentVariable('CARTS_INSTANCE_MEMORY_MB', '2048')))
 param storageSku = readEnvironmentVariable('CARTS_STORAGE_SKU', 'Standard_ZRS')

@@ -96,6 +96,16 @@ AppTraces
 
 // Microsoft's least number is five, with an alert from three on: trouble of a place or of two is not
 // the app's.
+// What cart_core/operations/sweeper.py reports once a minute. The last report counts.
+var operationsText = 'operations oldestSeconds='
+var lastReport = 'AppTraces | where Message startswith "${operationsText}" | summarize arg_max(TimeGenerated, Message)'
+var operationsOldQuery = '${lastReport} | where toint(extract("oldestSeconds=([0-9]+)", 1, Message)) > 300'
+var operationsDeadQuery = '${lastReport} | where toint(extract("dead=([0-9]+)", 1, Message)) > 0'
+
+// As for the refresh token: there was no report, and the app has received requests for as long.
+var operationsSilentQueryStart = 'let Since = toscalar(AppRequests | summarize min(TimeGenerated)); AppTraces | where Message startswith "${operationsText}"'
+var operationsSilentQuery = '${operationsSilentQueryStart} | summarize Lines = count() | where Lines == 0 and Since < ago(9m)'
+
 var testLocations = [
   'emea-nl-ams-azr'
   'emea-gb-db3-azr'
@@ -366,6 +376,123 @@ resource notRotated 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (fo
       allOf: [
         {
           query: notRotatedQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource operationsOld 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-operations-old'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: an accepted operation waits for long'
+    description: 'An accepted operation has been open for more than 5 minutes: see docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: operationsOldQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource operationsDead 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-operations-dead'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: an accepted operation was given up'
+    description: 'An accepted operation is dead, and waits for an operator to replay or discard it: see docs/runbook.md.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: operationsDeadQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource operationsSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-operations-silent'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: no report on accepted operations'
+    description: 'For 15 minutes the timer that looks after accepted operations has reported nothing: see docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: operationsSilentQuery
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0

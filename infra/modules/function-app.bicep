@@ -25,6 +25,9 @@ param identityClientId string
 @description('Required. Address of the blob service of the host\'s storage account.')
 param blobEndpoint string
 
+@description('Required. Address of the queue service of the host, with a trailing slash.')
+param queueEndpoint string
+
 @description('Required. Address of the container that the platform deploys from.')
 param deploymentContainerUrl string
 
@@ -97,6 +100,9 @@ param perInstanceConcurrency int
 @description('Required. Instances that are kept warm for HTTP requests.')
 param alwaysReadyInstances int
 
+@description('Required. Instances that are kept warm for accepted operations.')
+param alwaysReadyWorkers int
+
 @description('Required. Most instances at a time.')
 param maximumInstanceCount int
 
@@ -130,12 +136,13 @@ var userSettings = {
   KEY_VAULT_REFRESH_TOKEN_URL: refreshTokenVaultUrl
 }
 
-// Settings of the Functions host. It needs blobs only, for HTTP and timer triggers: the app uses no
-// queues and no tables.
+// Settings of the Functions host. Without the address of the queues the scale controller finds no
+// message, and the function that works accepted operations off never wakes.
 var platformSettings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: blobEndpoint
+  AzureWebJobsStorage__queueServiceUri: queueEndpoint
   AzureWebJobsDisableHomepage: 'true' // else the address itself shows a page of 150 KB that says what runs here
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
@@ -149,6 +156,14 @@ var warmForHttp = [
   {
     name: 'http'
     instanceCount: alwaysReadyInstances
+  }
+]
+
+// Every function with a trigger of its own is scaled by itself, under this name.
+var warmForWork = [
+  {
+    name: 'function:work_off'
+    instanceCount: alwaysReadyWorkers
   }
 ]
 
@@ -224,7 +239,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstanceCount
         instanceMemoryMB: instanceMemoryMB
-        alwaysReady: alwaysReadyInstances == 0 ? [] : warmForHttp
+        alwaysReady: concat(alwaysReadyInstances == 0 ? [] : warmForHttp, alwaysReadyWorkers == 0 ? [] : warmForWork)
         triggers: {
           http: {
             perInstanceConcurrency: perInstanceConcurrency

@@ -24,6 +24,7 @@ var roleDefinitions = 'Microsoft.Authorization/roleDefinitions'
 var roleIds = {
   'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  'Storage Queue Data Contributor': '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
   'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
 }
@@ -62,6 +63,17 @@ resource ownBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The Functions host keeps its function keys and leases in containers that it makes itself, and reads the deployment package. This is the role that Microsoft names for AzureWebJobsStorage.'
+  }
+}
+
+resource useQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(hostStorage.id, principalId, roleIds['Storage Queue Data Contributor'])
+  scope: hostStorage
+  properties: {
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Storage Queue Data Contributor'])
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    description: 'The app writes a message for each accepted operation, and the Functions host takes it, hides it and deletes it. The smaller roles that the page on the queue trigger names lack the right to hide one again, and without it the host shuts down.'
   }
 }
 

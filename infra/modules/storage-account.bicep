@@ -22,6 +22,9 @@ param logAnalyticsId string
 @description('Required. Name of the container.')
 param containerName string
 
+@description('Optional. Names of queues that are made.')
+param queueNames array = []
+
 var softDeleteDays = 7
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
@@ -95,6 +98,39 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2026-04-01' = if (!empty(queueNames)) {
+  parent: account
+  name: 'default'
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2026-04-01' = [
+  for queueName in queueNames: {
+    parent: queueService
+    name: queueName
+  }
+]
+
+#disable-next-line use-recent-api-versions // as above
+resource queueDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(queueNames)) {
+  name: 'queues-to-log-analytics'
+  scope: queueService
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+    metrics: [
+      {
+        category: 'Transaction'
+        enabled: true
+      }
+    ]
+  }
+}
+
 @description('Resource id of the account.')
 output id string = account.id
 
@@ -103,6 +139,9 @@ output name string = account.name
 
 @description('Address of the blob service, with a trailing slash.')
 output blobEndpoint string = account.properties.primaryEndpoints.blob
+
+@description('Address of the queue service, with a trailing slash.')
+output queueEndpoint string = account.properties.primaryEndpoints.queue
 
 @description('Address of the container.')
 output containerUrl string = '${account.properties.primaryEndpoints.blob}${container.name}'

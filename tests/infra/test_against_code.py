@@ -16,6 +16,7 @@ import yaml
 from annotated_types import Ge, Le
 
 from cart_core.adapters.blob_store import blob_name
+from cart_core.adapters.storage_queue import POISON_QUEUE, QUEUE
 from cart_core.api import about, invocation
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.operation_id import (
@@ -26,6 +27,7 @@ from cart_core.idempotency.operation_id import (
     OperationId,
 )
 from cart_core.idempotency.plan import RETENTION
+from cart_core.operations.operation import names_of, new_id
 from cart_core.problem import CATALOGUE, Code, Problem
 from cart_core.settings import CLOUDS, Cloud, InvalidSettings, Settings
 from cart_core.tokens import FailureCode, TokenCache, TokenFailure
@@ -34,6 +36,7 @@ from function_app import serve
 from infra import package
 from tests.infra.bicep import ALERTS, FUNCTION_APP, INFRA, MAIN, Expression, at, one, read
 from tests.infra.conftest import Predict
+from tests.kit.declared import functions
 from tests.kit.refresh_tokens import RefreshTokens
 
 ROOT = INFRA.parent
@@ -48,6 +51,8 @@ ALIASES = {str(info.alias): info for info in Settings.model_fields.values()}
 PLATFORM = {
     # The host keeps function keys and leases in storage, as the identity.
     *(f"AzureWebJobsStorage__{name}" for name in ("credential", "clientId", "blobServiceUri")),
+    # Without it the scale controller wakes nobody for a message. The app reads it too.
+    "AzureWebJobsStorage__queueServiceUri",
     # Host and worker send telemetry, as the identity.
     *("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"),
     "AzureWebJobsDisableHomepage",
@@ -243,6 +248,57 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
         record = OperationId(operation, VALUES["partnerTenantId"], "key").record_name()
         assert blob_name(record).startswith(prefix)
+
+
+def test_what_is_accepted_lies_outside_the_rules_of_age_until_it_has_ended(
+    predict: Predict,
+) -> None:
+    policy = predict().one("Microsoft.Storage/storageAccounts/managementPolicies")
+    rules = policy["properties"]["policy"]["rules"]
+    prefixes = [each["definition"]["filters"]["prefixMatch"][0] for each in rules]
+    for kind in (CARTS_PREFIX, PURCHASES_PREFIX):
+        names = names_of(new_id(f"{kind}{'ab' * 32}", "0123456789abcdef"))
+        assert names
+        assert not any(f"records/{names.open}".startswith(prefix) for prefix in prefixes)
+        assert f"records/{names.ended}".startswith(f"records/{kind}")
+
+
+def test_the_queues_are_those_of_the_app_and_wake_the_function_that_reads_them(
+    predict: Predict,
+) -> None:
+    prediction = predict(CARTS_ALWAYS_READY_WORKERS="2")
+    queues = prediction.of("Microsoft.Storage/storageAccounts/queueServices/queues")
+    site = prediction.one("Microsoft.Web/sites")
+    ready = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
+
+    assert sorted(each["name"].rpartition("/")[2] for each in queues) == [QUEUE, POISON_QUEUE]
+    assert all(each["name"].startswith("stcarts") for each in queues)
+    (trigger,) = [each for each in functions() if each.get_trigger().type == "queueTrigger"]
+    declared = trigger.get_trigger().get_dict_repr()
+    assert (declared["queueName"], declared["connection"]) == (QUEUE, "AzureWebJobsStorage")
+    assert {"name": f"function:{trigger.get_function_name()}", "instanceCount": 2} in ready
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
+    assert host["extensions"]["queues"] == {
+        "batchSize": 1,
+        "newBatchThreshold": 7,
+        "maxPollingInterval": "00:00:02",
+        "visibilityTimeout": "00:00:30",
+        "maxDequeueCount": 5,
+        "messageEncoding": "none",
+    }
+
+
+def test_the_alerts_read_the_report_of_each_minute() -> None:
+    report = "operations oldestSeconds=%d waiting=%d running=%d dead=%d parked=%d"
+    assert report in (ROOT / "cart_core" / "operations" / "sweeper.py").read_text()
+    assert report.startswith(at(ALERTS, "operationsText"))
+    said = report % (301, 1, 0, 2, 0)
+    for query, read_as in (("operationsOldQuery", "301"), ("operationsDeadQuery", "2")):
+        found = re.search(r'extract\("([^"]+)", 1, Message\)', at(ALERTS, query))
+        assert found
+        assert re.findall(found[1], said) == [read_as]
+    assert 'schedule="0 * * * * *"' in ROUTES
 
 
 def test_the_availability_test_asks_the_health_route_for_its_status(predict: Predict) -> None:

@@ -37,6 +37,7 @@ EVERYTHING = (
 
 ROLES = {
     ("Storage Blob Data Owner", "storageAccounts/stcarts"),
+    ("Storage Queue Data Contributor", "storageAccounts/stcarts"),
     ("Storage Blob Data Contributor", "containers/records"),
     ("Key Vault Secrets User", "vaults/kv-carts-"),
     ("Monitoring Metrics Publisher", "components/appi-carts-"),
@@ -75,6 +76,7 @@ PARTS = {
     *("Microsoft.Storage/storageAccounts/blobServices", "Microsoft.Insights/diagnosticSettings"),
     "Microsoft.Storage/storageAccounts/blobServices/containers",
     "Microsoft.Storage/storageAccounts/managementPolicies",
+    *(f"Microsoft.Storage/storageAccounts/queueServices{each}" for each in ("", "/queues")),
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies",
     "Microsoft.Authorization/roleAssignments",
 }
@@ -198,7 +200,7 @@ def test_everything_sends_its_logs_to_the_one_workspace(predict: Predict) -> Non
         assert all(log["enabled"] for log in each["properties"]["logs"])
 
     kinds = ["Microsoft.Web/sites", "Microsoft.KeyVault/vaults"]
-    kinds.append("Microsoft.Storage/storageAccounts/blobServices")
+    kinds += [f"Microsoft.Storage/storageAccounts/{each}Services" for each in ("blob", "queue")]
     watched = [each for kind in kinds for each in prediction.of(kind)]
     assert senders == {each["id"].split("/providers/")[1] for each in watched}
 
@@ -234,6 +236,7 @@ def test_every_alert_goes_to_the_group(predict: Predict) -> None:
     assert {re.sub(r"^alert-carts-\w{13}-", "", each["name"]) for each in alerts} == {
         *("5xx", "token-failures", "purchase-unknown", "refresh-token-age"),
         *("refresh-token-not-rotated", "unavailable", "purchase-limit"),
+        *("operations-old", "operations-dead", "operations-silent"),
     }
     for each in alerts:
         actions = each["properties"]["actions"]
