@@ -8,7 +8,7 @@ AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
 PORT = 7071
 
-.PHONY: help demo run storefronts webhook unit check test format walks soak bench package describe snapshot lock clean
+.PHONY: help demo run storefronts webhook unit check test format walks soak bench package sbom describe snapshot lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ bench: $(VENV)/.installed  ## Measure speed beside a direct client and a tutoria
 
 package: $(VENV)/.installed  ## Build what is deployed: build/package and build/package.zip
 	@$(RUN) infra/package.py
+
+sbom:  ## List what is in build/package, with licences: build/sbom.json
+	@$(RUN) -m infra.sbom
 
 describe: $(VENV)/.installed  ## Write openapi.json, the connector's definition and requests to send from the code
 	@$(RUN) -m description

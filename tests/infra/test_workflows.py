@@ -30,7 +30,7 @@ def test_a_workflow_pins_its_actions_uses_no_secret_and_may_do_no_more_than_it_n
     uses = re.findall(r"uses: (.+)", SOURCES[name])
     assert uses
     for each in uses:
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
     assert "secrets." not in SOURCES[name]
     assert yaml.safe_load(SOURCES[name])["permissions"] == {}
     for job in JOBS[name].values():
@@ -38,6 +38,10 @@ def test_a_workflow_pins_its_actions_uses_no_secret_and_may_do_no_more_than_it_n
         signs_in = ("azure/login@", "Azure/setup-azd@")
         if any(step.get("uses", "").startswith(signs_in) for step in job["steps"]):
             needed["id-token"] = "write"
+        if any("attest-build-provenance@" in step.get("uses", "") for step in job["steps"]):
+            needed |= {"id-token": "write", "attestations": "write"}
+        if any("codeql-action/" in step.get("uses", "") for step in job["steps"]):
+            needed["security-events"] = "write"
         assert job["permissions"] == needed
         assert job["timeout-minutes"] <= 45
 
@@ -143,3 +147,28 @@ def test_azd_passes_the_same_variables_to_its_pipeline() -> None:
     assert own + azure["pipeline"]["variables"] == read
     for command in ("azd provision --no-prompt", "azd deploy --no-prompt"):
         assert command in scripts(JOBS["azure-dev"]["deploy"])
+
+
+def test_a_release_is_built_listed_and_attested() -> None:
+    job = JOBS["release"]["package"]
+    script = scripts(job)
+    attested = [step for step in job["steps"] if "attest-build" in step.get("uses", "")]
+
+    assert sorted(["make package", "make sbom"], key=script.index) == ["make package", "make sbom"]
+    assert [step["with"]["subject-path"] for step in attested] == ["build/package.zip"]
+
+
+def test_whatever_is_pinned_is_renewed() -> None:
+    """Actions, Python packages, and each folder with a lock file of npm."""
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    npm = next(each["directories"] for each in updates if each["package-ecosystem"] == "npm")
+    locks = subprocess.run(
+        ["git", "ls-files", "*package-lock.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip", "npm"}
+    assert {f"/{lock.rpartition('/')[0]}" for lock in locks} == set(npm)
