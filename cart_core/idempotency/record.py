@@ -307,11 +307,18 @@ class Record(_Stored):
 
     @classmethod
     def from_json(cls, data: bytes) -> "Record":
-        """The record in `data`. Raises ValueError if `data` is not a record."""
+        """The record in `data`.
+
+        Raises ValueError if `data` is not a record, or one that a newer release wrote: after the
+        way back to this release, that is safer than to guess what it means and buy again.
+        """
         try:
-            return cls.model_validate(json.loads(data, parse_float=read_decimal))
+            record = cls.model_validate(json.loads(data, parse_float=read_decimal))
         except RecursionError:
             raise ValueError("nested too deeply") from None
+        if record.version > RECORD_VERSION:
+            raise ValueError("written by a newer release")
+        return record
 
     def _with(
         self,

@@ -8,7 +8,7 @@ import pytest
 
 from cart_core.call import Answer
 from cart_core.idempotency.operation_id import OperationId
-from cart_core.idempotency.record import Record, Step, StoredAnswer
+from cart_core.idempotency.record import RECORD_VERSION, Record, Step, StoredAnswer
 from tests.kit.builders import CUSTOMER
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -120,6 +120,13 @@ def test_the_open_step_is_the_first_one_that_is_not_done_or_else_the_last() -> N
     assert completed.results == {"cart": RESULT, "checkout": {}}
     without_result = claimed().step_done({})
     assert without_result.results == {"cart": {}}
+
+
+def test_a_record_of_a_newer_release_is_refused() -> None:
+    newer = AT_CHECKOUT.model_copy(update={"version": RECORD_VERSION + 1})
+
+    with pytest.raises(ValueError, match="newer release"):
+        Record.from_json(newer.to_json())
 
 
 def test_the_json_of_a_record_is_the_same_in_every_release() -> None:
