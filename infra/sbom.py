@@ -30,12 +30,13 @@ def component(package: Distribution) -> dict[str, Any]:
 def licence(package: Distribution) -> str:
     """The licence: PEP 639's expression, else the classifier, else the free text's first line."""
     metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     for classifier in metadata.get_all("Classifier") or []:
         if classifier.startswith("License :: ") and not classifier.endswith("OSI Approved"):
             return str(classifier.rpartition(" :: ")[2])
-    return (metadata.get("License") or "unknown").strip().splitlines()[0]
+    text = metadata["License"].strip() if "License" in metadata else ""
+    return text.splitlines()[0] if text else "unknown"
 
 
 def document(folder: Path) -> dict[str, Any]:
