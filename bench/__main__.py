@@ -18,8 +18,9 @@ answer on one core.
     served          function and yardstick are behind HTTP, in the local Functions host with the
                     limits of host.json; the yardstick is `bench/bare`
 
-No figure makes the command fail. `--seconds` sets how long a round takes, `--json FILE` writes the
-figures as JSON too.
+No figure makes the command fail. `--seconds` sets how long a round takes. The figures are left in
+build/bench.json too, and processor times as a picture in build/bench.svg; `--json FILE` names
+another file.
 """
 
 import argparse
@@ -40,10 +41,12 @@ from partner_center_emulator.watch.disturbances import Disturbance
 
 from bench.load import ROOT, Figures, Round
 from bench.measured import Served, Subject, import_seconds, machine
+from bench.picture import draw
 from bench.report import Row, markdown
 from bench.worker import has_runtime
 from cart_core.settings import Settings
 from local.environment import app_environment
+from tests.kit.progress import Progress
 
 UPSTREAM_SECONDS = (0.0, 0.15)
 LANES = (1, 50, 200)
@@ -61,12 +64,19 @@ COMPARED_SECONDS = 4
 class Bench:
     """The measurements against one local cloud; a round takes `seconds`."""
 
-    def __init__(self, cloud: LocalCloud, environment: Mapping[str, str], seconds: float) -> None:
+    def __init__(
+        self,
+        cloud: LocalCloud,
+        environment: Mapping[str, str],
+        seconds: float,
+        progress: Progress,
+    ) -> None:
         self._cloud = cloud
         self._environment = environment
         self._seconds = seconds
         self.rows: list[Row] = []
         self.failed = 0
+        self._progress = progress
 
     def imports(self) -> None:
         """Measures the import of the app, a part of every cold start."""
@@ -260,6 +270,7 @@ class Bench:
 
     def _measure(self, subject: Subject, order: Round) -> Figures:
         figures = subject.measure(order)
+        self._progress.step()
         self.failed += figures.failed
         self._cloud.partner_center.clear()
         return figures
@@ -306,41 +317,47 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=1.0, help="how long one round takes (default 1)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        default=Path("build/bench.json"),
+        help="leave the figures there, and a picture beside them (default build/bench.json)",
+    )
     options = parser.parse_args()
     seconds = options.seconds
     through = "azure-functions-runtime" if has_runtime() else "a direct call of the handler"
     rows: list[Row] = []
     where = machine()
-    print("Without keys ...", file=sys.stderr)
-    with LocalCloud.in_thread() as cloud:
-        bench = Bench(cloud, app_environment(cloud), seconds)
-        bench.imports()
-        bench.first_requests()
-        bench.load()
-        bench.served()
-        bench.places()
-        rows += bench.rows
-        failed = bench.failed
-    print("With keys ...", file=sys.stderr)
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        Azurite() as azurite,
-        LocalCloud.in_thread(azurite=azurite) as cloud,
-    ):
-        bench = Bench(cloud, _trusting_both(cloud, azurite, Path(directory)), seconds)
-        bench.keys(azurite)
-        rows += bench.rows
-        failed += bench.failed
+    with Progress(None, "rounds") as progress:
+        with LocalCloud.in_thread() as cloud:
+            bench = Bench(cloud, app_environment(cloud), seconds, progress)
+            bench.imports()
+            bench.first_requests()
+            bench.load()
+            bench.served()
+            bench.places()
+            rows += bench.rows
+            failed = bench.failed
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            Azurite() as azurite,
+            LocalCloud.in_thread(azurite=azurite) as cloud,
+        ):
+            bench = Bench(cloud, _trusting_both(cloud, azurite, Path(directory)), seconds, progress)
+            bench.keys(azurite)
+            rows += bench.rows
+            failed += bench.failed
     print(f"{where}; the function is called through {through}.\n")
     print(markdown(rows))
     print("\n* The local cloud itself can hardly answer more on one core.")
     print("With keys, Azurite needs processor time as well.")
     print(f"Requests that were not answered with 201: {failed}.")
-    if options.json:
-        figures: dict[str, Any] = {"machine": where, "through": through, "not201": failed}
-        figures["rows"] = [row.as_json() for row in rows]
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    figures: dict[str, Any] = {"machine": where, "through": through, "not201": failed}
+    figures["rows"] = [row.as_json() for row in rows]
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    draw(figures, options.json.with_suffix(".svg"))
     return 0
 
 

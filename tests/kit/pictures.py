@@ -25,10 +25,19 @@ BUCKETS = (10, 30, 100, 300, 1000, 3000, 10_000)
 
 
 def bars(
-    file: Path, title: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]]
+    file: Path,
+    title: str,
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    *,
+    lying: bool = False,
 ) -> None:
-    """Draws a group of bars for each label, with one bar for each series."""
-    chart = pygal.Bar(
+    """Draws a group of bars for each label, with one bar for each series.
+
+    `lying` bars leave room for long labels.
+    """
+    kind = pygal.HorizontalBar if lying else pygal.Bar
+    chart = kind(
         style=_STYLE,
         js=(),
         title=title,
@@ -36,14 +45,15 @@ def bars(
         print_values=True,
         print_values_position="top",
         width=820,
-        height=380,
+        height=120 + 45 * len(labels) if lying else 380,
         explicit_size=True,
         disable_xml_declaration=True,
         value_formatter=lambda value: "" if value is None else f"{value:g}",
     )
-    chart.x_labels = labels
+    # Lying bars are drawn from the bottom to the top.
+    chart.x_labels = labels[::-1] if lying else labels
     for name, values in series.items():
-        chart.add(name, values)
+        chart.add(name, values[::-1] if lying else values)
     chart.add_xml_filter(_without_scripts)
     file.write_text(chart.render(is_unicode=True), "utf-8")
 

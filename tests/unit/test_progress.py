@@ -28,6 +28,14 @@ def test_a_terminal_sees_one_line_that_is_gone_at_the_end() -> None:
     assert (written[-1], "\n" in terminal.getvalue()) == ("", False)
 
 
+def test_a_total_that_is_not_known_is_left_out() -> None:
+    terminal = Terminal()
+    with Progress(None, "rounds", terminal) as progress:
+        progress.step()
+
+    assert "1 rounds, " in terminal.getvalue()
+
+
 def test_a_pipe_sees_nothing() -> None:
     pipe = io.StringIO()
     with Progress(1, "rounds", pipe) as progress:
@@ -49,3 +57,31 @@ def test_a_picture_has_every_value_and_no_script(tmp_path: Path) -> None:
     assert "A title" in picture
     assert "one" in picture
     assert "none<" not in picture
+
+
+def test_the_picture_of_a_benchmark_has_the_function_beside_its_yardstick(tmp_path: Path) -> None:
+    pytest.importorskip("pygal", reason="pygal is among the development requirements")
+    from bench.picture import draw
+
+    rows = [
+        {
+            "name": "CPU ms, 50 at once, served (yardstick: a bare one)",
+            "function": 1.5,
+            "yardstick": 1,
+        },
+        {"name": "CPU ms, 1 at once", "function": 0.7},
+        {"name": "requests/s, 1 at once", "function": 77.7},
+    ]
+    draw({"rows": rows}, tmp_path / "b.svg")
+
+    picture = (tmp_path / "b.svg").read_text("utf-8")
+    for text in (
+        "50 at once, served<",
+        "1 at once<",
+        ">1.5<",
+        ">0.7<",
+        "this function",
+        "yardstick",
+    ):
+        assert text in picture, text
+    assert "77.7" not in picture
