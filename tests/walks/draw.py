@@ -71,6 +71,18 @@ _CLEAR: Final = _FAILURES | {"line errors", "without ids", "groups"}
 """Fates of a checkout after which its sender knows what was done."""
 
 
+THEMES: Final[tuple[Set[str], ...]] = (
+    {"late", "refused", "line errors", "by cart"},
+    {"late", "groups", "late among groups", "groups in progress"},
+    {"lost", "deaths", "groups", "tells new", "several without ids"},
+    {"groups", "failures of partial orders", "throttled", "unauthorised", "unsent", "hang ups"},
+    {"in parallel", "hang ups", "several hang-ups", "slow", "refused"},
+    {"store", "deaths", "clocks", "lost", "duplicates"},
+    {"line errors", "mended", "put between", "lines differ", "lost before"},
+)
+"""Features that make trouble together. Some walks have one of these, the others a mixture."""
+
+
 def draw(seed: int, features: Set[str]) -> Plan:
     """The plan of a walk. Only these features occur in it."""
     return _Drawing(seed, features).plan()
@@ -85,6 +97,8 @@ class _Drawing:
         share = self._dice.choice((0.15, 0.3, 0.6))
         # They are sorted, because the order of a set differs from process to process.
         self._features = {name for name in sorted(features) if self._dice.random() < share}
+        if self._dice.random() < 0.3:
+            self._features = self._dice.choice(THEMES) & features
         self._trouble = self._dice.choice((0.1, 0.3, 0.6, 0.9))
         self._hung_up = False
 

@@ -308,7 +308,7 @@ class PartnerCenter:
             refused, later = fate.groups.get(group, ("", None))
             if group in cart.pending:
                 errors[group] = "800060"
-            elif code and not (passes and self.calm):
+            elif code and not (passes and (self.calm or fate.effect == "late")):
                 errors[group] = code
             elif refused:
                 errors[group] = refused
