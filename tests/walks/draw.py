@@ -96,7 +96,9 @@ class _Drawing:
         self._enabled = features
         share = self._dice.choice((0.15, 0.3, 0.6))
         # They are sorted, because the order of a set differs from process to process.
-        self._features = {name for name in sorted(features) if self._dice.random() < share}
+        self._features: Set[str] = {
+            name for name in sorted(features) if self._dice.random() < share
+        }
         if self._dice.random() < 0.3:
             self._features = self._dice.choice(THEMES) & features
         self._trouble = self._dice.choice((0.1, 0.3, 0.6, 0.9))
