@@ -29,8 +29,9 @@ class Seen(NamedTuple):
     function: FunctionProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
+    """A browser for one module: as long as Playwright runs, no event loop of a test can."""
     executable = os.environ.get("CHROMIUM") or next(
         filter(None, map(shutil.which, _CANDIDATES)), None
     )
@@ -47,7 +48,7 @@ def browser() -> Iterator["Browser"]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(browser: "Browser") -> Iterator[tuple[LocalCloud, FunctionProcess]]:
     """The app in its local cloud, as `make run` serves it, but without Azurite."""
     running: list[FunctionProcess] = []

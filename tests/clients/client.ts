@@ -25,9 +25,12 @@ function cart(quantity: number): components["schemas"]["Cart"] {
   };
 }
 
-function answered<T>(result: { data?: T; error?: unknown }): T {
+type Accepted = components["schemas"]["AcceptedAnswer"];
+
+// What was done. An operation that was accepted, to be done later, was not asked for.
+function answered<T>(result: { data?: T; error?: unknown }): Exclude<T, Accepted> {
   if (result.data === undefined) throw new Error(JSON.stringify(result.error));
-  return result.data;
+  return result.data as Exclude<T, Accepted>;
 }
 
 const created = answered(
