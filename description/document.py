@@ -6,7 +6,7 @@ from typing import get_args
 
 from cart_core import __version__
 from cart_core.api.parameters import GUID
-from cart_core.api.query import MAX_SEARCH_LENGTH
+from cart_core.api.query import DOMAIN, MAX_SEARCH_LENGTH
 from cart_core.cart.vocabulary import SEGMENTS, TARGET_VIEWS
 from cart_core.operations.operators import OpenState
 from description import examples
@@ -100,6 +100,7 @@ def _parameters() -> Json:
     guid_or_none = {"type": "string", "pattern": f"^({GUID.pattern})?$"}
     boolean = {"type": "string", "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE)?$"}
     text: Json = {"type": "string"}
+    domain = {**text, "pattern": f"^({DOMAIN.pattern})?$"}
     part = {**text, "pattern": "^[A-Za-z0-9]+$"}
     key = {"type": "string", "pattern": KEY}
     user = {"type": "string", "maxLength": 256, "pattern": CUSTOMER_USER}
@@ -110,7 +111,7 @@ def _parameters() -> Json:
         "Idempotency-Key.required": _parameter("Idempotency-Key", key, "order-1001", required=True),
         "webhook-id": _parameter("webhook-id", key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"),
         "x-ms-customeruser-upn": _parameter("x-ms-customeruser-upn", user, "jane@contoso.example"),
-        "query.domain": _query("domain", text, "contoso.com", texts="domain"),
+        "query.domain": _query("domain", domain, "contoso.com", texts="domain"),
         "query.search": _query("search", {**text, "maxLength": MAX_SEARCH_LENGTH}, "contoso"),
         "query.preflight": _query("preflight", boolean, "true"),
         "query.segment": _query("segment", {**text, "enum": list(SEGMENTS)}, "commercial"),

@@ -14,7 +14,7 @@ from cart_core.catalogue.resolution import DEFAULT_SEGMENT
 from cart_core.operations.operators import OpenState
 from cart_core.problem import FieldError
 
-_DOMAIN: Final = re.compile(
+DOMAIN: Final = re.compile(
     r"(?=.{4,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
 )
 _STATES: Final = get_args(OpenState)
@@ -26,7 +26,7 @@ MAX_SEARCH_LENGTH: Final = 256
 def domain(query: Mapping[str, str], errors: list[FieldError]) -> str | None:
     """The query's `domain` in lower case, None without one."""
     value = query.get("domain", "").strip()
-    if value and not _DOMAIN.fullmatch(value):
+    if value and not DOMAIN.fullmatch(value):
         errors.append(_parameter("domain", "must be a domain such as 'contoso.com'"))
     return value.lower() or None
 
