@@ -33,7 +33,7 @@ class Sku:
 
     `billing_cycles` are those of the SKU as a whole, not of one term. `bases` are the SKUs
     (`Product:Sku`) of which an add-on needs one. `provisioning` are the names that a line's
-    provisioningContext needs.
+    provisioningContext needs. `region` is the Azure region of a reservation.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Sku:
     prerequisites: tuple[str, ...] = ()
     inventory_variables: tuple[str, ...] = ()
     provisioning: tuple[str, ...] = ()
+    region: str | None = None
     needs_attestation: bool = False
 
 
@@ -107,6 +108,7 @@ def read_sku(document: Any, sku_id: str) -> Sku:
         prerequisites=_texts(members.get("purchaseprerequisites")),
         inventory_variables=_texts(members.get("inventoryvariables")),
         provisioning=_texts(members.get("provisioningvariables")),
+        region=_text(attributes.get("armregionname")),
         needs_attestation=attestation.get("enforceattestation") is True,
     )
 

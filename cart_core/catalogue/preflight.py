@@ -7,7 +7,7 @@ never said to have passed.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cart_core.catalogue.availability import Sku
 
@@ -30,6 +30,11 @@ Check = Literal[
 """What is looked at."""
 
 Severity = Literal["blocker", "warning", "unknown"]
+
+_OF_ITEMS: Final[tuple[Check, ...]] = (
+    *("quantity", "addon_base", "provisioning", "attestation", "registration", "inventory"),
+)
+"""What can be looked at only where the SKU of a line is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,38 @@ class KnownLine:
     line: Mapping[str, Any]
     sku: Sku
 
+    def inventory_context(self) -> dict[str, str]:
+        """Where the inventory of the item is needed, besides by whom."""
+        given = self.line.get("provisioningContext") or {}
+        subscription = {name.lower(): value for name, value in given.items()}.get("subscriptionid")
+        context = {"azureSubscriptionId": subscription, "armRegionName": self.sku.region}
+        return {name: value for name, value in context.items() if value}
 
-def line_findings(lines: Iterable[KnownLine], owned: Mapping[str, int] | None) -> Iterator[Finding]:
-    """What stands against these lines. `owned` are active seats by SKU; None if not known."""
+    def missing_in(self, context: Mapping[str, str]) -> list[str]:
+        """The names of what the SKU's inventory is asked with, and this context does not have."""
+        has = {"customerid", *(name.lower() for name in context)}
+        return [name for name in self.sku.inventory_variables if name.lower() not in has]
+
+
+def not_looked_at(pointers: Iterable[str]) -> list[Finding]:
+    """What is not known of lines whose SKU is not known, once for all of them."""
+    first = next(iter(pointers), None)
+    if first is None:
+        return []
+    detail = "Not looked at where the item is not known; see the check 'item'."
+    return [Finding(check, "unknown", detail, first) for check in _OF_ITEMS]
+
+
+def line_findings(
+    lines: Iterable[KnownLine], owned: Mapping[str, int] | None, in_cart: Collection[str]
+) -> Iterator[Finding]:
+    """What stands against these lines.
+
+    `owned` are active seats by SKU; None if not known. `in_cart` are the SKUs of all lines of the
+    cart, also of those that are not among `lines`.
+    """
     lines = list(lines)
     yield from _quantities(lines, owned)
-    in_cart = {each.sku.id for each in lines}
     for each in lines:
         yield from _base(each, in_cart, owned)
         yield from _provisioning(each)

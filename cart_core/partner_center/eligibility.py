@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from cart_core.call import Call
 from cart_core.partner_center.catalogue import customer_path
+from cart_core.partner_center.errors import unreadable, without_effect
 from cart_core.partner_center.reading import Reader
 from cart_core.problem import Problem
 
@@ -39,7 +40,10 @@ class Eligibility:
             return True
         signed = f"{path}/directSigned{_AGREEMENT}Status"
         body, _ = await self._reader.document(call, "get_agreement_status", signed)
-        return _named(body).get("issigned") is True
+        is_signed = _named(body).get("issigned")
+        if not isinstance(is_signed, bool):
+            raise without_effect(unreadable(200))
+        return is_signed
 
     async def validation(self, call: Call) -> str | None:
         """The status of the account's validation, None where there is none."""
@@ -50,15 +54,16 @@ class Eligibility:
             if problem.fault and problem.fault.code == _NO_VALIDATION:
                 return None
             raise
-        return str(_named(body).get("status"))
+        return str(_named(body).get("status") or "not told")
 
-    async def qualifications(self, call: Call) -> dict[str, str]:
-        """The vetting status of each qualification, both in lower case."""
+    async def qualifications(self, call: Call) -> set[str]:
+        """The qualifications that are approved, in lower case."""
         path = f"{customer_path(call.customer_id)}/qualifications"
         items = map(_named, await self._reader.items(call, "list_qualifications", path))
         return {
-            str(item.get("qualification")).lower(): str(item.get("vettingstatus")).lower()
+            str(item.get("qualification")).lower()
             for item in items
+            if str(item.get("vettingstatus")).lower() == "approved"
         }
 
     async def seats(self, call: Call) -> dict[str, int]:
@@ -93,8 +98,10 @@ class Eligibility:
         query = {"country": quote(country)}
         body = await self._reader.ask(call, "check_inventory", path, document, query)
         for item in map(_named, body.get("items", [])):
-            if str(item.get("productid")).upper() == product:
-                return item.get("isrestricted") is not False
+            given = (str(item.get("productid")).upper(), str(item.get("skuid") or sku).upper())
+            if given == (product, sku):
+                is_restricted = item.get("isrestricted")
+                return is_restricted if isinstance(is_restricted, bool) else None
         return None
 
 

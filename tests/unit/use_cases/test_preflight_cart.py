@@ -16,6 +16,8 @@ from tests.kit.partner_center import BROKEN, FORBIDDEN, refused
 from tests.kit.world import KEYED, LEASE, World, problem_of
 
 OF_CUSTOMER = f"/customers/{CUSTOMER}"
+PRODUCT, _, PART = SKU.partition(":")
+TODAY = f"{SKU}:CFQ7TTC0K971"
 BASE = "CFQ7TTC0LFLX:0001"
 APP_ONLY = refused(403, "900329")
 GOOD: dict[str, Any] = {
@@ -47,9 +49,9 @@ def world(sku: dict[str, Any] | None = None, **answers: Any) -> World:
     given = {**GOOD, **named} | ({"": answers["customer"]} if "customer" in answers else {})
     for path, document in given.items():
         made.center.documents[OF_CUSTOMER + path] = document
-    made.center.sell(
-        availability(sku={"supportedBillingCycles": ["monthly"], **(sku or {})}), sku_id=SKU
-    )
+    if not any("availabilities" in path for path in named):
+        of_sku = {"supportedBillingCycles": ["monthly"], **(sku or {})}
+        made.center.sell(availability(sku=of_sku), sku_id=SKU)
     return made
 
 
@@ -58,6 +60,11 @@ async def preflight(made: World, *lines: Any) -> Response:
     return await made.call(
         "preflight_cart", {"customerId": CUSTOMER}, body=write_json(document).encode()
     )
+
+
+OF_ITEMS = ("quantity", "addon_base", "provisioning", "attestation", "registration", "inventory")
+NOT_KNOWN = dict.fromkeys(OF_ITEMS, "unknown")
+"""What is not known of a line whose SKU is not known."""
 
 
 async def findings(made: World, *lines: Any) -> dict[str, tuple[str, str]]:
@@ -100,6 +107,12 @@ OF_THE_CUSTOMER: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "under review": ({"validationStatus": {"status": "UnderReview"}}, {"account": "blocker"}),
     "no validation": ({"validationStatus": refused(404, "600074")}, {}),
+    "not ready": ({"validationStatus": {"status": "Not Ready"}}, {"account": "unknown"}),
+    "no status": ({"validationStatus": {}}, {"account": "unknown"}),
+    "an agreement of which nothing is told": (
+        {"agreements": collection(), "directSignedMicrosoftCustomerAgreementStatus": {}},
+        {"agreement": "unknown"},
+    ),
 }
 
 
@@ -119,13 +132,51 @@ def owned(seats: int, sku_id: str = SKU, status: str = "active") -> dict[str, An
 
 
 ADD_ON = {"dynamicAttributes": {"isAddon": "True", "prerequisiteSkus": [BASE]}}
-CHECKED = {"purchasePrerequisites": ["InventoryCheck"]}
+CHECKED = {
+    "purchasePrerequisites": ["InventoryCheck"],
+    "inventoryVariables": ["CustomerId", "AzureSubscriptionId", "ArmRegionName"],
+    "dynamicAttributes": {"armRegionName": "westus2"},
+}
 OF_THE_LINES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "wrong pair": (None, {}, {"termDuration": "P3Y"}, {"item": "blocker"}),
-    "no such SKU": (None, {}, {"catalogItemId": "NOPE:0001"}, {"item": "blocker"}),
-    "no whole id of today": (None, {}, {"catalogItemId": f"{SKU}:OLD"}, {"item": "warning"}),
-    "a whole id of today": (None, {}, {"catalogItemId": f"{SKU}:CFQ7TTC0K971"}, {}),
-    "a legacy offer": (None, {}, {"catalogItemId": "031c9e47"}, {"item": "unknown"}),
+    "no such SKU": (None, {}, {"catalogItemId": "NOPE:0001"}, {"item": "blocker", **NOT_KNOWN}),
+    "no whole id of today": (
+        {"maximumQuantity": 3},
+        {},
+        {"catalogItemId": f"{SKU}:OLD", "quantity": 4},
+        {"item": "warning", "qualification": "unknown", "quantity": "blocker"},
+    ),
+    "a whole id of no SKU": (
+        None,
+        {},
+        {"catalogItemId": "NOPE:0001:OLD"},
+        {"item": "unknown", "qualification": "unknown", **NOT_KNOWN},
+    ),
+    "a whole id of today": (None, {}, {"catalogItemId": TODAY}, {}),
+    "a whole id with another pair": (
+        None,
+        {},
+        {"catalogItemId": TODAY, "termDuration": "P3Y"},
+        {"item": "blocker"},
+    ),
+    "a whole id without a term": (
+        None,
+        {},
+        {"catalogItemId": TODAY, "termDuration": None},
+        {"item": "unknown"},
+    ),
+    "a legacy offer": (
+        None,
+        {},
+        {"catalogItemId": "031c9e47"},
+        {"item": "unknown", "qualification": "unknown", **NOT_KNOWN},
+    ),
+    "a catalogue that cannot be read": (
+        None,
+        {f"products/{PRODUCT}/skus/{PART}/availabilities": BROKEN},
+        {"promotionId": "P"},
+        {"item": "unknown", "promotion": "unknown", **NOT_KNOWN},
+    ),
     "below the minimum": ({"minimumQuantity": 5}, {}, {"quantity": 4}, {"quantity": "blocker"}),
     "above the maximum": ({"maximumQuantity": 3}, {}, {"quantity": 4}, {"quantity": "blocker"}),
     "with seats above the maximum": (
@@ -221,10 +272,41 @@ async def test_the_lines_of_one_sku_are_summed() -> None:
 
 
 @in_virtual_time
-async def test_the_base_may_be_in_the_cart() -> None:
+async def test_a_whole_id_counts_as_a_line_of_its_sku() -> None:
+    made = world({"maximumQuantity": 5})
+    found = await findings(made, wanted(quantity=3, catalogItemId=TODAY), wanted(quantity=3))
+    assert found == {"quantity": ("blocker", "/lineItems/0")}
+
+
+@pytest.mark.parametrize("base", [BASE, f"{BASE}:CFQ7TTC0K971", f"{BASE}:OLD"])
+@pytest.mark.parametrize("listed", [True, False])
+@in_virtual_time
+async def test_the_base_may_be_in_the_cart(base: str, listed: bool) -> None:
     made = world(ADD_ON)
-    made.center.sell(availability(sku_id=BASE), sku_id=BASE)
-    assert await findings(made, wanted(catalogItemId=BASE, addonItems=[wanted()])) == {}
+    if listed:
+        made.center.sell(availability(sku_id=BASE), sku_id=BASE)
+    found = await findings(made, wanted(catalogItemId=base, addonItems=[wanted()]))
+    assert found.get("addon_base") in (None, ("unknown", "/lineItems/0"))
+
+
+@in_virtual_time
+async def test_what_may_not_go_into_a_cart_is_a_blocker() -> None:
+    made = world()
+    made.center.sell(availability(isPurchasable=False), availability("OTHER"), sku_id=SKU)
+    assert await findings(made, wanted(catalogItemId=TODAY)) == {
+        "item": ("blocker", "/lineItems/0")
+    }
+
+
+@in_virtual_time
+async def test_end_dates_are_asked_for_once_for_each_term() -> None:
+    made = world()
+    made.center.seconds = 1.0
+    dated = wanted(customTermEndDate="2027-01-31T00:00:00Z")
+    await findings(made, *[dated] * 5, *[dated | {"termDuration": "P1M"}] * 5)
+    asked = [each for each in made.center.asked if each.path.endswith("customTermEndDates")]
+    assert sorted(each.query["term_duration"] for each in asked) == ["P1M", "P1Y"]
+    assert len({each.time for each in asked}) == 1
 
 
 @pytest.mark.parametrize(
@@ -233,6 +315,13 @@ async def test_the_base_may_be_in_the_cart() -> None:
         ([{"qualification": "Education", "vettingStatus": "Approved"}], None),
         ([{"qualification": "Education", "vettingStatus": "InReview"}], "blocker"),
         ([{"qualification": "Nonprofit", "vettingStatus": "Approved"}], "blocker"),
+        (
+            [
+                {"qualification": "Education", "vettingStatus": "Approved"},
+                {"qualification": "Education", "vettingStatus": "Denied"},
+            ],
+            None,
+        ),
         (BROKEN, "unknown"),
     ],
     ids=str,
@@ -253,6 +342,8 @@ async def test_a_segment_needs_an_approved_qualification(
         ([{"productId": SKU.partition(":")[0], "isRestricted": False}], None),
         ([{"productId": SKU.partition(":")[0], "isRestricted": True}], "blocker"),
         ([], "unknown"),  # An item that is left out is not one in stock.
+        ([{"productId": PRODUCT, "skuId": "0009", "isRestricted": False}], "unknown"),
+        ([{"productId": PRODUCT, "skuId": PART}], "unknown"),
         (BROKEN, "unknown"),
     ],
     ids=str,
@@ -267,7 +358,16 @@ async def test_the_inventory_is_asked_for(answer: Any, severity: str | None) -> 
     [asked] = made.center.requests_for("ask")[:1]
     assert asked.query == {"country": "US"}
     assert asked.cart
-    assert asked.cart["inventoryContext"] == {"customerId": CUSTOMER, "azureSubscriptionId": "s"}
+    assert asked.cart["inventoryContext"] == {
+        **{"customerId": CUSTOMER, "azureSubscriptionId": "s", "armRegionName": "westus2"},
+    }
+
+
+@in_virtual_time
+async def test_an_inventory_that_cannot_be_asked_for_is_not_known() -> None:
+    made = world(CHECKED)
+    assert await findings(made, wanted()) == {"inventory": ("unknown", "/lineItems/0")}
+    assert made.center.requests_for("ask") == []
 
 
 # --- An order that is looked at first ---------------------------------------------------------
