@@ -253,10 +253,10 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
         shared_gate=pacing,
     )
     once = ExactlyOnce(claims)
-    carts = Carts(sender, around.partner_center)
     reader = Reader(sender, around.partner_center, around.new_guid)
     catalogue, customers = Catalogue(reader, clock=around.clock), Customers(reader)
-    promotions = Promotions(reader)
+    carts = Carts(sender, around.partner_center, catalogue.forget)
+    promotions = Promotions(reader, catalogue.forget)
     resolve_items = ResolveItems(catalogue)
     buying = Buying(
         once,

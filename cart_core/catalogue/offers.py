@@ -1,6 +1,6 @@
 """What a customer may buy, as callers and their pickers get it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cart_core.catalogue.availability import Availability, Pair, Sku
@@ -15,6 +15,19 @@ CYCLE_NAMES: Final = {
     "biennial": "Every two years",
 }
 """Names of terms and billing cycles for people."""
+
+
+def product_answer(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A product from its document, in which everything may be missing."""
+    members = {name.lower(): value for name, value in document.items()}
+    kind = members.get("producttype")
+    type_id = kind.get("id") if isinstance(kind, dict) else None
+    product_id, title = str(members.get("id")), members.get("title")
+    return {
+        "id": product_id,
+        "title": title if isinstance(title, str) else product_id,
+        "productType": type_id if isinstance(type_id, str) else None,
+    }
 
 
 def sku_answer(sku: Sku, pairs: list[Pair] | None) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class Hold:
     _record: Record
     _version: str
 
+    @property
+    def may_be_ordered(self) -> bool:
+        """Whether the cart is ordered in part, or a purchase was ever without a clear answer."""
+        return self._record.doubted or self._record.answer is not None
+
     async def release(self, lines: list[dict[str, Any]] | None) -> None:
         """Give the cart free. `lines` are its new ones, None if they are not known.
 

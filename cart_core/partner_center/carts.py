@@ -1,6 +1,6 @@
 """Requests for Partner Center's carts: retried where that is safe, their answers normalised."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from cart_core.call import Answered, Call
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout
-from cart_core.cart.error_codes import Meaning, meaning_of
+from cart_core.cart.error_codes import STALE_ITEM, Meaning, meaning_of
 from cart_core.cart.request import CartRequest
+from cart_core.cart.skus import every_line
 from cart_core.partner_center.errors import may_retry, order_exists, without_effect
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.partner_center.pauses import UNREADABLE_PAUSE
@@ -40,11 +41,16 @@ class CartsApi(Protocol):
 
 
 class Carts:
-    """The carts of all customers. Every method raises Problem."""
+    """The carts of all customers. Every method raises Problem.
 
-    def __init__(self, sender: Sender, api: CartsApi) -> None:
+    `forget` is told of each call whose answer has an item as one that is not in the catalogue any
+    more, so that what was read of the customer's catalogue is not used again.
+    """
+
+    def __init__(self, sender: Sender, api: CartsApi, forget: Callable[[Call], None]) -> None:
         self._sender = sender
         self._api = api
+        self._forget = forget
 
     async def create(
         self, call: Call, cart: CartRequest, request_id: str, *, resumed: bool = False
@@ -62,7 +68,7 @@ class Carts:
                 asked=cart.body["lineItems"],
             ),
         )
-        return await self._sender.send(request, resumed=resumed)
+        return await self._send(request, resumed=resumed)
 
     async def get(self, call: Call, cart_id: str, request_id: str) -> Answered:
         """Read a cart. A failure never has the outcome `unknown`."""
@@ -96,7 +102,7 @@ class Carts:
                 asked=cart.body["lineItems"],
             ),
         )
-        return await self._sender.send(request)
+        return await self._send(request)
 
     async def check_out(
         self,
@@ -129,7 +135,21 @@ class Carts:
             purchase=True,
             may_retry=_bought_nothing_and_may_retry,
         )
-        return await self._sender.send(request)
+        return await self._send(request)
+
+    async def _send(self, request: PartnerCenterRequest, *, resumed: bool = False) -> Answered:
+        try:
+            answered = await self._sender.send(request, resumed=resumed)
+        except Problem as problem:
+            fault, groups = problem.fault, problem.order_errors
+            if STALE_ITEM & {fault.code if fault else None, *(each["code"] for each in groups)}:
+                self._forget(request.call)
+            raise
+        lines = every_line(answered.body.get("lineItems") or [])
+        errors = (line["error"]["code"] for _, line in lines if line["error"])
+        if not STALE_ITEM.isdisjoint(errors):
+            self._forget(request.call)
+        return answered
 
 
 def _read_cart(

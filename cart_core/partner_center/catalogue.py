@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from cart_core.call import Call
@@ -13,6 +13,7 @@ from cart_core.catalogue.availability import (
     read_availabilities,
     read_sku,
 )
+from cart_core.catalogue.offers import product_answer
 from cart_core.catalogue.resolution import Failure, NotAvailable
 from cart_core.partner_center.catalogue_cache import CatalogueCache
 from cart_core.partner_center.errors import unreadable, without_effect
@@ -25,6 +26,10 @@ AGE_FOR_CARTS: Final = 60.0
 AGE_FOR_READING: Final = 600.0
 """Seconds: what is shown to people is no older."""
 
+MOST_SKUS: Final = 2000
+MOST_LISTS: Final = 100
+"""How many SKUs are kept with their availabilities, and how many lists of products or SKUs."""
+
 _AGE_OF_NOTHING: Final = 60.0
 """Seconds for which it counts that a product or a SKU was not found."""
 
@@ -35,6 +40,8 @@ _NOT_FOUND: Final[dict[str, tuple[Failure, str]]] = {
 }
 """Partner Center's codes for what the catalogue does not have."""
 
+Value = TypeVar("Value")
+
 Availabilities = tuple[Availability, ...]
 _Listed = Availabilities | NotAvailable
 
@@ -44,8 +51,8 @@ class Catalogue:
 
     def __init__(self, reader: Reader, *, clock: Callable[[], float]) -> None:
         self._reader = reader
-        self._cache: CatalogueCache[_Listed] = CatalogueCache(clock)
-        self._listed: CatalogueCache[list[dict[str, Any]]] = CatalogueCache(clock)
+        self._cache: CatalogueCache[_Listed] = CatalogueCache(clock, MOST_SKUS)
+        self._listed: CatalogueCache[list[Any]] = CatalogueCache(clock, MOST_LISTS)
 
     async def availabilities(
         self, call: Call, sku_id: str, segment: str, *, longest_age: float
@@ -64,33 +71,48 @@ class Catalogue:
         """The same if it was read within `longest_age` seconds, else None; nothing is sent."""
         return self._cache.known((call.customer_id, segment, sku_id), partial(_age, longest_age))
 
-    def forget(self, call: Call, sku_id: str, segment: str) -> None:
-        """Partner Center has refused an item of this SKU as one that is not there any more."""
-        self._cache.drop((call.customer_id, segment, sku_id))
+    def forget(self, call: Call) -> None:
+        """Partner Center has refused an item of the customer as one that is not there any more."""
+        self._cache.drop(lambda key: key[0] == call.customer_id)
+        self._listed.drop(lambda key: key[0] == call.customer_id)
 
     async def products(self, call: Call, view: str, segment: str) -> list[dict[str, Any]]:
-        """The products of a view, each with its id and title. Raises Problem."""
+        """The products of a view, as callers get them. Raises Problem."""
         query = {"targetView": view, "targetSegment": segment}
-        return await self._texts(call, f"{customer_path(call.customer_id)}/products", query)
+        return await self._texts(call, "/products", query, product_answer)
 
     async def skus(self, call: Call, product: str, segment: str) -> list[Sku] | NotAvailable:
         """The SKUs of a product for a segment. Raises Problem."""
-        path = f"{customer_path(call.customer_id)}/products/{quote(product)}/skus"
+
+        def read(item: dict[str, Any]) -> Sku:
+            return read_sku(item, f"{product}:{_sku_part(item)}")
+
+        path, query = f"/products/{quote(product)}/skus", {"targetSegment": segment}
         try:
-            items = await self._texts(call, path, {"targetSegment": segment})
-            return [read_sku(item, f"{product}:{_sku_part(item)}") for item in items]
-        except ValueError:
-            raise without_effect(unreadable(200)) from None
+            return await self._texts(call, path, query, read)
         except Problem as problem:
             if refused := _refusal(problem):
                 return refused
             raise
 
-    async def _texts(self, call: Call, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
-        async def load() -> list[dict[str, Any]]:
-            return await self._reader.items(call, "list_products", path, query)
+    async def _texts(
+        self,
+        call: Call,
+        path: str,
+        query: dict[str, str],
+        read: Callable[[dict[str, Any]], Value],
+    ) -> list[Value]:
+        """What is read of the items of a list. Whole items would take much more room."""
 
-        key = (path, *query.values())
+        async def load() -> list[Value]:
+            whole = customer_path(call.customer_id) + path
+            items = await self._reader.items(call, "list_products", whole, query)
+            try:
+                return [read(item) for item in items]
+            except ValueError:
+                raise without_effect(unreadable(200)) from None
+
+        key = (call.customer_id, path, *query.values())
         return await self._listed.get(call, key, load, lambda _: AGE_FOR_READING)
 
     async def _load(self, call: Call, sku_id: str, segment: str) -> _Listed:

@@ -6,18 +6,18 @@ regularly. Price lists change on the first of a month, so nothing outlives that 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from cart_core.call import Call
 from cart_core.problem import Problem
 
-MAX_ENTRIES: Final = 2000
-"""The entries that are kept, the last used ones."""
-
 Value = TypeVar("Value")
+
+Key = tuple[str, ...]
+"""What a value is of: the customer's tenant id first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,16 @@ class _Flight:
 class CatalogueCache(Generic[Value]):
     """Values by key. Of one key, only one request is under way at a time.
 
-    `clock` gives POSIX seconds.
+    `clock` gives POSIX seconds. `most` values are kept, those that were used last.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], most: int) -> None:
         self._clock = clock
-        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
-        self._flights: dict[Hashable, _Flight] = {}
+        self._most = most
+        self._entries: OrderedDict[Key, _Entry[Value]] = OrderedDict()
+        self._flights: dict[Key, _Flight] = {}
 
-    def known(self, key: Hashable, longest_age: Callable[[Value], float]) -> Value | None:
+    def known(self, key: Key, longest_age: Callable[[Value], float]) -> Value | None:
         """The value, of at most `longest_age` seconds, if it is there."""
         entry = self._entries.get(key)
         if entry and self._is_young(entry, longest_age(entry.value)):
@@ -58,7 +59,7 @@ class CatalogueCache(Generic[Value]):
     async def get(
         self,
         call: Call,
-        key: Hashable,
+        key: Key,
         load: Callable[[], Awaitable[Value]],
         longest_age: Callable[[Value], float],
     ) -> Value:
@@ -82,13 +83,14 @@ class CatalogueCache(Generic[Value]):
             if flight.failure and flight.failure.code != "deadline_exceeded":
                 raise _again(flight.failure)
 
-    def drop(self, key: Hashable) -> None:
-        """Forget the value, and what a request that is under way will answer."""
-        self._entries.pop(key, None)
-        if flight := self._flights.pop(key, None):
-            flight.dropped = True
+    def drop(self, is_meant: Callable[[Key], bool]) -> None:
+        """Forget the values of these keys, and what requests that are under way will answer."""
+        for key in filter(is_meant, list(self._entries)):
+            del self._entries[key]
+        for key in filter(is_meant, list(self._flights)):
+            self._flights.pop(key).dropped = True
 
-    async def _load(self, key: Hashable, load: Callable[[], Awaitable[Value]]) -> Value:
+    async def _load(self, key: Key, load: Callable[[], Awaitable[Value]]) -> Value:
         flight = self._flights[key] = _Flight(asyncio.Event())
         # The age counts from before the request: its answer may be as old as that.
         began = self._clock()
@@ -101,7 +103,7 @@ class CatalogueCache(Generic[Value]):
             if not flight.dropped:
                 self._entries[key] = _Entry(value, began, _end_of_month(began))
                 self._entries.move_to_end(key)
-                if len(self._entries) > MAX_ENTRIES:
+                if len(self._entries) > self._most:
                     self._entries.popitem(last=False)
             return value
         finally:

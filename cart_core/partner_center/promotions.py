@@ -3,15 +3,18 @@
 A cart with a promotion that does not apply is ordered at full price, without a word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cart_core.call import Call
 from cart_core.partner_center.catalogue import customer_path
 from cart_core.partner_center.errors import unreadable, without_effect
 from cart_core.partner_center.reading import Reader
 from cart_core.problem import Problem
+
+_STALE: Final = "InvalidCatalogItemId"
+"""The type of an error: the line's item is not, or not any more, in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,14 @@ class Verdict:
 
 
 class Promotions:
-    """Promotions and the lines that name one."""
+    """Promotions and the lines that name one.
 
-    def __init__(self, reader: Reader) -> None:
+    `forget` is told of each call whose line has an item that is not in the catalogue any more.
+    """
+
+    def __init__(self, reader: Reader, forget: Callable[[Call], None]) -> None:
         self._reader = reader
+        self._forget = forget
 
     async def judge(self, call: Call, lines: Sequence[dict[str, Any]]) -> list[Verdict]:
         """The verdict on the `promotionId` of each line, in their order. Raises Problem."""
@@ -54,7 +61,12 @@ class Promotions:
         }
         if any(number not in judged for number in range(len(lines))):
             raise _unclear()
-        return [_verdict(judged[number], line["promotionId"]) for number, line in enumerate(lines)]
+        verdicts = [
+            _verdict(judged[number], line["promotionId"]) for number, line in enumerate(lines)
+        ]
+        if any(_STALE in verdict.reasons for verdict in verdicts):
+            self._forget(call)
+        return verdicts
 
 
 def _verdict(judged: dict[str, Any], promotion: str) -> Verdict:

@@ -150,7 +150,8 @@ class PlaceOrder:
             return await self._carts.create(call, cart, request_id, resumed=in_doubt)
 
         async with self._duplicates.looked_for(claim) as warnings:
-            created, _ = await self._resolve_items.send(call, cart, claim, send)
+            confirm = partial(self._renew_items.require_promotions, call)
+            created, _ = await self._resolve_items.send(call, cart, claim, send, confirm)
             call.sent.cart_id = created.body["id"]
             with Problem.completing(trace=created.trace):
                 found = [warning.as_json() for warning in await warnings()]

@@ -46,7 +46,7 @@ class RenewItems:
         """
         renewed = await self._resolve_items.find_again(call, asked, items, stale)
         cart = with_resolved(asked, renewed)
-        await self._require_promotions(call, cart, stale)
+        await self.require_promotions(call, cart, stale)
         await claim.replace_lines(expected_lines(cart.body["lineItems"]))
         put = CartRequest({"id": cart_id, **cart.body}, asked.warnings)
         try:
@@ -54,7 +54,7 @@ class RenewItems:
         except Problem as problem:
             raise without_effect(problem) from None  # A changed cart buys nothing.
 
-    async def _require_promotions(self, call: Call, cart: CartRequest, stale: Problem) -> None:
+    async def require_promotions(self, call: Call, cart: CartRequest, stale: Problem) -> None:
         """Raises Problem unless the promotions that lines name apply to their new items too."""
         promoted = [line for line in _lines(cart.body["lineItems"]) if line.get("promotionId")]
         if not promoted:

@@ -74,6 +74,9 @@ class Unrecorded:
 Send = Callable[[CartRequest, str], Awaitable[Answered]]
 """Sends a cart as it is under a MS-RequestId. Raises Problem."""
 
+Confirm = Callable[[CartRequest, Problem], Awaitable[None]]
+"""Raises Problem if a cart must not be sent with other items after this refusal."""
+
 
 class ResolveItems:
     """Finds the availabilities that lines mean, in the catalogue of the call's customer."""
@@ -82,13 +85,18 @@ class ResolveItems:
         self._catalogue = catalogue
 
     async def send(
-        self, call: Call, cart: CartRequest, step: Step, send: Send
+        self,
+        call: Call,
+        cart: CartRequest,
+        step: Step,
+        send: Send,
+        confirm: Confirm | None = None,
     ) -> tuple[Answered, CartRequest]:
         """The answer to a cart that is sent with the items of today, and the cart as it was sent.
 
         A step that is resumed sends what it sent before. Where Partner Center refuses an item as
         one that is not there any more, it is found anew once, and sent under a new MS-RequestId,
-        unless it would be another purchase. Raises Problem.
+        unless it would be another purchase, or `confirm` is against it. Raises Problem.
         """
         if not cart.pointers:
             return await send(cart, step.request_id), cart
@@ -107,8 +115,10 @@ class ResolveItems:
                 raise
             refusal = stale
         items = await self.find_again(call, cart, items, refusal)
-        await step.begin_anew(items)
         resolved = with_resolved(cart, items)
+        if confirm:
+            await confirm(resolved, refusal)
+        await step.begin_anew(items)
         return await send(resolved, step.request_id), resolved
 
     def known(self, call: Call, cart: CartRequest) -> Items | None:
@@ -138,10 +148,9 @@ class ResolveItems:
     ) -> Items:
         """What takes the place of items of which Partner Center has refused one as `stale`.
 
-        Raises Problem where that cannot be said, or would be another purchase.
+        That refusal has ended what was read of the catalogue before. Raises Problem where it cannot
+        be said, or would be another purchase.
         """
-        for _, wanted in _wanted(cart):
-            self._catalogue.forget(call, wanted.sku_id, wanted.segment)
         found = await self.find(call, cart)
         if problem := changed_purchase(cart, items, found, stale):
             raise problem

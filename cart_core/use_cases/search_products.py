@@ -4,7 +4,7 @@ Partner Center has no search: the products of one view are read as a whole, and 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cart_core.call import Answer, Call
 from cart_core.partner_center.catalogue import Catalogue
@@ -30,8 +30,7 @@ class SearchProducts:
 
     async def __call__(self, call: Call, command: SearchProductsCommand) -> Answer:
         """The products by their titles (200), and how many there are. Raises Problem."""
-        listed = await self._catalogue.products(call, command.view, command.segment)
-        products = [_product(item) for item in listed]
+        products = await self._catalogue.products(call, command.view, command.segment)
         text = command.text.lower()
         found = [each for each in products if text in f"{each['title']} {each['id']}".lower()]
         found.sort(key=lambda product: product["title"].lower())
@@ -41,15 +40,3 @@ class SearchProducts:
             "products": found[:MOST_PRODUCTS],
         }
         return Answer.read(body, call)
-
-
-def _product(item: dict[str, Any]) -> dict[str, Any]:
-    members = {name.lower(): value for name, value in item.items()}
-    kind = members.get("producttype")
-    type_id = kind.get("id") if isinstance(kind, dict) else None
-    product_id, title = str(members.get("id")), members.get("title")
-    return {
-        "id": product_id,
-        "title": title if isinstance(title, str) else product_id,
-        "productType": type_id if isinstance(type_id, str) else None,
-    }

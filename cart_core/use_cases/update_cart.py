@@ -56,7 +56,8 @@ class UpdateCart:
         try:
             current = await self._carts.get(call, command.cart_id, self._new_guid())
             cart = command.cart.replacing(current.body)
-            step = Unrecorded(self._new_guid)
+            # Items that went stale are not replaced in a cart that is ordered, or may be.
+            step = Unrecorded(self._new_guid, doubted=held is None or held.may_be_ordered)
             updated, sent = await self._resolve_items.send(
                 call, cart, step, partial(self._carts.update, call, command.cart_id)
             )

@@ -59,7 +59,7 @@ class Client:
             longest_wait=5,
             max_concurrent=64,
         )
-        self.carts = Carts(sender, self.center)
+        self.carts = Carts(sender, self.center, lambda _: None)
 
     async def create(self, *, resumed: bool = False) -> Answered:
         return await self.carts.create(self.call, REQUESTED, REQUEST_ID, resumed=resumed)

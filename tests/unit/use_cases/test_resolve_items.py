@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from cart_core.api.messages import Response
+from cart_core.idempotency.plan import LONGEST_REQUEST
+from cart_core.json_text import write_json
 from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome, Problem
-from tests.kit.builders import CUSTOMER, cart, line
+from tests.kit.builders import CART_ID, CUSTOMER, cart, line
 from tests.kit.catalogue import SKU, availability, terms
 from tests.kit.fakes import Killed, in_virtual_time
 from tests.kit.partner_center import (
@@ -19,6 +21,7 @@ from tests.kit.partner_center import (
     ITEM_GONE,
     LOST,
     NO_PRODUCT,
+    PARTIAL,
     Answer,
     Instead,
     lost,
@@ -301,6 +304,61 @@ async def test_nothing_is_replaced_after_an_answer_that_was_lost(call: Call) -> 
     assert sent(made, "create") == [TODAY, TODAY]
 
 
+PROMOTED = {"promotionId": "39NFJQT1PHSN:0008:39NFJQT1Q5J0"}
+
+
+@pytest.mark.parametrize("applies", [True, False])
+@in_virtual_time
+async def test_an_orders_promotion_has_to_apply_to_what_its_cart_is_made_with_instead(
+    applies: bool,
+) -> None:
+    made = world()
+    verdict = {**PROMOTED, "isEligible": applies}
+    made.center.documents[f"/customers/{CUSTOMER}/promotionEligibilities"] = {
+        "items": [{"id": 0, "eligibilities": [verdict]}]
+    }
+    made.center.script["create"] = [rotating(made)]
+    order = made.order(cart(wanted(**PROMOTED)))
+    if applies:
+        assert (await order).body["status"] == "completed"
+    else:
+        problem = await problem_of(order)
+        assert (problem.code, problem.outcome) == ("item_not_available", Outcome.REJECTED)
+    assert sent(made, "create") == [TODAY, TOMORROW][: 1 + applies]
+    [asked] = made.center.requests_for("ask")
+    assert asked.cart
+    assert asked.cart["items"][0]["catalogItemId"] == TOMORROW
+
+
+async def ordered_in_part(made: World, document: Any) -> None:
+    made.center.script["checkout"] = [PARTIAL]
+    assert (await made.order(document)).body["status"] == "partial"
+
+
+async def checkout_in_doubt(made: World, document: Any) -> None:
+    made.center.script["checkout"] = [BROKEN] * 5
+    assert (await problem_of(made.order(document))).outcome is Outcome.UNKNOWN
+    await asyncio.sleep(LONGEST_REQUEST.total_seconds())
+
+
+async def ordered(made: World, document: Any) -> None:
+    assert (await made.order(document)).body["status"] == "completed"
+
+
+@pytest.mark.parametrize("before", [ordered_in_part, checkout_in_doubt, ordered])
+@in_virtual_time
+async def test_a_change_of_a_cart_that_may_be_ordered_is_not_made_with_another_item(
+    before: Any,
+) -> None:
+    made = world()
+    await before(made, cart(wanted()))
+    cart_id = list(made.center.carts)[-1]
+    made.center.script["update"] = [rotating(made)]
+    problem = await problem_of(made.put(cart(wanted()), cart_id=cart_id))
+    assert problem.outcome is Outcome.REJECTED
+    assert sent(made, "update") == [TODAY]
+
+
 # --- How often the catalogue is asked ---------------------------------------------------------
 
 
@@ -356,6 +414,68 @@ async def test_a_cart_is_made_from_what_was_read_within_a_minute(seconds: int, r
     await asyncio.sleep(seconds)
     await made.create(cart(wanted()))
     assert len(made.center.requests_for("read")) == reads
+
+
+async def stale_cart(made: World) -> None:
+    made.center.script["create"] = [ITEM_GONE]
+    await problem_of(made.create(cart(wanted(catalogItemId=TODAY))))
+
+
+async def stale_change(made: World) -> None:
+    made.center.script["update"] = [ITEM_GONE]
+    await problem_of(made.put(cart(wanted(catalogItemId=TODAY))))
+
+
+async def stale_checkout(made: World) -> None:
+    made.center.script["checkout"] = [ITEM_GONE]
+    await problem_of(made.check_out())
+
+
+async def stale_line(made: World) -> None:
+    error = {"errorCode": 400019, "errorDescription": "The availability was not found."}
+    broken = {"id": CART_ID, "lineItems": [{"id": 0, "catalogItemId": TODAY, "error": error}]}
+    made.center.script["create"] = [reply(201, broken)]
+    await made.create(cart(wanted(catalogItemId=TODAY)))
+
+
+async def stale_group(made: World) -> None:
+    error = {"orderGroupId": "0", "code": "400019", "description": "Not found."}
+    made.center.script["checkout"] = [reply(201, {"orders": [], "orderErrors": [error]})]
+    await problem_of(made.check_out())
+
+
+async def stale_promotion(made: World) -> None:
+    gone = {**PROMOTED, "isEligible": False, "errors": [{"type": "InvalidCatalogItemId"}]}
+    made.center.script["ask"] = [reply(200, {"items": [{"id": 0, "eligibilities": [gone]}]})]
+    body = write_json(cart(wanted(catalogItemId=TODAY, **PROMOTED))).encode()
+    await made.call("preflight_cart", {"customerId": CUSTOMER}, body=body)
+
+
+async def another_refusal(made: World) -> None:
+    made.center.script["create"] = [FORBIDDEN]
+    await problem_of(made.create(cart(wanted(catalogItemId=TODAY))))
+
+
+@pytest.mark.parametrize(
+    ("happens", "reads"),
+    [
+        *((stale_cart, 2), (stale_change, 2), (stale_checkout, 2), (stale_line, 2)),
+        *((stale_group, 2), (stale_promotion, 2), (another_refusal, 1)),
+    ],
+)
+@in_virtual_time
+async def test_any_refusal_of_a_stale_item_ends_what_was_read_for_the_customer(
+    happens: Any, reads: int
+) -> None:
+    made = world()
+    await made.create(cart(wanted()))
+    other = CUSTOMER.replace("d", "e")
+    await problem_of(made.create(cart(wanted()), customer=other))
+    await happens(made)
+    await made.create(cart(wanted()))
+    await problem_of(made.create(cart(wanted()), customer=other))
+    lists = [each for each in made.center.asked if each.path.endswith("/availabilities")]
+    assert len(lists) == reads + 1
 
 
 @in_virtual_time
