@@ -14,6 +14,9 @@ answer on one core.
                     the requests of both take turns
     import          `import function_app` in a new interpreter
     first request   in a new process: late imports, fetching the tokens, TLS handshake
+    50 lines        each request has a new Idempotency-Key and 50 lines, which name 10 SKUs; the
+                    yardstick is the same cart with whole ids. Both take turns, and the ratio is the
+                    median of those of single turns
     with keys       each request has a new Idempotency-Key, and its record is stored in Azurite
     served          function and yardstick are behind HTTP, in the local Functions host with the
                     limits of host.json; the yardstick is `bench/bare`
@@ -54,6 +57,7 @@ ROUNDS = 3
 """How often a subject and its yardstick take turns. The table shows the median."""
 
 SERVED_ROUNDS = 5
+ITEM_ROUNDS = 9
 DEFAULT_PLACES = Settings.model_fields["max_concurrent_calls"].default
 PLACES = sorted({64, 100, 200, DEFAULT_PLACES})
 IMPORTS, STARTS = 7, 3
@@ -118,6 +122,30 @@ class Bench:
                 name = f"requests/s at {LANES[-1]} over those at {LANES[-2]}, {_upstream(delay)}"
                 steady, usual = ours_at_most / ours, theirs_at_most / theirs
                 self.rows.append(Row(name, steady, usual, digits=2, at_least=0.9))
+
+    def items(self) -> None:
+        """Measures what it costs to find the items of a cart, once the catalogue was read."""
+        self._delay(UPSTREAM_SECONDS[0])
+        with Subject("items", self._environment) as process:
+            turns = []
+            for number in range(ITEM_ROUNDS):
+                names = ("ids", "skus")
+                order = names if number % 2 else reversed(names)
+                turn = {
+                    name: self._measure(process, Round([name], 4, self._seconds)) for name in order
+                }
+                turns.append((_median_cpu([turn["skus"]]), _median_cpu([turn["ids"]])))
+        ours, theirs = zip(*turns, strict=True)
+        self.rows.append(
+            Row(
+                "CPU ms, 50 lines that name 10 SKUs (yardstick: whole ids)",
+                statistics.median(ours),
+                statistics.median(theirs),
+                digits=2,
+                ratio_at_most=1.3,
+                median_ratio=statistics.median(sku / whole for sku, whole in turns),
+            )
+        )
 
     def keys(self, azurite: Azurite) -> None:
         """Measures the same where every request has a key and a record."""
@@ -335,6 +363,7 @@ def main() -> int:
             bench.imports()
             bench.first_requests()
             bench.load()
+            bench.items()
             bench.served()
             bench.places()
             rows += bench.rows

@@ -7,6 +7,8 @@ subjects:
     direct     a POST of the cart to Partner Center with httpx on aiohttp and one access token
     function   the same cart through this repository's function
     keyed      the same with a new Idempotency-Key every time (in the process of `function`)
+    skus, ids  a cart of 50 lines that name 10 SKUs, or the availabilities that these have, with a
+               new key every time (in the process of `items`)
     caller     HTTP requests to the apps that `bench.served` serves, whose URLs are in the
                environment variable SERVED, by name, as JSON
     tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, while
@@ -36,6 +38,16 @@ ROOT = Path(__file__).resolve().parent.parent
 _ROUTE = {"customerId": CUSTOMER}
 _PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
 _CART = json.dumps(json.loads(SAMPLE_CART)).encode()
+_LINES = 50
+_PAID = {"quantity": 1, "termDuration": "P1Y", "billingCycle": "monthly"}
+_ITEMS = (
+    *("CFQ7TTC0LH18:0001:CFQ7TTC0K971", "CFQ7TTC0LDPB:0001:CFQ7TTC0LGNT"),
+    *("CFQ7TTC0LCHC:0002:CFQ7TTC0X6RN", "CFQ7TTC0LFLX:0001:CFQ7TTC0LB30"),
+    *("CFQ7TTC0LFLZ:0002:CFQ7TTC0MKD5", "CFQ7TTC0LF8S:0001:CFQ7TTC0VZW5"),
+    *("CFQ7TTC0MM8R:0002:CFQ7TTC0CP01", "CFQ7TTC0LHSF:0001:CFQ7TTC0Q7WT"),
+    *("CFQ7TTC0LH16:0001:CFQ7TTC0EX0R", "CFQ7TTC0HDJX:0001:CFQ7TTC0K806"),
+)
+"""Availabilities of the emulator, each the only one of its SKU that such a line can mean."""
 
 Post = Callable[[], Awaitable[int]]
 """Sends one cart and returns the status of the answer."""
@@ -114,15 +126,27 @@ async def open_direct() -> Post:
     return post
 
 
-def posting(invoke: Invoke, *, keyed: bool = False) -> Post:
+def posting(invoke: Invoke, *, keyed: bool = False, cart: bytes = _CART) -> Post:
     """The requests of a caller of the function."""
     headers = {"host": "127.0.0.1", "content-type": "application/json", "accept": "*/*"}
 
     async def post() -> int:
         more = {"idempotency-key": str(uuid.uuid4())} if keyed else {}
-        return await invoke(headers | more, _CART)
+        return await invoke(headers | more, cart)
 
     return post
+
+
+def items_cart(*, by_sku: bool) -> bytes:
+    """The cart of `skus`, or that of `ids`."""
+
+    def line(number: int) -> dict[str, Any]:
+        item = _ITEMS[number % len(_ITEMS)]
+        product, sku, _ = item.split(":")
+        named = {"productId": product, "skuId": sku} if by_sku else {"catalogItemId": item}
+        return named | _PAID
+
+    return json.dumps({"lineItems": [line(number) for number in range(_LINES)]}).encode()
 
 
 async def calling(url: str) -> Post:
@@ -186,6 +210,10 @@ async def serve(subject: str) -> None:
     elif subject == "function":
         invoke = await open_function(ROOT, _ROUTE)
         posts["function"], posts["keyed"] = posting(invoke), posting(invoke, keyed=True)
+    elif subject == "items":
+        invoke = await open_function(ROOT, _ROUTE)
+        posts["ids"] = posting(invoke, keyed=True, cart=items_cart(by_sku=False))
+        posts["skus"] = posting(invoke, keyed=True, cart=items_cart(by_sku=True))
     else:
         posts["direct"] = await open_direct()
     began = time.perf_counter()

@@ -12,6 +12,8 @@ class Row:
     The target limits the ratio (`ratio_at_most`, `ratio_at_least`) or the figure itself
     (`at_least`, `exactly`).
     `cloud_bound` says that the local cloud, not the subject, may have limited the figure.
+    `median_ratio` is the median of the ratios of single rounds, which takes the place of the ratio
+    of the figures: what makes the machine slower for a while is in both rounds of a pair.
     """
 
     name: str
@@ -24,10 +26,13 @@ class Row:
     at_least: float | None = None
     exactly: float | None = None
     cloud_bound: bool = False
+    median_ratio: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """The figure divided by the yardstick's."""
+        if self.median_ratio is not None:
+            return self.median_ratio
         return self.function / self.yardstick if self.yardstick else None
 
     def target(self) -> tuple[str, bool] | None:

@@ -72,12 +72,12 @@ class CartRequest:
 
     In a cart that replaces another one, lines without an id have none yet; see `replacing`. Lines
     may name a SKU (see `skus`); then their availabilities have to be put in before the cart is
-    sent. `pointers` has the JSON Pointer of each of these in the caller's document.
+    sent. `sku_lines` has the place of each of these.
     """
 
     body: dict[str, Any]
     warnings: tuple[FieldError, ...]
-    pointers: Mapping[LinePath, str] = field(default_factory=dict)
+    sku_lines: tuple[LinePath, ...] = ()
     locate: Callable[[LinePath], str] = field(default=lambda _: "", compare=False)
     """The JSON Pointer of any line in the caller's document."""
 
@@ -155,8 +155,8 @@ def read_cart(
     def locate(path: LinePath) -> str:
         return pointers.pointer(line_at(path))
 
-    places = {path: locate(path) for path, _ in sku_lines(body["lineItems"])}
-    return CartRequest(body, tuple(warnings), places, locate)
+    paths = tuple(path for path, _ in sku_lines(body["lineItems"]))
+    return CartRequest(body, tuple(warnings), paths, locate)
 
 
 _OF_THE_REQUEST = frozenset(

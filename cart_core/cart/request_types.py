@@ -173,7 +173,7 @@ def _segment(text: str) -> str:
 
 def _part_of_sku(text: str) -> str:
     _require(text)
-    if not re.fullmatch("[A-Za-z0-9]+", text):
+    if not (text.isascii() and text.isalnum()):
         raise PydanticCustomError("invalid_format", "Must be letters and digits only.")
     return text
 

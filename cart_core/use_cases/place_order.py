@@ -101,7 +101,7 @@ class PlaceOrder:
                 if command.preflight:
                     await self._preflight.require_no_blocker(call, asked)
                 await self._buying.guard.admit(call, claim)
-            if command.preflight and not asked.pointers:
+            if command.preflight and not asked.sku_lines:
                 await claim.begin()
             created = await self._create(call, asked, claim)
         recorded = claim.results["cart"]

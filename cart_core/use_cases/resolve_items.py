@@ -1,7 +1,7 @@
 """Put today's availabilities into a cart whose lines name SKUs, just before it is sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,7 +98,7 @@ class ResolveItems:
         one that is not there any more, it is found anew once, and sent under a new MS-RequestId,
         unless it would be another purchase, or `confirm` is against it. Raises Problem.
         """
-        if not cart.pointers:
+        if not cart.sku_lines:
             return await send(cart, step.request_id), cart
         items = step.items
         if items is None or not step.begun:
@@ -123,11 +123,12 @@ class ResolveItems:
 
     def known(self, call: Call, cart: CartRequest) -> Items | None:
         """What `find` would find, if it needs to ask nobody; else None."""
-        keys = dict.fromkeys((each.sku_id, each.segment) for _, each in _wanted(cart))
+        wanted = _wanted(cart)
+        keys = dict.fromkeys((each.sku_id, each.segment) for _, each in wanted)
         lists = {key: self._known(call, key) for key in keys}
         if not lists or None in lists.values():
             return None
-        items, missing = _resolved(cart, lists)
+        items, missing = _resolved(wanted, lists)
         return None if missing else items
 
     async def find(self, call: Call, cart: CartRequest) -> Items:
@@ -136,11 +137,12 @@ class ResolveItems:
         Each SKU is asked for once, all at the same time. Raises Problem `item_not_available`, with
         an entry for each line, or why the catalogue could not be read; nothing was sent.
         """
-        keys = list(dict.fromkeys((each.sku_id, each.segment) for _, each in _wanted(cart)))
+        wanted = _wanted(cart)
+        keys = list(dict.fromkeys((each.sku_id, each.segment) for _, each in wanted))
         lists = dict(zip(keys, await self._lists(call, keys), strict=True))
-        items, missing = _resolved(cart, lists)
+        items, missing = _resolved(wanted, lists)
         if missing:
-            raise item_not_available(cart.pointers, missing)
+            raise item_not_available(cart, missing)
         return items
 
     async def find_again(
@@ -177,32 +179,33 @@ class ResolveItems:
 
 def when_sent(cart: CartRequest, items: Items | None) -> Sends:
     """When work on a cart sends it: at once, or after its items were found and recorded."""
-    return Sends.AT_ONCE if items or not cart.pointers else Sends.AFTER_A_LOOK
+    return Sends.AT_ONCE if items or not cart.sku_lines else Sends.AFTER_A_LOOK
 
 
 def with_resolved(cart: CartRequest, items: Items) -> CartRequest:
     """The cart as it is sent: its lines that name a SKU have what was resolved for them."""
     members = {
         path: Resolved.from_json(item).line_members()
-        for path, item in zip(cart.pointers, items, strict=True)
+        for path, item in zip(cart.sku_lines, items, strict=True)
     }
     return cart.with_lines(with_items(cart.body["lineItems"], members)) if members else cart
 
 
-def _wanted(cart: CartRequest) -> Iterator[tuple[LinePath, Wanted]]:
+def _wanted(cart: CartRequest) -> list[tuple[LinePath, Wanted]]:
     """What the lines that name a SKU ask for, each with its place."""
-    for path in cart.pointers:
-        yield path, Wanted.by(line_of(cart.body["lineItems"], path))
+    lines = cart.body["lineItems"]
+    return [(path, Wanted.by(line_of(lines, path))) for path in cart.sku_lines]
 
 
 def _resolved(
-    cart: CartRequest, lists: Mapping[tuple[str, str], Availabilities | NotAvailable | None]
+    lines: Sequence[tuple[LinePath, Wanted]],
+    lists: Mapping[tuple[str, str], Availabilities | NotAvailable | None],
 ) -> tuple[Items, dict[LinePath, NotAvailable]]:
     """What was found for the lines, and the lines for which nothing was."""
     found: dict[Wanted, Resolved | NotAvailable] = {}
     items: Items = []
     missing: dict[LinePath, NotAvailable] = {}
-    for path, wanted in _wanted(cart):
+    for path, wanted in lines:
         if wanted not in found:
             found[wanted] = _resolve(wanted, lists[wanted.sku_id, wanted.segment])
         each = found[wanted]
@@ -227,10 +230,10 @@ def changed_purchase(
     `stale` is how it was refused. Raises nothing.
     """
     errors = []
-    for pointer, old, new in zip(cart.pointers.values(), before, after, strict=True):
+    for path, old, new in zip(cart.sku_lines, before, after, strict=True):
         if changes := Resolved.from_json(old).changes(Resolved.from_json(new)):
             detail = "; ".join(f"{name}: {old[name]} before, {new[name]} now" for name in changes)
-            errors.append(FieldError(pointer, "item_changed", f"{detail}."))
+            errors.append(FieldError(cart.locate(path), "item_changed", f"{detail}."))
     if errors:
         return Problem(
             "item_not_available",
@@ -245,9 +248,7 @@ def changed_purchase(
     return stale if same else None
 
 
-def item_not_available(
-    pointers: Mapping[LinePath, str], missing: Mapping[LinePath, NotAvailable]
-) -> Problem:
+def item_not_available(cart: CartRequest, missing: Mapping[LinePath, NotAvailable]) -> Problem:
     """The problem of a cart with lines for which no availability can be taken."""
     lines = "1 line means" if len(missing) == 1 else f"{len(missing)} lines mean"
     return Problem(
@@ -255,9 +256,10 @@ def item_not_available(
         f"{lines} no item that can be taken; see 'errors' and 'unavailableItems'. No cart was"
         " made or changed.",
         errors=[
-            FieldError(pointers[path], each.failure, each.detail) for path, each in missing.items()
+            FieldError(cart.locate(path), each.failure, each.detail)
+            for path, each in missing.items()
         ],
-        unavailable_items=[each.as_json(pointers[path]) for path, each in missing.items()],
+        unavailable_items=[each.as_json(cart.locate(path)) for path, each in missing.items()],
     )
 
 

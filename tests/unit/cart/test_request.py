@@ -558,10 +558,12 @@ def test_a_sku_is_named_whole_and_once(item: dict[str, Any], errors: set[tuple[s
     assert places(problem) == {(f"/lineItems/0/{name}", code) for name, code in errors}
 
 
-def test_the_lines_that_name_a_sku_are_known_by_their_pointers() -> None:
+def test_the_lines_that_name_a_sku_are_known() -> None:
     addons = [line(), {**BY_SKU, "productId": "B", "skuId": "2"}]
     request = read({"LineItems": [line(AddOnItems=addons), line(catalogItemId="A:0001")]})
-    assert request.pointers == {(0, 1): "/LineItems/0/AddOnItems/1", (1,): "/LineItems/1"}
+    assert {path: request.locate(path) for path in request.sku_lines} == {
+        **{(0, 1): "/LineItems/0/AddOnItems/1", (1,): "/LineItems/1"},
+    }
 
 
 def test_an_answer_that_has_the_names_of_a_sku_beside_the_item_is_put_back() -> None:
