@@ -66,7 +66,7 @@ async def test_the_addresses_are_those_that_the_operator_names() -> None:
     ("query", "prefer", "status"),
     [
         ({"async": "true"}, "", 202),
-        ({"ASYNC": "True"}, "", 202),
+        ({"async": "True"}, "", 202),
         ({"async": "false"}, "", 201),
         ({"async": "false"}, "respond-async", 202),
         ({}, "wait=5, Respond-Async", 202),

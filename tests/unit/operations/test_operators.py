@@ -42,8 +42,8 @@ async def test_a_list_says_what_is_stuck_and_why() -> None:
         ({}, 1),
         ({"state": "dead"}, 1),
         ({"state": "waiting"}, 0),
-        ({"customerId": CUSTOMER.upper()}, 1),
-        ({"customerId": CUSTOMER[::-1]}, None),
+        ({"customerid": CUSTOMER.upper()}, 1),
+        ({"customerid": CUSTOMER[::-1]}, None),
         ({"state": "gone"}, None),
     ):
         if total is None:
