@@ -1,5 +1,7 @@
 """A small Functions host: serves the functions that `function_app.app` declares, as Azure would.
 
+Besides HTTP it listens to queues, where the environment names a queue service, and fires timers.
+
 `python -m local.functions_host --port 7071 --app-dir .` prints one JSON line with its URL as soon
 as it accepts requests. Routes, methods and auth levels are those of the app's own triggers. The
 function key is the environment variable FUNCTIONS_KEY, or `local-key` without it. Where the
@@ -19,19 +21,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from azure.functions.meta import Datum
-from azure.functions.timer import TimerRequestConverter
 
-from local import loopback_guard
+from local import loopback_guard, timer_trigger
 from local.host_calls import BODY, Calls
 from local.host_messages import from_function, normal_path, route_pattern, to_function
+from local.host_queue import host_storage
+from local.host_triggers import Triggers
 
 DEFAULT_KEY = "local-key"
 DRAIN_SECONDS = 30.0
@@ -58,6 +61,8 @@ class Trigger:
     route: str
     methods: tuple[str, ...]
     auth_level: str
+    queue: str = ""
+    schedule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ def load(app_dir: Path) -> list[Function]:
     return [_function(declared) for declared in app.get_functions()]
 
 
+def _is_disabled(name: str) -> bool:
+    """Whether a setting switches a function off: only `POST /admin/functions/NAME` starts it."""
+    return os.environ.get(f"AzureWebJobs.{name}.Disabled", "").lower() in ("1", "true")
+
+
 def _function(declared: Any) -> Function:
     name = declared.get_function_name()
     trigger = declared.get_trigger().get_dict_repr()
@@ -94,6 +104,8 @@ def _function(declared: Any) -> Function:
             trigger.get("route") or name,
             tuple(_text(method).upper() for method in trigger.get("methods") or ()),
             _text(trigger.get("authLevel", "function")),
+            trigger.get("queueName") or "",
+            trigger.get("schedule") or "",
         ),
     )
 
@@ -114,7 +126,7 @@ class Host:
         self._routes = [
             (route_pattern(prefix, function.trigger.route), function)
             for function in functions
-            if function.trigger.type == "httpTrigger"
+            if function.trigger.type == "httpTrigger" and not _is_disabled(function.name)
         ]
         self._key = key
         self._headers = {"Server": "Kestrel", **settings.get("customHeaders", {})}
@@ -200,14 +212,17 @@ class Host:
             return web.Response(status=404)
         if function.trigger.type != "timerTrigger":
             return web.Response(status=400)
-        datum = Datum('{"IsPastDue": false}', "json")
+        return web.Response(status=202 if await self.fire(function) else 500)
+
+    async def fire(self, function: Function) -> bool:
+        """Calls the function of a timer, and says whether it ended without an exception."""
         try:
             with self._counted():
-                await function.invoke(TimerRequestConverter.decode(datum, trigger_metadata={}))
+                await function.invoke(timer_trigger.to_function())
         except Exception:
             _log.exception("Function %s failed", function.name)
-            return web.Response(status=500)
-        return web.Response(status=202)
+            return False
+        return True
 
     async def _serve(self, request: web.Request) -> web.Response:
         """Answers a call. What no function sees leaves a line in the log that says why."""
@@ -307,19 +322,31 @@ def _home_page() -> web.Response:
     )
 
 
+def _triggers(functions: list[Function], host: Host, settings: Mapping[str, Any]) -> Triggers:
+    """What starts the functions that have no HTTP trigger."""
+    triggers = Triggers(settings, host_storage())
+    for function in functions:
+        if _is_disabled(function.name):
+            continue
+        if function.trigger.type == "queueTrigger":
+            triggers.listen(function.trigger.queue, function.invoke)
+        elif function.trigger.type == "timerTrigger":
+            triggers.fire(function.trigger.schedule, partial(host.fire, function))
+    return triggers
+
+
 async def serve(app_dir: Path, port: int, drain_seconds: float) -> None:
     """Serves the app on loopback until SIGTERM or SIGINT. Raises OSError if the port is taken.
 
-    Then the listening socket closes at once, what runs goes on for `drain_seconds` at most, and the
-    rest is cut off.
+    Then the listening socket closes at once, and what runs goes on for `drain_seconds` at most.
+    Meanwhile timers fire and messages are taken; only when all requests are answered, that stops
+    too. What still runs in the end is cut off, and its messages stay hidden until their locks end.
     """
-    settings = json.loads((app_dir / "host.json").read_text("utf-8"))
+    extensions = json.loads((app_dir / "host.json").read_text("utf-8")).get("extensions", {})
     functions = load(app_dir)
-    host = Host(
-        functions,
-        settings.get("extensions", {}).get("http", {}),
-        os.environ.get("FUNCTIONS_KEY") or DEFAULT_KEY,
-    )
+    key = os.environ.get("FUNCTIONS_KEY") or DEFAULT_KEY
+    host = Host(functions, extensions.get("http", {}), key)
+    triggers = _triggers(functions, host, extensions.get("queues", {}))
     runner = host.runner(drain_seconds)
     await runner.setup()
     try:
@@ -329,7 +356,8 @@ async def serve(app_dir: Path, port: int, drain_seconds: float) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         print(json.dumps({"url": url, "functions": [f.name for f in functions]}), flush=True)
-        await stopped.wait()
+        triggers.start()
+        await _first(stopped.wait(), triggers.failure())
         # No function app closes its connections, because in Azure the process just ends.
         logging.getLogger("asyncio").addFilter(lambda line: "Unclosed c" not in line.getMessage())
     finally:
@@ -337,6 +365,17 @@ async def serve(app_dir: Path, port: int, drain_seconds: float) -> None:
         await runner.cleanup()
         # A function whose caller has hung up belongs to no connection any more.
         await host.ended(drained - time.monotonic())
+        await triggers.end(drained - time.monotonic())
+
+
+async def _first(*waiting: Coroutine[Any, Any, object]) -> None:
+    """Waits until one of them ends, and raises what it raised."""
+    tasks = {asyncio.create_task(each) for each in waiting}
+    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def main() -> int:

@@ -41,6 +41,11 @@ FUNCTION_KEY = "planted-function-key-Zx81"
 KEY_HEADER = {"x-functions-key": FUNCTION_KEY}
 TEXT_OF_FAILURE = "a-secret-in-the-text-of-an-exception"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BY_ITSELF_NOTHING = {
+    f"AzureWebJobs.{name}.Disabled": "true"
+    for name in ("rotate_refresh_token", "sweep_operations", "work_off")
+}
+"""Switches off the functions that a timer or a queue starts."""
 NO_CALLS: dict[str, int] = {}
 """What `Chain.calls` gives for a request that the function answers on its own."""
 WAIT_SECONDS = 120.0
@@ -95,9 +100,10 @@ def closed_port() -> Iterator[int]:
 def environment(cloud: LocalCloud, **settings: str | None) -> dict[str, str]:
     """The environment of a function process in a cloud, with the tests' function key.
 
-    The tests of one process order the same again and again, and mean it.
+    The tests of one process order the same again and again, and mean it. Nothing happens by itself,
+    because tests count requests to storage and read the log.
     """
-    defaults: dict[str, str | None] = {"CART_DUPLICATE_ORDERS": "ignore"}
+    defaults: dict[str, str | None] = {"CART_DUPLICATE_ORDERS": "ignore", **BY_ITSELF_NOTHING}
     return app_environment(cloud, FUNCTIONS_KEY=FUNCTION_KEY, **(defaults | settings))
 
 

@@ -376,9 +376,9 @@ NOT_HELD = [
     "with `LOCAL_PAGE_URL` the root leads to the page, and `/admin/calls` lists calls",
     "a 401 and a 404 leave a line in the log that says why",
     "its speed and the time of its start are its own",
-    "timers do not fire by themselves, also not while requests drain",
-    "queues are not read",
-    "it needs no storage of its own",
+    "each process fires its timers, and never past due",
+    "without a queue service in the settings no queue is read",
+    "a storage that goes on failing leaves a message hidden until its lock ends",
 ]
 
 

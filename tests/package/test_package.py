@@ -24,6 +24,10 @@ from local.samples import SAMPLE_CART
 CARTS = "/api/customers/d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d/carts"
 UNKNOWN_CUSTOMER = "00000000-0000-0000-0000-000000000000"
 
+HOST_MODULES = (
+    *("__init__", "functions_host", "host_calls", "host_messages", "host_queue", "host_triggers"),
+    *("loopback_guard", "queue_listener", "queue_trigger", "timer_trigger"),
+)
 MOST_MEGABYTES = 25
 """Limit of the zip, which every cold start loads: growth has to be noticed."""
 
@@ -151,7 +155,7 @@ def serving(
     """
     host = tmp_path / "host" / "local"
     host.mkdir(parents=True)
-    for module in ("__init__", "functions_host", "host_calls", "host_messages", "loopback_guard"):
+    for module in HOST_MODULES:
         shutil.copy(ROOT / "local" / f"{module}.py", host)
     interpreter = tmp_path / "python"
     interpreter.write_text(f'#!/bin/sh\nexec "{python_of_the_platform()}" -S -P "$@"\n')

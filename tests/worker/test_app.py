@@ -80,4 +80,4 @@ def test_host_json() -> None:
     assert host["telemetryMode"] == "OpenTelemetry"
     assert host["extensions"]["http"]["routePrefix"] == "api"
     assert host["extensions"]["http"]["maxOutstandingRequests"] == 200
-    assert "extensionBundle" not in host
+    assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
