@@ -12,8 +12,34 @@ DESCRIPTION = (
 ERROR_DESCRIPTION = (
     "An error. The members code and detail of the body explain it. An error without them says "
     "nothing about an order. After 429 or 5xx, run the step again later with the same key. After "
-    "404, try a few times over some minutes. After 401, correct the function key first."
+    "404, try a few times over some minutes. After 401, correct the connection first."
 )
+ACCEPTED_DESCRIPTION = "Accepted. The platform asks for the result until there is one."
+ACCEPTED_HEADERS: Mapping[str, str] = {
+    "Location": "The address at which the platform asks for the result.",
+    "Retry-After": "The seconds after which it asks.",
+}
+BACKGROUND: Mapping[str, tuple[str, str]] = {
+    "CreateCart": (
+        "Create a cart in the background",
+        "Creates a cart like the step Create a cart, but is not cut off after two minutes: the "
+        "cart is accepted at once, and the step ends once it is made, even if that takes hours. "
+        "Nothing is bought yet.",
+    ),
+    "CheckOutCart": (
+        "Check out a cart in the background",
+        "Buys what is in the cart like the step Check out a cart, but is not cut off after two "
+        "minutes: the purchase is accepted at once, and the step ends once it is done, even if "
+        "that takes hours.",
+    ),
+    "PlaceOrder": (
+        "Place an order in the background",
+        "Creates a cart and buys what is in it like the step Place an order, but is not cut off "
+        "after two minutes: the order is accepted at once, and the step ends once it is done, even "
+        "if that takes hours.",
+    ),
+}
+"""Summary and description of each operation that can be accepted now and done later."""
 KEY_EXPRESSION = "concat('order-', triggerOutputs()?['body/id'])"
 """An expression for an idempotency key that each order has to itself, as a maker writes it."""
 

@@ -13,8 +13,8 @@ from schemathesis.specs.openapi.definitions import SWAGGER_20
 
 from cart_core import __version__
 from cart_core.cart.vocabulary import KNOWN_TERMS, SEGMENTS
-from connector.swagger import EXCLUDED_OPERATIONS
-from connector.texts import DROP_DOWNS, KEY_EXPRESSION, LOOKUPS, MAKER_DESCRIPTIONS
+from connector.swagger import BACKGROUND_PATH, EXCLUDED_OPERATIONS, INTERNAL_OPERATIONS
+from connector.texts import BACKGROUND, DROP_DOWNS, KEY_EXPRESSION, LOOKUPS, MAKER_DESCRIPTIONS
 from description.document import describe
 from tests.connector.definition import (
     DEFINITION,
@@ -91,15 +91,18 @@ def test_its_head_suits_a_connector() -> None:
     assert len(metadata["Categories"].split(";")) <= 2
 
 
-def test_it_is_called_over_https_with_json_and_a_function_key() -> None:
+def test_it_is_called_over_https_with_json_and_a_function_key_or_a_sign_in() -> None:
     assert DEFINITION["schemes"] == ["https"]
     assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", DEFINITION["host"])
     assert DEFINITION["basePath"] == "/api"
     assert DEFINITION["consumes"] == DEFINITION["produces"] == ["application/json"]
-    assert DEFINITION["security"] == [{"api_key": []}]
-    assert DEFINITION["securityDefinitions"] == {
-        "api_key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
-    }
+    key, sign_in = DEFINITION["security"]
+    assert key == {"api_key": []}
+    definitions = DEFINITION["securityDefinitions"]
+    assert definitions.keys() == {*key, *sign_in}
+    assert definitions["api_key"] == {"type": "apiKey", "in": "header", "name": "x-functions-key"}
+    assert definitions["oauth2"]["flow"] == "accessCode"
+    assert [*definitions["oauth2"]["scopes"]] == sign_in["oauth2"]
 
 
 def test_it_has_every_operation_that_a_maker_has_a_use_for() -> None:
@@ -108,10 +111,56 @@ def test_it_has_every_operation_that_a_maker_has_a_use_for() -> None:
         for item in describe()["paths"].values()
         for operation in item.values()
     }
-    offered = [operation["operationId"] for operation in OPERATIONS.values()]
+    offered = {
+        operation["operationId"]
+        for where, operation in OPERATIONS.items()
+        if not where.endswith(BACKGROUND_PATH)
+    }
 
-    assert sorted([*offered, *EXCLUDED_OPERATIONS]) == sorted(documented)
-    assert len(offered) == 10
+    assert offered | EXCLUDED_OPERATIONS == documented
+    assert offered & EXCLUDED_OPERATIONS == set()
+    assert len(offered - INTERNAL_OPERATIONS) == 10
+
+
+def test_what_can_be_accepted_and_done_later_has_an_action_of_its_own() -> None:
+    accepting = {
+        operation["operationId"]: f"{method} {path.removeprefix('/api')}"
+        for path, item in describe()["paths"].items()
+        for method, operation in item.items()
+        if "202" in operation["responses"] and operation["operationId"] not in INTERNAL_OPERATIONS
+    }
+
+    assert accepting.keys() == BACKGROUND.keys()
+    for name, where in accepting.items():
+        plain, later = OPERATIONS[where], OPERATIONS[f"{where}{BACKGROUND_PATH}"]
+        assert plain["operationId"] == name
+        assert later["operationId"] == f"{name}InBackground"
+        assert plain["responses"] == {
+            status: each for status, each in later["responses"].items() if status != "202"
+        }
+        # The same can be filled in, and a key has to be.
+        keys = [each for each in later["parameters"] if each["name"] == "Idempotency-Key"]
+        assert all(each["required"] for each in keys)
+        assert [{**each, "required": ...} for each in later["parameters"]] == [
+            {**each, "required": ...} for each in plain["parameters"]
+        ]
+
+
+def test_only_the_platform_sees_the_address_of_a_result() -> None:
+    internal = {
+        operation["operationId"]
+        for operation in OPERATIONS.values()
+        if operation.get("x-ms-visibility") == "internal"
+    }
+
+    assert internal == INTERNAL_OPERATIONS
+    result = OPERATIONS["get /accepted/{id}/result"]
+    assert result["operationId"] in internal
+    # It has to take all that is in the address, because the platform sends nothing else.
+    assert {(each["name"], each["in"]) for each in result["parameters"]} == {
+        ("id", "path"),
+        ("t", "query"),
+    }
 
 
 @pytest.mark.parametrize("where", OPERATIONS)
@@ -120,7 +169,7 @@ def test_an_operation_is_described_for_makers(where: str) -> None:
     summary = operation["summary"]
 
     members = {"operationId", "summary", "description", "parameters", "responses"}
-    assert operation.keys() == members
+    assert operation.keys() - {"x-ms-visibility"} == members
     assert re.fullmatch(r"([A-Z][a-z0-9]+)+", operation["operationId"])
     # In sentence case, without a slash, and without punctuation at its end.
     assert re.fullmatch(r"[A-Z][^A-Z/]{,78}[^A-Z\W]", PROPER_NAMES.sub("it", summary))
@@ -131,9 +180,13 @@ def test_an_operation_is_described_for_makers(where: str) -> None:
 @pytest.mark.parametrize("where", OPERATIONS)
 def test_only_the_success_response_of_an_operation_has_a_schema(where: str) -> None:
     responses = OPERATIONS[where]["responses"]
+    internal = OPERATIONS[where].get("x-ms-visibility") == "internal"
 
-    assert [name for name, each in responses.items() if "schema" in each] in (["200"], ["201"])
-    assert len(responses) == 2
+    with_schema = [name for name, each in responses.items() if "schema" in each]
+    assert with_schema in ([[]] if internal else [["200"], ["201"]])
+    assert len(responses.keys() - {"202"}) == 2
+    headers = responses.get("202", {}).get("headers", {})
+    assert headers.keys() == ({"Location", "Retry-After"} if "202" in responses else set())
     assert is_sentence(responses["default"]["description"])
     assert all(is_sentence(each["description"]) for each in responses.values())
 
@@ -300,7 +353,9 @@ def test_the_idempotency_key_is_asked_for_with_an_expression() -> None:
 
     assert {where: key["required"] for where, key in keys.items()} == {
         "post /customers/{customerId}/carts Idempotency-Key": False,
+        "post /customers/{customerId}/carts/background Idempotency-Key": True,
         "post /customers/{customerId}/orders Idempotency-Key": True,
+        "post /customers/{customerId}/orders/background Idempotency-Key": True,
     }
     advice = f". Use an expression on the order's own id, such as {KEY_EXPRESSION}."
     assert all(key["description"].endswith(advice) for key in keys.values())

@@ -29,6 +29,9 @@ print("{}" if "get-default-policy" in sys.argv else "00000000-0000-0000-0000-000
 """
 """An `az` that notes how it was called."""
 
+PAGES = ("docs/deploy.md", "docs/runbook.md", "connector/readme.md", "samples/logic-app/readme.md")
+"""The pages with commands."""
+
 SILENT = ("azd", "curl", "gh", "make", "sleep")
 """Programs that the scripts call too, and that must do nothing here."""
 
@@ -47,7 +50,7 @@ def printed_steps() -> str:
 def documented() -> dict[str, str]:
     """The shell scripts by where they are written."""
     found = {}
-    for name in ("docs/deploy.md", "docs/runbook.md", "samples/logic-app/readme.md"):
+    for name in PAGES:
         blocks = re.findall(r"```\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
         found[name] = "\n".join(each for each in blocks if "az " in each)
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text("utf-8"))["jobs"]
