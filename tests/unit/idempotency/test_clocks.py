@@ -57,6 +57,21 @@ async def test_another_instance_knows_how_long_a_request_may_be_under_way(
         assert world.sent(step)[-1].under_way_for == left
 
 
+@every_step
+@in_virtual_time
+async def test_whoever_died_while_it_resumed_counts_from_the_end_of_its_own_lease(
+    plan: str, step: str
+) -> None:
+    world = World(plan, longest_wait=0)
+    world.ends[step] = [UNKNOWN, Killed()]
+    await world.ends_somehow()
+    await asyncio.sleep(100)
+    await world.ends_somehow()
+    await asyncio.sleep(world.store.lease_ends[-1] - monotonic())
+    await world.deliver()
+    assert world.sent(step)[-1].under_way_for == pytest.approx(LONGEST)
+
+
 @every_difference
 @every_step
 @in_virtual_time
