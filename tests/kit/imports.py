@@ -2,12 +2,19 @@
 
 import ast
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a file. It is parsed once."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
 
 
 def imports(path: Path) -> Iterator[str]:
     """Everything that a file imports anywhere in it, as `package.module.name`."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

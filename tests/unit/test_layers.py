@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.kit.imports import imports, is_of, module_of
+from tests.kit.imports import imports, is_of, module_of, nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -176,7 +176,7 @@ def test_only_the_composition_root_builds(module: str) -> None:
 def test_only_the_composition_root_reads_the_environment(module: str) -> None:
     names = {
         node.attr if isinstance(node, ast.Attribute) else node.id
-        for node in ast.walk(ast.parse(path_of(module).read_text("utf-8")))
+        for node in nodes(path_of(module))
         if isinstance(node, ast.Attribute | ast.Name)
     }
     names |= {name.rpartition(".")[2] for name in imports(path_of(module))}

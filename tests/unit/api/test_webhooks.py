@@ -90,6 +90,7 @@ JSON = st.recursive(
 SAMPLE = sample("shopify")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(SAMPLE)), JSON)
 async def test_any_signed_json_is_acknowledged(member: str, value: Any) -> None:

@@ -49,7 +49,7 @@ DELIVERIES = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([*DELIVERIES, "work", "buy"]), max_size=12))
 async def test_the_order_of_arrival_makes_one_purchase_or_none(steps: list[str]) -> None:
     shop = Shop()
