@@ -377,15 +377,6 @@ def app_with_short_pauses(directory: Path, records_aged: float = 0.0) -> Path:
     )
 
 
-def app_that_looks_into_the_vault_each_time(directory: Path) -> Path:
-    """The real app, for which every token and every secret is old enough to be replaced."""
-    return patched_app(
-        directory,
-        *_setting("tokens", REPLACE_AFTER=0.0, PAUSE=0.0),
-        *_setting("adapters.entra", SECRETS_AGE=0.0),
-    )
-
-
 def app_with_patient_store(directory: Path) -> Path:
     """The real app, which waits for the store's answers as long as a call may take."""
     return patched_app(

@@ -7,7 +7,6 @@ be wrong with a body, a cart, a path or a header; test_documented_statuses has t
 import gzip
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -44,32 +43,14 @@ def test_a_bad_body_is_refused(
     assert error["partnerCenter"] is None
 
 
-@pytest.mark.parametrize(
-    ("members", "errors"),
-    [
-        (
-            {"promotionId": "\ud83d", "\udc00": 1},
-            {("/lineItems/0", "invalid_name"), ("/lineItems/0/promotionId", "invalid_text")},
-        ),
-        (
-            {"quantity": "2", "participants": 7},
-            {("/lineItems/0/quantity", "wrong_type"), ("/lineItems/0/participants", "wrong_type")},
-        ),
-    ],
-    ids=["lone surrogates", "wrong types"],
-)
-def test_all_that_is_wrong_is_listed_and_no_value_comes_back(
-    chain: Chain, members: dict[str, Any], errors: set[tuple[str, str]]
-) -> None:
+def test_no_value_of_a_bad_cart_comes_back(chain: Chain) -> None:
     value = "a-value-that-must-not-come-back"
+    document = cart(line(friendlyName=value, **{"promotionId": "\ud83d", "\udc00": 1}))
 
-    answer = chain.post(
-        cart(line(friendlyName=value, **members)), headers={"Accept": "application/problem+json"}
-    )
+    answer = chain.post(document, headers={"Accept": "application/problem+json"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert {(each["pointer"], each["code"]) for each in answer.json()["errors"]} == errors
     assert value not in answer.text
     assert value not in chain.output()
 

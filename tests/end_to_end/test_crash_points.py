@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import httpx
@@ -392,35 +391,7 @@ def test_there_is_one_cart_or_order_and_everybody_gets_the_same_answer(
         assert result == ordered
 
 
-# --- the store is lost, or the caller goes away -----------------------------------------------
-
-
-def test_a_store_that_is_lost(cloud: RecordingCloud, later: Chain, tmp_path: Path) -> None:
-    """Without a claim nothing is sent; without a record the answer comes with a warning."""
-    cloud.reset()
-    settings = {"CART_ALLOW_CHECKOUT": "true", "CART_DEADLINE_SECONDS": "5"}
-    cases = [Case(cloud, "order"), Case(cloud, "cart")]
-    with (
-        ThreadPoolExecutor() as pool,
-        started(app_with_short_pauses(tmp_path), cloud, **settings) as hurried,
-    ):
-        until(lambda: hurried.post().status_code == 201)  # it has its tokens now
-        for writes, case in enumerate(cases):
-            disturbance = LaterDisturbance("storage", None, path=case.record_name, passes=writes)
-            disturbance.action = "drop"
-            cloud.disturbances.inject(disturbance)
-        unclaimed, unrecorded = pool.map(lambda case: case.send(hurried.function), cases)
-    cloud.disturbances.clear()
-
-    # The outcome is unknown for what earlier requests may have done.
-    problem(unclaimed, 503, "store_unavailable", "unknown", True)
-    assert cases[0].sent() == []
-    assert unrecorded.status_code == 201
-    assert [each["code"] for each in unrecorded.json()["warnings"]] == ["not_recorded"]
-    for case in cases:
-        answer = case.send(later.function)
-        assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
-        assert len(request_ids(case.sent("create"))) == 1
+# --- the caller goes away ---------------------------------------------------------------------
 
 
 def test_a_caller_that_goes_away(cloud: RecordingCloud, punctual: Chain) -> None:

@@ -11,11 +11,13 @@ from tests.end_to_end.chain import (
     FOR_USER,
     GUID,
     MARKER,
+    TEXT_OF_FAILURE,
     UNKNOWN_ITEM,
     USER,
     Chain,
     cart,
     line,
+    problem,
 )
 
 LINE = re.compile(r"^INFO:cart_core:(operation=.*)$", re.MULTILINE)
@@ -87,3 +89,16 @@ def test_every_request_leaves_one_line(buying: Chain) -> None:
     hidden = ("an-order-of-mine", MARKER, "a-name", UNKNOWN_ITEM, USER, USER.partition("@")[2])
     for text in hidden:
         assert text not in buying.output()[start:]
+
+
+def test_an_unexpected_exception_is_logged_without_its_text(failing: Chain) -> None:
+    correlation_id = "aaaaaaaa-1111-4111-8111-bbbbbbbbbbbb"
+
+    answer = failing.post(headers={"MS-CorrelationId": correlation_id})
+
+    error = problem(answer, 500, "internal_error", "not_sent", True)
+    assert error["correlationId"] == correlation_id
+    log = failing.output()
+    assert f"unexpected RuntimeError, correlation id {correlation_id}" in log
+    for text in (log, answer.text):
+        assert TEXT_OF_FAILURE not in text

@@ -663,27 +663,6 @@ async def test_a_request_without_a_place_fails_at_its_deadline() -> None:
     assert len(sending.tries) == 1
 
 
-async def _cancelled_while_it_waits(sending: Sending) -> None:
-    first = asyncio.create_task(sending.answered())
-    await asyncio.sleep(1)
-    second = asyncio.create_task(sending.answered())
-    await asyncio.sleep(1)
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    await first
-
-
-async def _cancelled_as_it_gets_its_place(sending: Sending) -> None:
-    first = asyncio.create_task(sending.answered())
-    await asyncio.sleep(0)
-    second = asyncio.create_task(sending.answered())
-    asyncio.get_running_loop().call_at(10, second.cancel)
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    await first
-
-
 async def _gets_its_place_at_the_deadline(sending: Sending) -> None:
     first = asyncio.create_task(sending.answered())
     await asyncio.sleep(0)
@@ -706,8 +685,6 @@ async def _killed(sending: Sending) -> None:
 @pytest.mark.parametrize(
     "ends",
     [
-        _cancelled_while_it_waits,
-        _cancelled_as_it_gets_its_place,
         _gets_its_place_at_the_deadline,
         _throttled_while_it_waits,
         _killed,
