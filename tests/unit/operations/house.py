@@ -243,11 +243,16 @@ async def ended(world: World, accepted: Response) -> Response:
 
 
 async def order(
-    world: World, *, customer: str = CUSTOMER, caller: str | None = None, **headers: str
+    world: World,
+    *,
+    customer: str = CUSTOMER,
+    caller: str | None = None,
+    query: Mapping[str, str] | None = None,
+    **headers: str,
 ) -> Response:
     """An order that nobody waits for, as the whole app answers it."""
     asked = ASYNC | {name.replace("_", "-"): value for name, value in headers.items()}
-    request = Request(asked, {"customerId": customer}, ORDER, {}, ORIGIN)
+    request = Request(asked, {"customerId": customer}, ORDER, query or {}, ORIGIN)
     invocation = Invocation(CUSTOMER, monotonic(), caller=caller)
     response, _ = await perform("place_order", world.endpoints["place_order"], request, invocation)
     return response

@@ -10,7 +10,7 @@ from cart_core.api.messages import Request, Response
 from cart_core.json_text import write_json
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import in_virtual_time
-from tests.kit.partner_center import BROKEN, FORBIDDEN, USER
+from tests.kit.partner_center import BROKEN, FORBIDDEN, USER, refused
 from tests.kit.world import FOR_USER, KEYED, World
 from tests.unit.operations.house import (
     ASYNC,
@@ -54,6 +54,35 @@ async def test_an_order_is_accepted_with_three_writes_and_two_addresses() -> Non
     assert {n: again.headers[n] for n in ("Location", "Operation-Location")} == {
         n: accepted.headers[n] for n in ("Location", "Operation-Location")
     }
+
+
+@pytest.mark.parametrize("preflight", [True, False])
+@in_virtual_time
+async def test_an_order_that_is_done_later_is_looked_at_before_its_cart_is_made(
+    preflight: bool,
+) -> None:
+    house = House()
+    of_customer = f"/customers/{CUSTOMER}"
+    house.center.documents[of_customer] = refused(403, "20002")  # No customer of the partner.
+    asked: dict[str, Any] = {"query": {"preflight": "true"}} if preflight else {}
+    first = await order(house, **asked)
+    await house.pass_time(60)
+    first = await result(house, first)
+    assert first.status == (422 if preflight else 201)
+    assert len(house.center.requests_for("create")) == (0 if preflight else 1)
+    if preflight:
+        assert first.body["code"] == "preflight_failed"
+        house.center.documents[of_customer] = {"id": CUSTOMER}
+    second = await order(house, **asked)
+    if preflight:
+        await house.pass_time(60)
+        second = await result(house, second)
+    assert (second.status, second.body["status"]) == (201, "completed")
+    # What was ordered stands against nothing: it is answered before anything is looked at.
+    house.center.documents[of_customer] = refused(403, "20002")
+    for query in ({"preflight": "true"}, {}):
+        replayed = await order(house, query=query)
+        assert (replayed.body, replayed.headers["Idempotent-Replayed"]) == (second.body, "true")
 
 
 @in_virtual_time
