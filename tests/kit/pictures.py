@@ -1,11 +1,17 @@
 """Pictures of figures, as SVG files without scripts."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import pygal
 from pygal.style import Style
+
+# pygal's import hook serves maps alone, and Python 3.11 warns of it at every import that comes later.
+sys.meta_path[:] = [
+    finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
+]
 
 _STYLE = Style(
     background="#ffffff",

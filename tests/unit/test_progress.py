@@ -2,6 +2,7 @@
 
 import io
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,8 @@ def test_a_picture_has_every_value_and_no_script(tmp_path: Path) -> None:
     assert "A title" in picture
     assert "one" in picture
     assert "none<" not in picture
+    # To import something afterwards gives no warning, which would be an error here.
+    assert find_spec("no_such_module") is None
 
 
 def test_the_picture_of_a_benchmark_has_the_function_beside_its_yardstick(tmp_path: Path) -> None:
