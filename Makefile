@@ -8,7 +8,7 @@ AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
 PORT = 7071
 
-.PHONY: help demo run storefronts webhook unit check test format walks soak bench package sbom describe snapshot lock clean
+.PHONY: help demo run storefronts webhook unit check test format walks soak bench package sbom describe ready snapshot lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ sbom:  ## List what is in build/package, with licences: build/sbom.json
 
 describe: $(VENV)/.installed  ## Write openapi.json, the connector's definition and requests to send from the code
 	@$(RUN) -m description
+
+ready: $(VENV)/.installed  ## Print what a deployed app still misses; URL=https://HOST KEY=a-key
+	@$(RUN) -m infra.ready
 
 snapshot:  ## Write infra/main.snapshot.json: what the templates make; needs Bicep's compiler
 	@$(RUN) -m tests.infra.compiler

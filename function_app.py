@@ -119,6 +119,12 @@ async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "get_openapi", about.get_openapi)
 
 
+@app.route("ready", methods=["GET"])
+async def get_ready(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what is still missing in this deployment."""
+    return await serve(req, "get_ready", composition.get_ready)
+
+
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the app runs, and which version of it."""

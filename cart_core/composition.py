@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from cart_core.operations.documents import Documents
     from cart_core.operations.memory_bells import MemoryBells
     from cart_core.partner_center.carts import CartsApi
+    from cart_core.partner_center.customers import Customers
     from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
     from cart_core.use_cases.find_customers import Tenants
+    from cart_core.use_cases.readiness import Readiness
 
     class PartnerCenterApi(CartsApi, ReadsApi, Protocol):
         """All of Partner Center's requests that this app makes."""
@@ -54,6 +56,7 @@ class App:
     """The app on one event loop. `rotate_refresh_token` is None if there is no such token."""
 
     services: Services
+    readiness: "Readiness"
     rotate_refresh_token: Callable[[], None] | None
 
 
@@ -70,6 +73,20 @@ def endpoint(name: str) -> Operation:
         return await _app().services.endpoints[name](request, invocation)
 
     return call
+
+
+async def get_ready(request: Request, invocation: Invocation) -> Response:
+    """Say what is still missing, also where the app cannot be built. 200 or 503."""
+    from cart_core.api.ready import ready_response
+    from cart_core.use_cases.readiness import Readiness
+    from cart_core.use_cases.readiness_links import links_without_settings
+
+    try:
+        readiness = _app().readiness
+    except Problem as problem:
+        found = links_without_settings(problem)
+        readiness = Readiness(lambda _: found, monotonic=time.monotonic)
+    return ready_response(await readiness(invocation.correlation_id), invocation)
 
 
 def gate() -> Gate:
@@ -151,13 +168,17 @@ def build(environment: Mapping[str, str]) -> App:
 
     Raises Problem `configuration_invalid` that names each setting that is missing or wrong.
     """
+    from cart_core.adapters.blob_store import RESOURCE
     from cart_core.adapters.entra import EntraTokens
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.adapters.openid_metadata import OpenIdMetadata
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_sessions
+    from cart_core.operations.probe import probe_queue, probe_store
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import REPLACE_AFTER, TokenCache
+    from cart_core.use_cases.readiness import Readiness
+    from cart_core.use_cases.readiness_links import Ports, links
     from cart_core.use_cases.rotate_refresh_token import RotateRefreshToken
 
     try:
@@ -172,7 +193,7 @@ def build(environment: Mapping[str, str]) -> App:
         KeyVault(own_vault, identity, setting="KEY_VAULT_REFRESH_TOKEN_URL") if own_vault else vault
     )
     new_entra = partial(EntraTokens, settings, vault, refresh_token_vault, identity)
-    storage = _storage(settings, identity)
+    storage, metadata = _storage(settings, identity), OpenIdMetadata(settings.authority)
     surroundings = Surroundings(
         store=storage.store,
         documents=storage.documents,
@@ -183,7 +204,7 @@ def build(environment: Mapping[str, str]) -> App:
             base_url=settings.base_url,
             application_name=settings.application_name,
         ),
-        tenants=OpenIdMetadata(settings.authority),
+        tenants=metadata,
     )
     rotate = RotateRefreshToken(
         settings.refresh_token_name, refresh_token_vault, new_entra, clock=surroundings.clock
@@ -191,7 +212,38 @@ def build(environment: Mapping[str, str]) -> App:
     services = assemble(settings, surroundings)
     if storage.embedded_bells:
         storage.embedded_bells.answer = services.answer_bell
-    return App(services, rotate if settings.auth == "app_user" else None)
+    ports = Ports(
+        callers=Gate.read(environment).require_agreement,
+        identity=lambda: identity.fetch(RESOURCE),
+        read_credential=new_entra().read_credential,
+        read_refresh_token=new_entra().read_refresh_token,
+        tenant=lambda: metadata.require_tenant(settings.tenant_id),
+        fetch_token=lambda: new_entra().fetch(),
+        customers=partial(_customers, surroundings),
+        store=lambda: probe_store(storage.store, storage.documents),
+        queue=lambda: probe_queue(storage.bells),
+        clock=surroundings.clock,
+        monotonic=surroundings.monotonic,
+    )
+    readiness = Readiness(partial(links, settings, ports), monotonic=surroundings.monotonic)
+    return App(services, readiness, rotate if settings.auth == "app_user" else None)
+
+
+def _customers(around: Surroundings, tokens: "Tokens") -> "Customers":
+    """The partner's customers, read with these tokens, and without waiting for anybody."""
+    from cart_core.partner_center.customers import Customers
+    from cart_core.partner_center.reading import Reader
+    from cart_core.partner_center.retry import Sender
+
+    sender = Sender(
+        tokens,
+        clock=around.clock,
+        sleep=around.sleep,
+        uniform=around.uniform,
+        longest_wait=0,
+        max_concurrent=1,
+    )
+    return Customers(Reader(sender, around.partner_center, around.new_guid))
 
 
 def assemble(settings: "Settings", around: Surroundings) -> Services:

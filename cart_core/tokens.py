@@ -262,14 +262,14 @@ class TokenCache:
         self._attempt += 1
         with telemetry.span("token.fetch", attempt=self._attempt):
             token = await asyncio.to_thread(self._fetch_token, renewal)
-            return _usable(token, self._clock())
+            return usable(token, self._clock())
 
     def _recent(self, moment: float, seconds: float) -> bool:
         return 0 <= self._clock() - moment < seconds
 
 
-def _usable(token: AccessToken, now: float) -> AccessToken:
-    """The token, with an end after LONGEST_LIFE at the latest.
+def usable(token: AccessToken, now: float) -> AccessToken:
+    """The token, with an end after LONGEST_LIFE at the latest. `now` is in POSIX seconds.
 
     Raises TokenFailure for one that has ended, or that no header can carry.
     """

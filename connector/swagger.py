@@ -40,7 +40,7 @@ and a policy in apiProperties.json leads it to the path of the plain operation.
 
 EXCLUDED_OPERATIONS = frozenset(
     {
-        *("GetOpenApi", "GetHealth", "GetAcceptedOperation"),
+        *("GetOpenApi", "GetReady", "GetHealth", "GetAcceptedOperation"),
         *("ListOperations", "ReplayOperation", "DiscardOperation"),
     }
 )

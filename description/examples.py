@@ -3,6 +3,8 @@
 import json
 from typing import Any, get_args
 
+from cart_core.api.messages import Invocation
+from cart_core.api.ready import ready_response
 from cart_core.cart.answer import normalise_cart
 from cart_core.cart.checkout_answer import NothingOrdered, normalise_checkout, ordered_already
 from cart_core.catalogue.availability import Pair, Sku
@@ -11,6 +13,7 @@ from cart_core.catalogue.preflight import Check, Finding
 from cart_core.catalogue.resolution import NotAvailable
 from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
+from cart_core.use_cases.readiness import LinkFinding, LinkName
 from description.words import CODE_DESCRIPTIONS
 
 CUSTOMER_ID = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -63,6 +66,8 @@ TOKEN = "q1Yk0nWw8m3Zb7c5R2x9fA"  # noqa: S105 - it opens nothing
 CHANGED_CART = {"id": CART_ID, "lineItems": [{**CART["lineItems"][0], "id": 0, "quantity": 3}]}
 
 SUMMARIES = {
+    "ready": "Nothing is missing",
+    "not_ready": "A client secret has expired",
     "sku": "A SKU, whose availability of the moment is put in",
     "customers": "One customer",
     "preflight": "A quantity that is too small",
@@ -274,6 +279,26 @@ def operated_answers() -> dict[str, Any]:
     return {
         "replayed": {"id": OPERATION_ID, "state": "waiting"},
         "discarded": {"id": OPERATION_ID, "state": "failed"},
+    }
+
+
+def ready_answers() -> dict[str, Any]:
+    """What is said of a deployment, by the name of the example."""
+    names: tuple[LinkName, ...] = (
+        *("settings", "callers", "identity", "vault", "clientSecret", "entra"),
+    )
+    found = [LinkFinding(name, "ok", 3) for name in names]
+    expired = "Microsoft Entra ID refuses a token (AADSTS7000222): the client secret has expired."
+    ready = [LinkFinding("token", "ok", 212), LinkFinding("partnerCenter", "ok", 480)]
+    failed = [
+        LinkFinding("token", "failed", 212, "token_rejected", expired),
+        LinkFinding("partnerCenter", "not_reached"),
+    ]
+    stored = [LinkFinding("store", "ok", 31), LinkFinding("queue", "ok", 12)]
+    invocation = Invocation(CORRELATION_ID, 0.0)
+    return {
+        "ready": ready_response([*found, *ready, *stored], invocation).body,
+        "not_ready": ready_response([*found, *failed, *stored], invocation).body,
     }
 
 

@@ -1,7 +1,7 @@
 """The operations of the API as data: everything that only one operation has."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cart_core import __version__
@@ -21,6 +21,7 @@ from description.schemas import (
     OperatedAnswer,
     PreflightAnswer,
     ProductsAnswer,
+    ReadyAnswer,
     reference,
 )
 from description.words import API_TITLE
@@ -44,7 +45,8 @@ class Operation:
     keys of CATALOGUE. `response_examples` are bodies of the success response by name.
     `cart_id_pointer` is a JSON Pointer to the cart's id in that body; None where it has no id that
     other operations take. With `asynchronous` the request may be accepted and worked off later.
-    `result_schemas` are those of a 201 beside the success response.
+    `result_schemas` are those of a 201 beside the success response. `unready_examples` are bodies
+    of a 503 that has the shape of the success response instead of an error's.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Operation:
     for_operators: bool = False
     asynchronous: bool = False
     result_schemas: tuple[Json, ...] = ()
+    unready_examples: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def calls_partner_center(self) -> bool:
@@ -469,6 +472,24 @@ OPERATIONS = (
                 "paths": {},
             }
         },
+        error_codes=(*_OWN_CODES, *_CALLER_CODES),
+    ),
+    Operation(
+        id="GetReady",
+        method="get",
+        path="/api/ready",
+        tag="Function",
+        summary="Get what is still missing",
+        description="Goes down the chain of all that a request needs, link by link, and says of "
+        "each whether it is there, with the code and the advice that a request would get. It buys "
+        "nothing; it writes one blob that nobody reads. One run goes on at a time: whoever asks "
+        "meanwhile gets what it finds.",
+        parameters=("MS-CorrelationId",),
+        status=200,
+        response_description="Nothing is missing.",
+        response_schema=reference(ReadyAnswer),
+        response_examples={"ready": examples.ready_answers()["ready"]},
+        unready_examples={"not_ready": examples.ready_answers()["not_ready"]},
         error_codes=(*_OWN_CODES, *_CALLER_CODES),
     ),
     Operation(

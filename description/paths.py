@@ -146,17 +146,19 @@ def _error(operation: Operation, status: int, codes: list[Code]) -> Json:
     problem = reference(ProblemAnswer)
     if status == 401:  # Mostly it is the platform's, which has no body and none of our headers.
         return {"description": f"{STATUS_DESCRIPTIONS[status]}\n\n{_table(operation, codes)}"}
+    shown: Json = {
+        code: {"$ref": f"#/components/examples/{_example_name(operation, code)}"} for code in codes
+    }
+    described, schema = STATUS_DESCRIPTIONS[status], problem
+    if status == 503 and operation.unready_examples:
+        described = "A link of the chain is not there. Without links it is an error."
+        schema = {"anyOf": [operation.response_schema, problem]}
+        shown |= _examples(operation.unready_examples)
     return {
-        "description": f"{STATUS_DESCRIPTIONS[status]}\n\n{_table(operation, codes)}",
+        "description": f"{described}\n\n{_table(operation, codes)}",
         "headers": _headers(headers),
         "content": {
-            "application/json": {
-                "schema": problem,
-                "examples": {
-                    code: {"$ref": f"#/components/examples/{_example_name(operation, code)}"}
-                    for code in codes
-                },
-            },
+            "application/json": {"schema": schema, "examples": shown},
             "application/problem+json": {"schema": problem},
         },
     }

@@ -13,6 +13,7 @@ from cart_core.cart.request import Cart
 from cart_core.catalogue.preflight import Check, Severity
 from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, MAX_REPORTED_ERRORS, Fault, FieldError, Outcome
+from cart_core.use_cases.readiness import LinkName, LinkStatus
 from description.words import title_and_description
 
 Json = dict[str, Any]
@@ -230,6 +231,29 @@ class OperatedAnswer(BaseModel):
     state: Literal["waiting", "failed", "parked"]
 
 
+class LinkAnswer(BaseModel):
+    """The shape of what ready.ready_response says of a link."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    name: LinkName
+    status: LinkStatus
+    milliseconds: int | None
+    code: str | None
+    detail: str | None
+    partner_center: Fault | None
+
+
+class ReadyAnswer(BaseModel):
+    """The shape of the body of ready.ready_response."""
+
+    status: Literal["ready", "not_ready"]
+    version: str
+    links: list[LinkAnswer]
+
+
 class HealthAnswer(BaseModel):
     """The shape of the body of about.get_health."""
 
@@ -247,6 +271,7 @@ def schemas() -> Json:
     answers = (
         *(CartAnswer, CheckoutAnswer, CustomerAnswer, CustomersAnswer, ProductsAnswer),
         *(OffersAnswer, PreflightAnswer, ProblemAnswer, HealthAnswer),
+        ReadyAnswer,
         *(AcceptedAnswer, OpenOperationsAnswer, OperatedAnswer),
     )
     definitions = {

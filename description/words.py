@@ -192,6 +192,11 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "OpenOperationsAnswer": ("Open Operations", "Operations that have not ended."),
     "OpenOperationAnswer": ("Open Operation", "An operation that has not ended."),
     "OperatedAnswer": ("Operated Operation", "What an operation has become by an operator."),
+    "ReadyAnswer": (
+        "Readiness",
+        "What there is of all that a request needs, and what is still missing.",
+    ),
+    "LinkAnswer": ("Link", "One link of the chain that a request goes along."),
     "HealthAnswer": ("Health", "A sign that the function runs, with its version."),
     # Carts and their lines
     "id": ("ID", "The cart's id, which Partner Center assigned."),
@@ -492,7 +497,23 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "operation": ("Operation", "What was asked for, such as place_order."),
     "acceptedDateTime": ("Accepted", "When the operation was accepted."),
     "OpenOperationAnswer.code": ("Code", "The error code of the last try; null without one."),
-    # Health
+    # Readiness and health
+    "ReadyAnswer.status": ("Status", "It is ready where all links are ok."),
+    "ReadyAnswer.links": ("Links", "The links of the chain, in its order."),
+    "LinkAnswer.name": ("Name", "What the link is."),
+    "LinkAnswer.status": (
+        "Status",
+        "It is not_reached where a link before it, which it needs, is not ok.",
+    ),
+    "milliseconds": ("Milliseconds", "How long it took; null if it was not reached."),
+    "LinkAnswer.code": (
+        "Code",
+        "The error code that a request would be answered with; null where nothing is wrong.",
+    ),
+    "LinkAnswer.detail": (
+        "Detail",
+        "What to do about it, in the words that a request would get; null where nothing is wrong.",
+    ),
     "HealthAnswer.status": ("Status", "Always ok: a function that does not run gives no answer."),
     "version": ("Version", "The version of the function."),
 }

@@ -214,6 +214,27 @@ class EntraTokens:
             if number == self._last_number:
                 self._memory = memory
 
+    def read_credential(self) -> dict[str, str]:
+        """The application's secret or certificate by its name, empty where it is federated.
+
+        Raises TokenFailure, also for one that cannot be used: that must not be kept.
+        """
+        settings = self._settings
+        if settings.credential == "federated":
+            return {}
+        if settings.credential == "secret":
+            return _well_formed(self._vault.read([settings.client_secret_name]))
+        values = self._vault.read([settings.certificate_name])
+        _certificate(settings.certificate_name, values[settings.certificate_name])
+        return values
+
+    def read_refresh_token(self) -> dict[str, str]:
+        """The user's refresh token by its name, empty in app-only mode. Raises TokenFailure."""
+        settings = self._settings
+        if settings.auth == "app_only":
+            return {}
+        return _well_formed(self._refresh_token_vault.read([settings.refresh_token_name]))
+
     def _fetch(
         self, session: "requests.Session", memory: _Memory, renewal: Renewal | None
     ) -> AccessToken:
@@ -312,23 +333,7 @@ class EntraTokens:
         A value that has not changed in the vault does not replace the one in use: Entra may have
         issued a newer refresh token for it since.
         """
-        settings = self._settings
-        values: dict[str, str] = {}
-        if settings.credential == "secret":
-            values |= self._vault.read([settings.client_secret_name])
-        elif settings.credential == "certificate":
-            values |= self._vault.read([settings.certificate_name])
-            # An unusable certificate must not be stored.
-            _certificate(settings.certificate_name, values[settings.certificate_name])
-        if settings.auth == "app_user":
-            values |= self._refresh_token_vault.read([settings.refresh_token_name])
-        for name in values.keys() - {settings.certificate_name}:
-            if flaw := flaw_in(values[name]):
-                raise TokenFailure(
-                    "secret_missing",
-                    f"The secret {name} in the vault cannot be used: it {flaw}. Store the value "
-                    "alone, in one line.",
-                )
+        values = self.read_credential() | self.read_refresh_token()
         memory.read_at = self._clock()
         changed = False
         for name, value in values.items():
@@ -374,6 +379,18 @@ class EntraTokens:
             f"Microsoft Entra ID refuses a token ({refusal}): "
             f"{'; '.join(advice) or 'check the application registration'}.",
         )
+
+
+def _well_formed(secrets: dict[str, str]) -> dict[str, str]:
+    """The secrets, once their form is looked at. Raises TokenFailure."""
+    for name, value in secrets.items():
+        if flaw := flaw_in(value):
+            raise TokenFailure(
+                "secret_missing",
+                f"The secret {name} in the vault cannot be used: it {flaw}. Store the value "
+                "alone, in one line.",
+            )
+    return secrets
 
 
 class _MsalHttpClient:

@@ -1,4 +1,4 @@
-"""Which tenant has verified a domain: the public OpenID metadata of Microsoft Entra ID says it.
+"""What the public OpenID metadata of Microsoft Entra ID says of a domain, or of a tenant.
 
 The metadata of a domain is that of its tenant, and its issuer holds the tenant's id. It needs no
 token. A domain that no tenant has verified is answered 400, with AADSTS90002.
@@ -20,6 +20,10 @@ _ISSUER = re.compile(r"/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})/"
 _NO_TENANT = re.compile(r"AADSTS90002\b")
 
 
+class _Unreadable(Exception):
+    """The metadata cannot be read; the text follows the name of the service."""
+
+
 class OpenIdMetadata:
     """Reads metadata from an authority such as `https://login.microsoftonline.com`."""
 
@@ -32,9 +36,32 @@ class OpenIdMetadata:
 
         Raises Problem `token_unavailable` where the metadata cannot be read.
         """
-        return await asyncio.to_thread(self._tenant_of, domain)
+        try:
+            return await asyncio.to_thread(self._tenant_of, domain)
+        except _Unreadable as unreadable:
+            raise Problem(
+                "token_unavailable",
+                f"Microsoft Entra ID {unreadable} when it was asked for the tenant of the domain."
+                " Whether it is a customer's is not known.",
+            ) from None
+
+    async def require_tenant(self, tenant_id: str) -> None:
+        """Raises Problem if there is no such tenant, or if Microsoft Entra ID does not say so."""
+        try:
+            found = await asyncio.to_thread(self._tenant_of, tenant_id)
+        except _Unreadable as unreadable:
+            raise Problem(
+                "token_unavailable", f"Microsoft Entra ID {unreadable}; try again later."
+            ) from None
+        if found is None:
+            raise Problem(
+                "token_rejected",
+                "Microsoft Entra ID has no such tenant: check PARTNER_CENTER_TENANT_ID and"
+                " PARTNER_CENTER_CLOUD.",
+            )
 
     def _tenant_of(self, domain: str) -> str | None:
+        """Raises _Unreadable."""
         import requests
 
         name = quote(domain, safe="")
@@ -47,18 +74,10 @@ class OpenIdMetadata:
                 status, text = response.status_code, response.text
                 issuer = response.json().get("issuer") if status == requests.codes.ok else None
         except (requests.RequestException, ValueError, AttributeError):
-            raise _unavailable("gave no answer that can be read") from None
+            raise _Unreadable("gave no answer that can be read") from None
         if status in (400, 404) and _NO_TENANT.search(text):
             return None
         found = _ISSUER.search(f"{issuer}/")
         if not found:
-            raise _unavailable(f"answered {status}")
+            raise _Unreadable(f"answered {status}")
         return found[1].lower()
-
-
-def _unavailable(why: str) -> Problem:
-    return Problem(
-        "token_unavailable",
-        f"Microsoft Entra ID {why} when it was asked for the tenant of the domain. Whether it is a"
-        " customer's is not known.",
-    )

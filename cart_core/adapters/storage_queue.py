@@ -47,6 +47,15 @@ class StorageQueue:
             expected=frozenset({201}),
         )
 
+    async def look(self) -> None:
+        """See Bells."""
+        await self._rest.send(
+            "look",
+            "GET",
+            f"/{QUEUE}/messages?peekonly=true&numofmessages=1",
+            expected=frozenset({200}),
+        )
+
     async def take_poisoned(self) -> list[TakenMessage]:
         """See Bells. A queue that the host has not made yet is empty."""
         answer = await self._rest.send(

@@ -37,6 +37,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "replay_operation": "Operations.Manage",
     "discard_operation": "Operations.Manage",
     "get_openapi": "Carts.Read",
+    "get_ready": "Operations.Manage",
     "get_health": None,
 }
 """The role that each operation needs. None: everybody may, and no header about a caller is read.
@@ -87,13 +88,18 @@ class Gate:
         role = ROUTES[operation]
         if role is None:
             return None
-        if self.entra != self.signs_in and (self.entra or role == "Orders.Buy"):
+        if self.entra or role == "Orders.Buy":
+            self.require_agreement()
+        return self._signed_in(role, headers) if self.entra else self._key(headers)
+
+    def require_agreement(self) -> None:
+        """Raises Problem `configuration_invalid` where mode and platform disagree."""
+        if self.entra != self.signs_in:
             raise Problem(
                 "configuration_invalid",
                 "CART_CALLERS and the authentication of the site (WEBSITE_AUTH_ENABLED) disagree,"
                 " so nobody can say who calls. Deploy the infrastructure again.",
             )
-        return self._signed_in(role, headers) if self.entra else self._key(headers)
 
     def _key(self, headers: Mapping[str, str]) -> str | None:
         key = headers.get("x-functions-key")

@@ -17,6 +17,9 @@ class Bells(Protocol):
     async def hang(self, text: str, seconds: float) -> None:
         """Put a message into the queue that is visible after so many seconds, and never expires."""
 
+    async def look(self) -> None:
+        """See whether the queue answers, and take nothing from it."""
+
     async def take_poisoned(self) -> list[TakenMessage]:
         """Take some of the messages that failed again and again; they come back in a while."""
 

@@ -37,6 +37,9 @@ class MemoryBells:
         self._hanging.add(task)  # The event loop itself keeps only weak references to tasks.
         task.add_done_callback(self._hanging.discard)
 
+    async def look(self) -> None:
+        """See Bells."""
+
     async def take_poisoned(self) -> list[TakenMessage]:
         """See Bells."""
         return list(self._poisoned.values())

@@ -161,12 +161,15 @@ EOF
     fi
 fi
 
-title 'Try it'
+title 'See what is still missing'
 cat <<EOF
-    curl -fsS $FUNCTION_APP_URL/api/health
-    az functionapp keys list --resource-group '$AZURE_RESOURCE_GROUP' \\
-      --name '$FUNCTION_APP_NAME' --query functionKeys.default --output tsv
+  Do this after each step, once the app is deployed. It buys nothing.
 
-  The key goes into the header x-functions-key; docs/deploy.md shows the first cart.
+    KEY=\$(az functionapp keys list --resource-group '$AZURE_RESOURCE_GROUP' \\
+      --name '$FUNCTION_APP_NAME' --query functionKeys.default --output tsv)
+    make ready URL='$FUNCTION_APP_URL' KEY="\$KEY"
+
+  Each link that is missing comes with what to do about it. When nothing is missing any more, the
+  same key goes into the header x-functions-key of the first cart: see docs/deploy.md.
 
 EOF

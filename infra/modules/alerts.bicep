@@ -50,7 +50,7 @@ var rotatedText = 'refresh token rotated'
 // it. The availability test's own requests are left out, because they would hide failures of carts.
 var failedRequestsQuery = '''
 AppRequests
-| where Url !contains "/api/health"
+| where Url !contains "/api/health" and Url !contains "/api/ready"
 | summarize Failed = sumif(ItemCount, toint(ResultCode) >= 500), Total = sum(ItemCount)
 | where Failed >= 3 and Failed * 10 > Total
 '''

@@ -17,6 +17,7 @@ from cart_core.catalogue.preflight import Check
 from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, FieldError, invalid_request
 from cart_core.settings import Settings
+from cart_core.use_cases.readiness import LinkName
 from tests.docs.openapi import DOCUMENT, auth_level
 from tests.docs.tables import names, table
 
@@ -96,6 +97,12 @@ def test_the_example_of_a_checkout_has_every_member() -> None:
     assert list(orders[0]) == list(wire_names(OrderAnswer).values())
     assert list(orders[0]["lineItems"][0]) == list(wire_names(OrderLineAnswer).values())
     CheckoutAnswer.model_validate(answer, context=[])
+
+
+def test_every_link_of_the_chain_is_there() -> None:
+    documented = [name for row in table(CONTRACT, "link") for name in names(row[0])]
+
+    assert sorted(documented) == sorted(get_args(LinkName))
 
 
 def test_every_status_of_a_checkout_is_there() -> None:

@@ -52,8 +52,12 @@ class Way:
 ELSEWHERE = {
     *("GetAcceptedOperation", "GetAcceptedResult"),
     *("ListOperations", "ReplayOperation", "DiscardOperation"),
+    "GetReady",
 }
-"""What becomes of an accepted operation: tests/unit/operations has the ways to their statuses."""
+"""What becomes of an accepted operation: tests/unit/operations has the ways to their statuses.
+
+test_ready.py has those of GetReady.
+"""
 
 WITHOUT_WAITING = Way(headers={"Prefer": "respond-async"})
 USUAL = {200: Way(), 500: Way("failing")}

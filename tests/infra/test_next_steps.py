@@ -27,7 +27,7 @@ def test_what_is_printed_can_be_pasted(auth: dict[str, str], credential: str) ->
     script = "\n".join(line for line in commands if not line.startswith("https://login"))
     assert shell("/bin/bash", "-n", stdin=script) == ("", "")
     assert "App management" in printed
-    assert "/api/health" in printed
+    assert f"make ready URL='{OUTPUTS['FUNCTION_APP_URL']}' KEY=" in printed
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,10 @@ class DrivenBells:
         self.messages.append(Message(text, monotonic() + seconds))
         self.point("after hang")
 
+    async def look(self) -> None:
+        if self.down:
+            raise StoreUnavailable("The queue is away.")
+
     async def take_poisoned(self) -> list[TakenMessage]:
         return list(self.poisoned)
 
