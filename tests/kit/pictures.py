@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import pygal
 from pygal.style import Style
 
-# pygal's import hook serves maps alone, and Python 3.11 warns of it at every import that comes later.
+# pygal's import hook serves maps alone, and Python 3.11 warns of it at every later import.
 sys.meta_path[:] = [
     finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
 ]
