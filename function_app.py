@@ -109,7 +109,7 @@ async def replay_operation(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("operations/{id}/discard", methods=["POST"], auth_level=OPERATORS)
 async def discard_operation(req: func.HttpRequest) -> func.HttpResponse:
-    """Let a dead operation never be tried again."""
+    """Let an operation that is dead, or waits, never be tried again."""
     return await serve(req, "discard_operation", composition.endpoint("discard_operation"))
 
 

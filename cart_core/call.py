@@ -46,11 +46,13 @@ class WorkedOff:
     """What a call knows that works off an operation which was accepted before.
 
     `record_name` is the name of the record of the operation's key. `comes_back` says after which
-    Problem the operation is tried again, so that its key stays taken.
+    Problem the operation is tried again, so that its key stays taken. `accepted_at` is when it was
+    accepted, in POSIX seconds.
     """
 
     record_name: str
     comes_back: Callable[[Exception], bool]
+    accepted_at: float
 
 
 @dataclass(frozen=True, slots=True)

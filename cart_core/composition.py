@@ -357,12 +357,14 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
             *(read.call, read.check_out_cart, check_out_cart, allowed),
             keyed=check_out_cart.keyed,
             accept=accepting.accept,
+            admit=check_out_cart.admit,
         ),
         "place_order": Endpoint(
             *(read.call, read.place_order, place_order, allowed),
             cart_id_member="cartId",
             keyed=place_order.keyed,
             accept=accepting.accept,
+            admit=place_order.admit,
         ),
         "preflight_cart": Endpoint(read.call, read.preflight_cart, preflight),
         "find_customers": Endpoint(

@@ -376,8 +376,8 @@ OPERATIONS = (
             (
                 "Discard",
                 "discarded",
-                "Lets a dead operation never be tried again. Its key is free where nothing came "
-                "of it; otherwise it is parked.",
+                "Lets an operation that is dead, or waits, never be tried again. Its key is free "
+                "where nothing came of it; otherwise it is parked.",
             ),
         )
     ),

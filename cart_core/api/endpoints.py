@@ -25,7 +25,8 @@ class Endpoint(Generic[Command]):
     raises Problem if the operator has not allowed the use case; it is called before the request is
     read. `cart_id_member` is the member of the answer that holds the cart's id, for a route without
     one in its path. A use case that can be accepted now and worked off later has `keyed`, which
-    says what a command asks for under its key, and `accept`. Calling an endpoint raises Problem.
+    says what a command asks for under its key, and `accept`; `admit` raises Problem if it must not
+    be accepted now. Calling an endpoint raises Problem.
     """
 
     open_call: Callable[[Request, Invocation], Call]
@@ -35,6 +36,7 @@ class Endpoint(Generic[Command]):
     cart_id_member: str | None = None
     keyed: Callable[[Call, Command], Keyed] | None = None
     accept: Accept | None = None
+    admit: Callable[[Call, Command], Awaitable[None]] | None = None
 
     async def __call__(self, request: Request, invocation: Invocation) -> Response:
         """The response to a request."""
@@ -44,6 +46,8 @@ class Endpoint(Generic[Command]):
         call = self.open_call(request, invocation)
         command = self.read(request, call)
         if self.keyed and self.accept and not call.worked_off and wants_asynchrony(request):
+            if self.admit:
+                await self.admit(call, command)
             return await self.accept(request, invocation, call, self.keyed(call, command))
         answer = await self.run(call, command)
         if self.cart_id_member:

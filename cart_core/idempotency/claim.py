@@ -170,6 +170,17 @@ class Claims:
             return record
         return record.resuming(run.earlier, seconds_left(under_way) if under_way else None)
 
+    async def is_new(self, operation: OperationId, content: Mapping[str, Any]) -> bool:
+        """Whether nothing is remembered of the operation that still counts.
+
+        Raises StoreUnavailable.
+        """
+        stored = await self.store.read(operation.record_name())
+        match decide(stored, self.now(), content):
+            case Run(earlier=None):
+                return True
+        return False
+
     async def accept(
         self, call: Call, operation: OperationId, plan: Plan, content: Mapping[str, Any]
     ) -> StoredAnswer | None:
@@ -277,6 +288,11 @@ class Claim:
     resumed: bool
     first: bool
     fresh: bool
+
+    @property
+    def operation(self) -> OperationId:
+        """The operation that is claimed."""
+        return self._operation
 
     @property
     def request_id(self) -> str:

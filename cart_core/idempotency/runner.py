@@ -22,6 +22,21 @@ class ExactlyOnce:
     def __init__(self, claims: Claims) -> None:
         self._claims = claims
 
+    async def is_new(self, asked: Keyed) -> bool:
+        """Whether nothing is remembered of what is asked for.
+
+        Raises Problem `store_unavailable`.
+        """
+        try:
+            return await self._claims.is_new(asked.operation, asked.content)
+        except StoreUnavailable as failure:
+            raise Problem(
+                "store_unavailable",
+                f"{failure} This request sent nothing.",
+                retry_after=failure.retry_after,
+                outcome=Outcome.NOT_SENT,
+            ) from None
+
     async def run(
         self,
         call: Call,

@@ -16,9 +16,15 @@ LONGEST_ASKED_PAUSE: Final = 86_400.0
 JITTER: Final = 0.2
 """By so much a pause is longer at most, so that what was put off together comes back apart."""
 
+STOPPED: Final[frozenset[Code]] = frozenset({"checkout_disabled", "purchase_limit_exceeded"})
+"""Refusals by which operators stop purchases.
+
+What was accepted before waits unbought until they let it through. It is not given up meanwhile.
+"""
+
 CONFIGURATION: Final[frozenset[Code]] = frozenset(
     {
-        *("configuration_invalid", "checkout_disabled", "vault_denied", "secret_missing"),
+        *("configuration_invalid", "vault_denied", "secret_missing"),
         *("token_rejected", "consent_required", "partner_center_unauthorized"),
     }
 )
@@ -34,7 +40,17 @@ def comes_back(failure: Exception) -> bool:
     if not isinstance(failure, Problem):
         return True
     temporary = failure.kind.retryable or failure.outcome is Outcome.UNKNOWN
-    return temporary or failure.code in CONFIGURATION
+    return temporary or failure.code in CONFIGURATION or is_stopped(failure)
+
+
+def is_stopped(failure: Problem) -> bool:
+    """Whether an operator's limit stands against an operation, and is not the last word on it.
+
+    A purchase that no hour has room for, since it is too large by itself, has no `retry_after`.
+    """
+    if failure.code == "purchase_limit_exceeded":
+        return failure.retry_after is not None
+    return failure.code in STOPPED
 
 
 def next_attempt(
@@ -46,11 +62,14 @@ def next_attempt(
     """When an operation is tried again after this problem, never before the pause it asks for.
 
     The last try is made when the operation is to be given up, however long the pauses are by then.
+    What is stopped has no last try.
     """
     doubled = FIRST_PAUSE * 2 ** min(operation.deferrals, 20)
     asked = min(float(problem.retry_after or 0), LONGEST_ASKED_PAUSE)
     pause = max(asked, min(doubled, LONGEST_PAUSE))
     until = now + timedelta(seconds=pause * (1 + uniform(0.0, JITTER)))
+    if is_stopped(problem):
+        return until
     last = max(operation.given_up_at, now + timedelta(seconds=asked))
     return min(until, last)
 

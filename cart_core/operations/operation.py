@@ -99,7 +99,8 @@ class AcceptedOperation(_Stored):
     """The record of one accepted operation. Records do not change: each method gives the next one.
 
     `token` is what opens its addresses. `fingerprint` is that of the key's record. `since` is when
-    it was accepted or, later, replayed: it is given up GIVE_UP_AFTER that. `tries` counts how often
+    it was accepted or, later, replayed, put off by all the time for which it was stopped: it is
+    given up GIVE_UP_AFTER that. `tries` counts how often
     it was begun, `lostTries` how often in a row whoever had begun it did not say how it ended, and
     `deferrals` how often in a row it was put off. `problem` is how the last try failed, and
     `outcome` what is known of the effect, in the words of an error's `outcome`. `callerId` is None
@@ -182,6 +183,11 @@ class AcceptedOperation(_Stored):
             problem=problem,
         )
 
+    def stopped(self, now: datetime, until: datetime, problem: dict[str, Any]) -> Self:
+        """An operator's limit stands against it. The time until its next try does not count."""
+        put_off = self.deferred(now, until, problem)
+        return put_off.model_copy(update={"since": self.since + (until - self.changed_at)})
+
     def died(self, now: datetime, problem: dict[str, Any] | None = None) -> Self:
         """It is given up; its request stays."""
         return self._with(
@@ -192,6 +198,10 @@ class AcceptedOperation(_Stored):
             outcome=self._outcome_after(problem) if problem else "unknown",
             problem=problem or self.problem,
         )
+
+    def set_aside(self, now: datetime) -> Self:
+        """An operator wants nobody to work on it. What is known of it stays."""
+        return self._with(now, state="dead", next_attempt=None, lease_until=None)
 
     def parked(self, now: datetime) -> Self:
         """An operator has discarded it, and nobody knows whether it had its effect."""

@@ -57,7 +57,7 @@ class Operators:
         What waits already is rung for. What has ended, or runs, is not replayed.
         """
         try:
-            found = await self._resting(operation_id, or_waiting=True)
+            found = await self._resting(operation_id)
             now = datetime.fromtimestamp(self._clock(), UTC)
             again = found.operation.replayed(now)
             bell = Bell(again.names.open, now.timestamp()).text()
@@ -69,14 +69,21 @@ class Operators:
         return again
 
     async def discard(self, operation_id: str) -> AcceptedOperation:
-        """Let an operation that rests never be tried again.
+        """Let an operation that rests, or waits, never be tried again.
 
+        One that waits is set aside first, so that nobody begins with it while its key is freed.
         Its key is free where it certainly had no effect. Otherwise it is parked: its key stays
         taken, and its monitor goes on saying that nobody knows.
         """
         try:
             found = await self._resting(operation_id)
             operation, now = found.operation, datetime.fromtimestamp(self._clock(), UTC)
+            if operation.state == "waiting":
+                operation = operation.set_aside(now)
+                version = await self._operations.replace(operation, found.version)
+                if version is None:
+                    raise _changed()
+                found = Versioned(operation, version)
             key = OperationId(operation.operation, operation.customer_id, operation.key)
             if operation.in_doubt or not await self._claims.free(key):
                 left = operation.parked(now)
@@ -96,12 +103,13 @@ class Operators:
             raise _unavailable(failure) from None
         return ended
 
-    async def _resting(self, operation_id: str, *, or_waiting: bool = False) -> Versioned:
+    async def _resting(self, operation_id: str) -> Versioned:
+        """The operation, which nobody works on now. Raises Problem `operation_not_resting`."""
         found = await self._operations.find(operation_id)
         if found is None:
             raise Problem("operation_not_found", "There is no such operation.")
         state = found.operation.state
-        if state in RESTING or (or_waiting and state == "waiting"):
+        if state in RESTING or state == "waiting":
             return found
         if state in ENDED:
             detail = f"The operation has {state}: there is nothing left to be done."

@@ -18,7 +18,13 @@ from cart_core.idempotency.record import StoredAnswer
 from cart_core.operations.bell import Bell
 from cart_core.operations.bells import Bells
 from cart_core.operations.decision import Drop, Finish, GiveUp, HangUp, Work, decide
-from cart_core.operations.deferral import CONFIGURATION, after_a_turn, comes_back, next_attempt
+from cart_core.operations.deferral import (
+    CONFIGURATION,
+    after_a_turn,
+    comes_back,
+    is_stopped,
+    next_attempt,
+)
 from cart_core.operations.operation import AcceptedOperation
 from cart_core.operations.pacing import Pacing
 from cart_core.operations.store import OperationStore, Versioned
@@ -110,7 +116,9 @@ class Worker:
     async def _try(self, bell: Bell, found: Versioned) -> None:
         operation = found.operation
         telemetry.record_age_at_start((self._now() - operation.accepted_at).total_seconds())
-        worked_off = WorkedOff(operation.names.open.partition("/")[2], comes_back)
+        worked_off = WorkedOff(
+            operation.names.open.partition("/")[2], comes_back, operation.accepted_at.timestamp()
+        )
         performed = await self._perform(operation, worked_off)
         problem, now = performed.problem, self._now()
         final = problem is None or (
@@ -118,11 +126,12 @@ class Worker:
         )
         if problem is None or final:
             await self._end(bell, found, performed.answer)
-        elif now >= operation.given_up_at:
+        elif now >= operation.given_up_at and not is_stopped(problem):
             await self._die(bell, found, performed.answer.body)
         else:
             until = next_attempt(operation, problem, now, self._uniform)
-            deferred = operation.deferred(now, until, performed.answer.body)
+            put_off = operation.stopped if is_stopped(problem) else operation.deferred
+            deferred = put_off(now, until, performed.answer.body)
             _note_deferral(deferred, problem)
             await self._operations.replace(deferred, found.version)
             await self._hang(bell, (until - now).total_seconds())
@@ -168,7 +177,8 @@ class Worker:
 
 def _note_deferral(operation: AcceptedOperation, problem: Problem) -> None:
     telemetry.count_deferral(problem.code)
-    log = _LOG.error if problem.code in CONFIGURATION else _LOG.info
+    mended_by_people = problem.code in CONFIGURATION or is_stopped(problem)
+    log = _LOG.error if mended_by_people else _LOG.info
     log(
         "operation put off, id %s, correlation id %s, code %s, tries %d",
         operation.id,

@@ -54,6 +54,20 @@ class Buying:
                 "This function may not buy. Its operator can allow it with CART_ALLOW_CHECKOUT.",
             )
 
+    async def admit(
+        self, call: Call, asked: Keyed, lines: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Raises Problem if a purchase that is to be accepted now is more than may be bought.
+
+        Whatever is repeated under its key is the same purchase: it does not count, and is not
+        refused. `lines` are None where only Partner Center knows them.
+        """
+        if not self.guard.limits_anything or not await self._once.is_new(asked):
+            return
+        if lines is not None:
+            self.guard.check_quantity(lines)
+        await self.guard.admit(call, asked.operation)
+
     def plan_of(self, *steps: str) -> Plan:
         """The plan of an operation that ends in a purchase, with these steps before it."""
         return Plan(steps, self.plan.retention, self.plan.is_final, self.plan.longest_request)
@@ -110,7 +124,7 @@ class Buying:
         if self.guard.quantity is not None:
             cart, _ = await self._tools.carts.get(call, purchase.cart_id, self._tools.new_guid())
             self.guard.check_quantity(cart["lineItems"])
-        await self.guard.admit(call, claim)
+        await self.guard.admit(call, claim.operation)
 
 
 def purchase_of(customer_id: str, cart_id: str) -> OperationId:

@@ -38,6 +38,10 @@ class CheckOutCart:
         telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer
 
+    async def admit(self, call: Call, command: CheckOutCartCommand) -> None:
+        """Raises Problem if the purchase must not be accepted now, to be made later."""
+        await self._buying.admit(call, self.keyed(call, command))
+
     def keyed(self, call: Call, command: CheckOutCartCommand) -> Keyed:
         """What the command asks for; its key is the cart."""
         return self._buying.keyed(call, command.cart_id, command.customer_user)

@@ -80,6 +80,11 @@ class PlaceOrder:
         telemetry.count_purchase(answer.body["status"], call.caller_id, replayed=answer.replayed)
         return answer
 
+    async def admit(self, call: Call, command: PlaceOrderCommand) -> None:
+        """Raises Problem if the order must not be accepted now, to be placed later."""
+        lines = command.cart.body["lineItems"]
+        await self._buying.admit(call, self.keyed(call, command), lines)
+
     def keyed(self, call: Call, command: PlaceOrderCommand) -> Keyed:
         """What the command asks for under its key. Raises Problem `idempotency_key_required`."""
         if command.key is None:
@@ -93,14 +98,20 @@ class PlaceOrder:
 
     async def _order(self, call: Call, command: PlaceOrderCommand, claim: Claim) -> Answer:
         asked, created = command.cart, None
-        has_cart = "cart" in claim.results
+        has_cart, guard = "cart" in claim.results, self._buying.guard
+        nothing_bought = not claim.resumed and not claim.earlier_answer
+        if call.worked_off and nothing_bought:  # It may have been stopped since it was accepted.
+            guard.check_quantity(asked.body["lineItems"], accepted=True)
+            await guard.admit(call, claim.operation)
         if not has_cart:
             if not claim.resumed:
-                self._buying.guard.check_quantity(asked.body["lineItems"])
+                if not call.worked_off:
+                    guard.check_quantity(asked.body["lineItems"])
                 # What may have been sent is resumed first: its own seats would stand against it.
                 if command.preflight:
                     await self._preflight.require_no_blocker(call, asked)
-                await self._buying.guard.admit(call, claim)
+                if not call.worked_off:
+                    await guard.admit(call, claim.operation)
             if command.preflight and not asked.sku_lines:
                 await claim.begin()
             created = await self._create(call, asked, claim)

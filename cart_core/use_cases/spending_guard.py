@@ -1,10 +1,10 @@
 """How much may be bought: purchases within an hour, and quantity of one order.
 
-A purchase counts once, when it is first worked on. Whatever is repeated under its key is the same
-purchase, so it neither counts again nor is refused. The purchases of an hour are written down in
-the store, because many instances share one limit: in one record for the caller and one for the
-customer. An hour begins at the full hour, so around it twice the limit may be bought within sixty
-minutes.
+A purchase counts once: when it is first worked on, or accepted to be made later. Whatever is
+repeated under its key is the same purchase, so it neither counts again nor is refused. The
+purchases of an hour are written down in the store, because many instances share one limit: in one
+record for the caller and one for the customer. An hour begins at the full hour, so around it twice
+the limit may be bought within sixty minutes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,14 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cart_core.call import Call
-from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId, spending_name
 from cart_core.idempotency.record import Record
-from cart_core.idempotency.store import Store, StoreUnavailable
+from cart_core.idempotency.store import Store, StoreUnavailable, Versioned
 from cart_core.problem import Problem
 
 _HOUR: Final = 3600
 _TRIES: Final = 8
+_WRITTEN_WITHIN: Final = 60.0
+"""Seconds between the two at most, clocks that differ included."""
 
 
 class SpendingGuard:
@@ -42,23 +43,35 @@ class SpendingGuard:
         self._per_customer = per_customer
         self.quantity = quantity
 
-    def check_quantity(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Raises Problem `purchase_limit_exceeded` if these lines have more than one order may."""
+    @property
+    def limits_anything(self) -> bool:
+        """Whether there is a limit at all."""
+        return any(
+            limit is not None for limit in (self._per_caller, self._per_customer, self.quantity)
+        )
+
+    def check_quantity(self, lines: Iterable[Mapping[str, Any]], *, accepted: bool = False) -> None:
+        """Raises Problem `purchase_limit_exceeded` if these lines have more than one order may.
+
+        `accepted`: the order was accepted when it might have so many, and waits since for the
+        operator.
+        """
         if self.quantity is not None and (asked := _quantity(lines)) > self.quantity:
             raise Problem(
                 "purchase_limit_exceeded",
                 f"The order has {asked} pieces, and CART_MAX_ORDER_QUANTITY allows"
                 f" {self.quantity}. Send less, or ask the operator.",
+                retry_after=_HOUR if accepted else None,
             )
 
-    async def admit(self, call: Call, claim: Claim) -> None:
-        """Counts the claimed purchase, once.
+    async def admit(self, call: Call, operation: OperationId) -> None:
+        """Counts the purchase, once.
 
+        One that was counted when it was accepted is only held against the limits as they are now.
         Raises Problem `purchase_limit_exceeded` if the caller or the customer has had their share
         of this hour, and `store_unavailable`. Then nothing was sent.
         """
-        record = claim.record
-        purchase = OperationId(record.operation, record.customer_id, record.key).record_name()[-16:]
+        purchase = operation.record_name()[-16:]
         for who, name, limit, setting in (
             ("customer", call.customer_id, self._per_customer, "CART_MAX_PURCHASES_PER_CUSTOMER"),
             ("caller", call.caller_id or "", self._per_caller, "CART_MAX_PURCHASES_PER_CALLER"),
@@ -76,9 +89,13 @@ class SpendingGuard:
         hour = int(self._clock()) // _HOUR
         stored_name = spending_name(who, name, hour)
         try:
+            for accepted in _hours_of_acceptance(call):
+                spent = _purchases(await self._store.read(spending_name(who, name, accepted)))
+                if purchase in spent:
+                    return spent.index(purchase) < limit
             for _ in range(_TRIES):
                 found = await self._store.read(stored_name)
-                spent = [line["purchase"] for line in (found.record.lines or [])] if found else []
+                spent = _purchases(found)
                 if purchase in spent:
                     return True
                 if len(spent) >= limit:
@@ -108,6 +125,22 @@ class SpendingGuard:
             correlation_id=call.correlation_id,
             lines=[{"purchase": purchase} for purchase in spent],
         )
+
+
+def _hours_of_acceptance(call: Call) -> list[int]:
+    """The hours in which a purchase may have been counted that was accepted before.
+
+    It is counted shortly before it is written down as accepted.
+    """
+    if call.worked_off is None:
+        return []
+    moment = call.worked_off.accepted_at
+    return sorted({int(moment) // _HOUR, int(moment - _WRITTEN_WITHIN) // _HOUR}, reverse=True)
+
+
+def _purchases(found: Versioned | None) -> list[str]:
+    """The purchases in an hour's record, in the order in which they were counted."""
+    return [line["purchase"] for line in (found.record.lines or [])] if found else []
 
 
 def _quantity(lines: Iterable[Mapping[str, Any]]) -> int:

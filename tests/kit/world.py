@@ -65,7 +65,7 @@ class World:
         self.domains = FakeTenants()
         self.drawn: list[tuple[float, float]] = []
         guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
-        surroundings = composition.Surroundings(
+        self._surroundings = composition.Surroundings(
             self.store,
             self.documents,
             self.bells,
@@ -77,7 +77,13 @@ class World:
             uniform=self._draw,
             new_guid=lambda: next(guids),
         )
-        self.services = composition.assemble(Settings.read(ENVIRONMENT | settings), surroundings)
+        self.deploy(**settings)
+
+    def deploy(self, **settings: str) -> None:
+        """Let a process with other settings take over; what is stored stays."""
+        self.services = composition.assemble(
+            Settings.read(ENVIRONMENT | settings), self._surroundings
+        )
         self.endpoints = dict(self.services.endpoints)
         if isinstance(self.bells, MemoryBells):
             self.bells.answer = self.services.answer_bell

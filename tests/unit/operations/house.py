@@ -248,6 +248,7 @@ async def ended(world: World, accepted: Response) -> Response:
 
 async def order(
     world: World,
+    body: bytes | None = None,
     *,
     customer: str = CUSTOMER,
     caller: str | None = None,
@@ -256,7 +257,7 @@ async def order(
 ) -> Response:
     """An order that nobody waits for, as the whole app answers it."""
     asked = ASYNC | {name.replace("_", "-"): value for name, value in headers.items()}
-    request = Request(asked, {"customerId": customer}, ORDER, query or {}, ORIGIN)
+    request = Request(asked, {"customerId": customer}, body or ORDER, query or {}, ORIGIN)
     invocation = Invocation(CUSTOMER, monotonic(), caller=caller)
     response, _ = await perform("place_order", world.endpoints["place_order"], request, invocation)
     return response

@@ -95,6 +95,31 @@ async def test_what_had_no_effect_is_discarded_and_its_key_is_free() -> None:
 
 
 @in_virtual_time
+async def test_what_waits_is_discarded_before_anybody_begins_with_it() -> None:
+    house = House()
+    accepted = await order(house)
+    house.deploy(CART_ALLOW_CHECKOUT="false")
+    await house.pass_time(60)
+    assert (await operate(house, "discard_operation"))["state"] == "failed"
+    house.deploy()
+    await house.pass_time(DAY)
+    found = await result(house, accepted)
+    assert (found.status, found.body["code"]) == (409, "operation_discarded")
+    assert found.body["outcome"] == "not_sent"
+    assert house.center.bought == []
+
+
+@in_virtual_time
+async def test_what_waits_and_may_be_bought_is_parked() -> None:
+    house = House()
+    house.center.script["create"] = [lost, *[LOST] * 100]
+    await order(house)
+    await house.pass_time(30)
+    house.deploy(CART_ALLOW_CHECKOUT="false")
+    assert (await operate(house, "discard_operation"))["state"] == "parked"
+
+
+@in_virtual_time
 async def test_what_is_unknown_is_parked_and_its_key_stays_taken() -> None:
     house, accepted = await dead(create=[lost, *[LOST] * 2000])
     assert (await operate(house, "discard_operation"))["state"] == "parked"
