@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from cart_core import telemetry
+from cart_core import __version__, telemetry
 from cart_core.idempotency.claim import Claims
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.store import StoreUnavailable
@@ -105,11 +105,12 @@ class Sweeper:
         # Alerts read this line, and its absence too.
         _LOG.info(
             "operations oldestSeconds=%d waiting=%d running=%d dead=%d parked=%d rung=%d"
-            " poisoned=%d",
+            " poisoned=%d version=%s",
             sweep.oldest,
             *(counts[state] for state in ("waiting", "running", "dead", "parked")),
             rung,
             poisoned,
+            __version__,
         )
         return sweep
 

@@ -102,7 +102,10 @@ def predict(directory: Path, **environment: str) -> Prediction:
 
 
 def write_snapshot() -> None:
-    """Writes infra/main.snapshot.json, which shows a change of infrastructure in review."""
+    """Writes infra/main.snapshot.json, which shows a change of infrastructure in review.
+
+    The compiler gives the outputs in another order each time; here they are sorted.
+    """
     if COMPILER is None:
         raise SystemExit("There is no Bicep compiler: set BICEP, or run `az bicep install`.")
     parameters = INFRA / "main.bicepparam"
@@ -111,6 +114,10 @@ def write_snapshot() -> None:
     )
     if done.returncode:
         raise SystemExit(done.stderr)
+    written = INFRA / "main.snapshot.json"
+    snapshot = json.loads(written.read_text("utf-8"))
+    snapshot["outputs"] = dict(sorted(snapshot["outputs"].items()))
+    written.write_text(json.dumps(snapshot, indent=2, ensure_ascii=False), "utf-8")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,13 @@ from tests.infra.bicep import INFRA
 from tests.infra.conftest import Predict
 
 HERE = Path(__file__).parent / "kusto"
-TABLES: dict[str, str] = json.loads((HERE / "tables.json").read_text())
+TABLES: dict[str, dict[str, str]] = json.loads((HERE / "tables.json").read_text())
+SCHEMAS = {
+    name: f"({', '.join(f'{column}: {type_}' for column, type_ in columns.items())})"
+    for name, columns in TABLES.items()
+}
 RUNBOOK = (INFRA.parent / "docs" / "runbook.md").read_text("utf-8")
+TELEMETRY = (INFRA.parent / "cart_core" / "telemetry.py").read_text("utf-8")
 WORKBOOK = json.loads((INFRA / "workbook.json").read_text("utf-8"))
 
 
@@ -27,7 +32,7 @@ def diagnostics(queries: dict[str, str]) -> dict[str, list[str]]:
     install(node, HERE)
     done = subprocess.run(
         [node.executable, HERE / "check.cjs"],
-        input=json.dumps({"tables": TABLES, "queries": queries}),
+        input=json.dumps({"tables": SCHEMAS, "queries": queries}),
         capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     said: dict[str, list[str]] = json.loads(done.stdout)
@@ -36,11 +41,10 @@ def diagnostics(queries: dict[str, str]) -> dict[str, list[str]]:
 
 def panels() -> dict[str, str]:
     """The queries of the workbook, by the titles of its panels."""
-    return {
-        item["content"]["title"]: item["content"]["query"]
-        for item in WORKBOOK["items"]
-        if item["type"] == 3
-    }
+    shown = [item["content"] for item in WORKBOOK["items"] if item["type"] == 3]
+    found = {each["title"]: each["query"] for each in shown}
+    assert len(found) == len(shown)
+    return found
 
 
 def test_the_queries_of_the_alerts_are_clean(predict: Predict) -> None:
@@ -54,7 +58,7 @@ def test_the_queries_of_the_alerts_are_clean(predict: Predict) -> None:
 def test_the_queries_of_the_workbook_are_clean_and_name_no_subscription() -> None:
     queries = panels()
 
-    assert len(queries) >= 10
+    assert len(queries) >= 15
     assert diagnostics(queries) == {name: [] for name in queries}
     assert "/subscriptions/" not in json.dumps(WORKBOOK)
 
@@ -67,6 +71,14 @@ def test_the_queries_of_the_runbook_are_clean() -> None:
     assert diagnostics(queries) == {name: [] for name in queries}
 
 
+def test_every_metric_that_a_panel_shows_is_one_of_the_app() -> None:
+    shown = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', " ".join(panels().values())))
+    ours = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', TELEMETRY))
+
+    assert len(shown) >= 10
+    assert shown <= ours
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -74,6 +86,7 @@ def test_the_queries_of_the_runbook_are_clean() -> None:
         ("AppTrace | count", "AppTrace"),
         ("AppRequests | summarise count()", "Query operator expected"),
         ("AppRequests | where DurationMs has 500", "type"),
+        ("AppDependencies | where PerformanceBucket == '<1s'", "PerformanceBucket"),
     ],
 )
 def test_what_is_wrong_in_a_query_is_found(query: str, said: str) -> None:

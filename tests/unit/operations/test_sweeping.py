@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from cart_core import __version__
 from cart_core.operations.operation import KEPT
 from tests.kit.fakes import in_virtual_time
 from tests.kit.partner_center import refused
@@ -98,6 +99,7 @@ async def test_a_report_says_how_old_the_oldest_is(caplog: pytest.LogCaptureFixt
     reports = re.findall(r"^operations (.*)$", "\n".join(caplog.messages), re.MULTILINE)
     assert len(reports) == 7
     assert reports[-1].startswith("oldestSeconds=390 waiting=1 running=0 dead=0 parked=0 ")
+    assert reports[-1].endswith(f" version={__version__}")
 
 
 @in_virtual_time
