@@ -53,12 +53,13 @@ def test_an_operation_without_a_record_is_run() -> None:
 
 
 @pytest.mark.parametrize("age", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "nothing-sent"])
 @pytest.mark.parametrize("state", STATES)
-def test_the_decision(state: str, age: float) -> None:
-    found = record(state, expires_at=NOW + TICK)
+def test_the_decision(state: str, begun: bool, age: float) -> None:
+    found = record(state, begun=begun, expires_at=NOW + TICK)
     at_work = state == "in_progress" and age == LEASE_LASTS
     same = {
-        "in_progress": Wait() if at_work else Run(3, found, resumed=True),
+        "in_progress": Wait() if at_work else Run(3, found, resumed=begun),
         "unknown": Run(3, found, resumed=True),
         "released": Run(3, None, resumed=False),
         "open": Run(3, found, resumed=False),

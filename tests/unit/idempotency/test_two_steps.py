@@ -5,10 +5,11 @@ import logging
 
 import pytest
 
-from cart_core.call import Answer
+from cart_core.call import Answer, Call
 from cart_core.idempotency.claim import Claim
 from cart_core.problem import Outcome
-from tests.kit.fakes import StoreFault, in_virtual_time, monotonic
+from tests.kit.builders import CUSTOMER
+from tests.kit.fakes import StoreFault, in_virtual_time, monotonic, within
 from tests.unit.idempotency.world import DEADLINE, LEASE, World, done
 
 
@@ -66,3 +67,18 @@ async def test_the_second_step_is_not_begun_if_the_record_has_vanished() -> None
     problem = await world.fails(code="store_unavailable")
     assert problem.outcome is Outcome.UNKNOWN
     assert world.sent("checkout") == []
+
+
+@in_virtual_time
+async def test_what_the_first_step_left_unanswered_is_not_under_way_in_the_second() -> None:
+    world = World("order")
+    call = Call(CUSTOMER, CUSTOMER, "en-US", within(DEADLINE))
+
+    async def perform(claim: Claim) -> Answer:
+        call.sent.unanswered = (
+            True  # As after a try that was lost, before the one that is answered.
+        )
+        return await world.perform(claim)
+
+    await world.once.run(call, world.keyed(), perform)
+    assert [request.under_way_for > 0 for request in world.requests] == [True, False]
