@@ -74,7 +74,8 @@ def decide(
     if same != record.fingerprint:
         return Reused()
     if record.state == "accepted":
-        return Run(record.epoch, lines=record.lines) if works_off else Wait()
+        again = Run(record.epoch, lines=record.lines, doubted=record.doubted)
+        return again if works_off else Wait()
     if record.state == "completed" and record.answer:
         return Replay(record.answer)
     if record.state == "in_progress" and stored.lease_left > 0:

@@ -76,6 +76,13 @@ def test_the_decision(state: str, begun: bool, age: float) -> None:
     assert found.to_json() == before
 
 
+@pytest.mark.parametrize("state", ["released", "accepted"])
+def test_what_begins_anew_is_held_to_its_lines_and_stays_in_doubt(state: str) -> None:
+    found = record(state, lines=[{"id": 0}], doubted=True)
+    again = Run(3, lines=[{"id": 0}], doubted=True)
+    assert decide(stored(found), NOW, CONTENT, works_off=True) == again
+
+
 @pytest.mark.parametrize("age", [LEASE_LASTS, LEASE_OVER], ids=["lasts", "over"])
 @pytest.mark.parametrize("state", STATES)
 def test_of_an_expired_record_only_the_epoch_counts(state: str, age: float) -> None:

@@ -95,7 +95,7 @@ def operations(draw: st.DrawFn) -> AcceptedOperation:
     )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(found=operations(), rung=st.floats(0, 4e9))
 def test_whoever_has_to_be_come_back_to_keeps_a_bell(found: AcceptedOperation, rung: float) -> None:
     decision = decide(found, rung, NOW)
@@ -125,7 +125,7 @@ def test_how_often_and_since_when_a_bell_rings_makes_no_difference(
     assert decide(found, early, NOW) == decide(found, late, NOW)
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(age=st.floats(-60, 60) | st.floats(-1e6, 1e6))
 def test_a_bell_without_a_record_ends(age: float) -> None:
     rung, now, rings = EPOCH_SECONDS - age, NOW, 0

@@ -289,7 +289,7 @@ JSON = st.recursive(
 SAMPLES = {"shop": SHOPIFY, "woo": WOO, "big": BIG, "pay": EVENT, "erp": ERP}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(NAMES), st.data())
 def test_a_member_of_any_other_type_is_an_order_or_is_refused(
     name: str, data: st.DataObject
