@@ -93,3 +93,16 @@ async def test_who_gives_up_is_forgotten_and_holds_nothing() -> None:
     assert (places._free, places._held, places._waiting) == (0, {"b": 1}, {})
     places.release("b")
     assert (places._free, places._held) == (1, {})
+
+
+@in_virtual_time
+async def test_who_gives_up_takes_nobody_along() -> None:
+    places = Places(1)
+    assert places.take("a")
+    gives_up, waits = (asyncio.create_task(places.wait("b")) for _ in range(2))
+    await asyncio.sleep(0)
+    gives_up.cancel()
+    await asyncio.gather(gives_up, return_exceptions=True)
+    places.release("a")
+    async with asyncio.timeout(1):
+        await waits
