@@ -1,13 +1,16 @@
-"""How fast operations are worked off, over all instances: they share no memory, but these records.
+"""How fast requests go out, over all instances: they share no memory, but these records.
 
-Each customer has one record: until when Partner Center wants no requests for it, and which of its
-operations are under way. One more says until when it wants none at all, which is so while two
-customers are throttled at the same time (see cart_core.partner_center.throttle).
+One record, `everybody`, is the gate: until when Partner Center wants no requests for each customer
+that it throttles, and until when it wants none at all, which is so while two customers are
+throttled at the same time (see cart_core.partner_center.throttle). So one request to the store
+tells of all customers, and an instance makes one a second at most, however much it sends. Each
+customer with accepted operations under way has one record more, which counts them.
 
 These records decide only when something is tried. A gate that cannot be read holds nobody up,
 because Partner Center says "too many" by itself; an operation that cannot be counted is put off.
 """
 
+import asyncio
 import json
 import math
 from collections.abc import Callable
@@ -15,19 +18,24 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cart_core.idempotency.store import StoreUnavailable
-from cart_core.operations.documents import Documents
+from cart_core.operations.documents import Document, Documents
 
 PREFIX: Final = "pace/"
 EVERYBODY: Final = "everybody"
 CACHE_SECONDS: Final = 1.0
-"""For so long what was read of a gate is believed."""
+"""For so long what was read of the gate is believed."""
+PATIENCE: Final = 0.5
+"""Seconds for which a request waits to read the gate; then it goes by what was known before."""
 
 _TRIES: Final = 4
 
 
 @dataclass(slots=True)
 class _Pace:
-    """One record. Times are in POSIX seconds; `running` has the end of each operation's lease."""
+    """One record: the gate, or what runs for a customer. Times are in POSIX seconds.
+
+    `customers` has the end of each one's pause, `running` that of each operation's lease.
+    """
 
     closed_until: float = 0.0
     customers: dict[str, float] = field(default_factory=dict)
@@ -47,6 +55,11 @@ class _Pace:
         except (ValueError, TypeError):
             pass
         return cls()
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing of it counts any more."""
+        ends = (self.closed_until, *self.customers.values(), *self.running.values())
+        return all(end <= now for end in ends)
 
     def content(self, now: float) -> bytes:
         """The record as JSON, without what is over."""
@@ -70,22 +83,26 @@ class Pacing:
         self._documents = documents
         self._clock = clock
         self._limit = limit
-        self._seen: dict[str, tuple[float, float]] = {}
+        self._gate = _Pace()
+        self._read_at = -math.inf
+        self._reading: asyncio.Task[None] | None = None
 
     async def closed_for(self, customer_id: str) -> float:
         """Seconds until a request for this customer may be sent; 0 if it may be sent now."""
-        now = self._clock()
-        return max([0.0, *[await self._until(n) - now for n in (customer_id, EVERYBODY)]])
+        if not 0 <= self._clock() - self._read_at < CACHE_SECONDS:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read_gate())
+            _, slow = await asyncio.wait({self._reading}, timeout=PATIENCE)
+            if slow:  # The next requests wait no more than this one has.
+                self._read_at = self._clock()
+        now, customers = self._clock(), self._gate.customers
+        return max(0.0, self._gate.closed_until - now, customers.get(customer_id, 0.0) - now)
 
     async def close(self, customer_id: str, seconds: float) -> None:
         """Partner Center asked for a pause of so many seconds for this customer."""
         until = self._clock() + seconds
 
-        def for_customer(pace: _Pace) -> bool:
-            pace.closed_until = max(pace.closed_until, until)
-            return True
-
-        def for_everybody(pace: _Pace) -> bool:
+        def close(pace: _Pace) -> bool:
             now = self._clock()
             pace.customers[customer_id] = max(until, pace.customers.get(customer_id, 0.0))
             ends = sorted(end for end in pace.customers.values() if end > now)
@@ -93,8 +110,7 @@ class Pacing:
                 pace.closed_until = max(pace.closed_until, ends[-2])
             return True
 
-        await self._change(customer_id, for_customer)
-        await self._change(EVERYBODY, for_everybody)
+        await self._change(EVERYBODY, close)
 
     async def enter(self, customer_id: str, name: str, lease: float) -> bool:
         """Count an operation of a customer as under way for so many seconds; False: too many are.
@@ -118,26 +134,20 @@ class Pacing:
 
         await self._change(customer_id, give_back)
 
-    async def _until(self, key: str) -> float:
-        read_at, until = self._seen.get(key, (-math.inf, 0.0))
-        now = self._clock()
-        if not 0 <= now - read_at < CACHE_SECONDS:
-            try:
-                found = await self._documents.read(PREFIX + key)
-            except StoreUnavailable:
-                return until
-            until = _Pace.read(found.content).closed_until if found else 0.0
-            self._note(key, until)
-        return until
-
-    def _note(self, key: str, until: float) -> None:
-        now = self._clock()
-        self._seen = {
-            each: seen for each, seen in self._seen.items() if now - seen[0] < CACHE_SECONDS
-        } | {key: (now, until)}
+    async def _read_gate(self) -> None:
+        try:
+            found = await self._documents.read(PREFIX + EVERYBODY)
+        except StoreUnavailable:
+            pass  # What was known before still holds.
+        else:
+            self._gate = _Pace.read(found.content) if found else _Pace()
+        self._read_at = self._clock()
 
     async def _change(self, key: str, change: Callable[[_Pace], bool]) -> bool:
-        """Change a record if `change` says so, and whether it was; who is disturbed begins anew."""
+        """Change a record if `change` says so, and whether it was; who is disturbed begins anew.
+
+        A record that says nothing any more is deleted.
+        """
         name = PREFIX + key
         try:
             for _ in range(_TRIES):
@@ -145,15 +155,17 @@ class Pacing:
                 pace = _Pace.read(found.content) if found else _Pace()
                 if not change(pace):
                     return False
-                content = pace.content(self._clock())
-                written = (
-                    await self._documents.replace(name, content, {}, found.version)
-                    if found
-                    else await self._documents.create(name, content, {})
-                )
-                if written is not None:
-                    self._note(key, pace.closed_until)
+                if await self._write(name, pace, found):
                     return True
         except StoreUnavailable:
             pass
         return False
+
+    async def _write(self, name: str, pace: _Pace, found: Document | None) -> bool:
+        now = self._clock()
+        if found is None:
+            return await self._documents.create(name, pace.content(now), {}) is not None
+        if pace.is_over(now):
+            return await self._documents.delete(name, found.version)
+        content = pace.content(now)
+        return await self._documents.replace(name, content, {}, found.version) is not None

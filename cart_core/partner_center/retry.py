@@ -100,7 +100,7 @@ class Sender:
     `clock` gives POSIX seconds. A Retry-After of up to `longest_wait` seconds is waited for here;
     after a longer one the caller has to come back. At most `max_concurrent` requests are under way
     at a time, and not all of them for one customer; see Places. A 429 closes `shared_gate` for
-    all instances; what is worked off heeds it before each request, and waits for no pause here.
+    all instances, which heed it before each request. What is worked off waits for no pause here.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class Sender:
     async def _pass_throttle(self, request: PartnerCenterRequest) -> None:
         customer_id = request.call.customer_id
         wait = self._throttle.wait(customer_id, request.call.deadline.clock())
-        if self._shared_gate and request.call.worked_off:
+        if self._shared_gate:
             wait = max(wait, await self._shared_gate.closed_for(customer_id))
         if wait > 0 and wait > min(self._longest_wait_of(request), self._spare_seconds(request)):
             raise Problem(

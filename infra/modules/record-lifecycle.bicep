@@ -1,5 +1,5 @@
 metadata name = 'Lifecycle of the records'
-metadata description = 'When records of carts and purchases are deleted.'
+metadata description = 'When records are deleted that nobody counts on any more.'
 
 @description('Required. Name of the storage account.')
 param storageAccountName string
@@ -82,6 +82,28 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
               ]
               prefixMatch: [
                 '${containerName}/recent/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: 1
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-pace-records'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${containerName}/pace/'
               ]
             }
             actions: {

@@ -1,6 +1,7 @@
 """The templates and the code agree: settings, limits, names, and the lines that alerts read."""
 
 import asyncio
+import itertools
 import json
 import logging
 import re
@@ -28,6 +29,7 @@ from cart_core.idempotency.operation_id import (
 )
 from cart_core.idempotency.plan import RETENTION
 from cart_core.operations.operation import names_of, new_id
+from cart_core.operations.pacing import PREFIX as PACE_PREFIX
 from cart_core.problem import CATALOGUE, Code, Problem
 from cart_core.settings import CLOUDS, Cloud, InvalidSettings, Settings
 from cart_core.tokens import FailureCode, TokenCache, TokenFailure
@@ -240,10 +242,12 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
             ("cart", CARTS_PREFIX, RETENTION.days),
             ("purchase", PURCHASES_PREFIX, int(days)),
             ("recent", RECENT_PREFIX, 1),
+            ("pace", PACE_PREFIX, 1),
         )
     ]
     assert prediction.settings()["CART_ORDER_RETENTION_DAYS"] == days
-    assert len({prefix[0] for prefix in (CARTS_PREFIX, PURCHASES_PREFIX, RECENT_PREFIX)}) == 3
+    prefixes = (CARTS_PREFIX, PURCHASES_PREFIX, RECENT_PREFIX, PACE_PREFIX)
+    assert not any(a.startswith(b) for a, b in itertools.permutations(prefixes, 2))
     for operation in ("create_cart", *PURCHASES):
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
         record = OperationId(operation, VALUES["partnerTenantId"], "key").record_name()
