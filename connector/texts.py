@@ -61,14 +61,17 @@ class Lookup(NamedTuple):
 
 LOOKUPS: Mapping[str, Lookup] = {
     "customerId": Lookup("FindCustomers", "customers", "id", "name"),
-    "productId": Lookup("SearchProducts", "products", "id", "title", ("customerId",)),
-    "skuId": Lookup("ListOffers", "offers", "skuId", "title", ("customerId", "productId")),
+    "productId": Lookup("SearchProducts", "products", "id", "title", ("customerId", "segment")),
+    "skuId": Lookup(
+        *("ListOffers", "offers", "skuId", "title"), ("customerId", "segment", "productId")
+    ),
     "termDuration": Lookup(
-        *("ListOffers", "terms", "termDuration", "title", ("customerId", "productId", "skuId"))
+        *("ListOffers", "terms", "termDuration", "title"),
+        ("customerId", "segment", "productId", "skuId"),
     ),
     "billingCycle": Lookup(
         *("ListOffers", "billingCycles", "billingCycle", "title"),
-        ("customerId", "productId", "skuId", "termDuration"),
+        ("customerId", "segment", "productId", "skuId", "termDuration"),
     ),
 }
 """For parameters, and for members of a line: the list that the maker chooses from."""
@@ -99,7 +102,8 @@ MAKER_DESCRIPTIONS: Mapping[str, str] = {
     "lowest unused numbers.",
     "LineItem.catalogItemId": "Product, SKU and availability as ProductId:SkuId:AvailabilityId. "
     "It changes: choose a product and a SKU instead.",
-    "LineItem.segment": "The customer segment for which the SKU is bought; commercial if empty.",
+    "LineItem.segment": "The customer segment for which the SKU is bought; commercial if empty. "
+    "Choose it before the product: the lists go by it.",
     "LineItem.billingCycle": "How often it is billed.",
     "LineItem.provisioningContext": "Values that the product needs to be provisioned, as an object "
     'with texts, such as {"scope": "shared"}.',

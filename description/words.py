@@ -393,7 +393,7 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "customers": ("Customers", "The customers by their names."),
     "totalCount": ("Total Count", "How many were found."),
     "ProductsAnswer": ("Products", "The products that were found."),
-    "products": ("Products", "The products by their titles, at most 200 of them."),
+    "products": ("Products", "The products by their titles, at most 2000 of them."),
     "ProductAnswer": ("Product", "A product of the customer's catalogue."),
     "ProductAnswer.id": ("Product ID", "The product's id, such as CFQ7TTC0LH18."),
     "ProductAnswer.title": ("Product Title", "The product's title."),

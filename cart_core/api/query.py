@@ -24,9 +24,12 @@ MAX_SEARCH_LENGTH: Final = 256
 
 
 def domain(query: Mapping[str, str], errors: list[FieldError]) -> str | None:
-    """The query's `domain` in lower case, None without one."""
+    """The query's `domain` in lower case, None without one.
+
+    An empty one is refused: whoever sends a variable that is empty does not mean all customers.
+    """
     value = query.get("domain", "").strip()
-    if value and not DOMAIN.fullmatch(value):
+    if "domain" in query and not DOMAIN.fullmatch(value):
         errors.append(_parameter("domain", "must be a domain such as 'contoso.com'"))
     return value.lower() or None
 

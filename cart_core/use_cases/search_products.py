@@ -9,8 +9,8 @@ from typing import Final
 from cart_core.call import Answer, Call
 from cart_core.partner_center.catalogue import Catalogue
 
-MOST_PRODUCTS: Final = 200
-"""Products in one answer: more than anybody looks through in a list."""
+MOST_PRODUCTS: Final = 2000
+"""Products in one answer: all of a view, because a picker searches in what it was given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,10 @@ def test_a_list_to_choose_from_is_what_the_operation_answers_in_both_forms(where
             assert reference == f"body/{path}/{name}"
         else:
             assert reference == name
+            operation = OPERATIONS[" ".join(where.split(" ")[:2])] if "." not in where else None
+            assert operation is None or name in {each["name"] for each in operation["parameters"]}
+    # What is sold in another segment than the line's would be refused.
+    assert ("segment" in parameters) == ("segment" in new["parameters"])
 
 
 @pytest.mark.parametrize("key", sorted({*MAKER_DESCRIPTIONS, *DROP_DOWNS}))

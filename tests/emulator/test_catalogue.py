@@ -68,6 +68,14 @@ async def test_one_sku_is_spelt_as_in_the_tables_of_the_documentation(caller: Ca
     assert (found["segment"], found["defaultCurrency"]) == ("Commercial", "USD")
 
 
+async def test_a_product_is_called_like_its_first_sku_and_not_like_its_trial(
+    caller: Caller,
+) -> None:
+    found = await items(caller, "products?targetView=OnlineServices")
+    [premium] = [each for each in found if each["id"] == "CFQ7TTC0LCHC"]
+    assert premium["title"] == "Microsoft 365 Business Premium"
+
+
 async def test_some_availabilities_must_not_be_taken_or_cannot_be_told_apart(
     caller: Caller,
 ) -> None:

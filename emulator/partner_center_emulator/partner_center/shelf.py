@@ -22,14 +22,13 @@ class Shelf:
     """The availabilities of the moment."""
 
     def __init__(self) -> None:
-        self.skus: dict[str, Sku] = {
-            **{
-                item_id.rpartition(":")[0]: _sku_of(item_id, item)
-                for item_id, item in ITEMS.items()
-                if ":" in item_id
-            },
-            **SKUS,
+        of_items = {
+            item_id.rpartition(":")[0]: _sku_of(item_id, item)
+            for item_id, item in ITEMS.items()
+            if ":" in item_id
         }
+        # In this order: a product has the title of its first SKU.
+        self.skus: dict[str, Sku] = {**SKUS, **{i: of_items[i] for i in of_items if i not in SKUS}}
         self.issued = set(ITEMS)
         """All catalog item ids that there ever were."""
         self._stale: set[str] = set()

@@ -130,6 +130,15 @@ async def test_products_are_looked_through_by_title_and_id() -> None:
 
 
 @in_virtual_time
+async def test_all_products_of_a_view_are_there_to_choose_from() -> None:
+    world = World()
+    products = [{"id": f"P{number}"} for number in range(2001)]
+    world.center.documents[f"{OF_CUSTOMER}/products"] = collection(*products)
+    body = (await world.read("search_products")).body
+    assert (body["totalCount"], len(body["products"])) == (2001, 2000)
+
+
+@in_virtual_time
 async def test_a_sku_is_offered_with_its_pairs() -> None:
     world = World()
     world.center.sell(
@@ -193,6 +202,7 @@ async def test_what_is_not_offered(answer: Any, status: int, code: str | None, p
     ("endpoint", "query"),
     [
         ("find_customers", {"domain": "contoso"}),
+        ("find_customers", {"domain": " "}),  # A variable that is empty does not mean everybody.
         ("find_customers", {"domain": "a/../b.example"}),
         ("find_customers", {"domain": "contoso.example", "search": "c"}),
         ("find_customers", {"search": "c\x07d"}),
