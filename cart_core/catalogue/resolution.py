@@ -86,11 +86,7 @@ class Resolved:
     def changes(self, other: "Resolved") -> list[str]:
         """The names of what makes another availability another purchase."""
         mine, theirs = self.as_json(), other.as_json()
-        return [
-            name
-            for name in ("termDuration", "billingCycle", "segment", "currencyCode")
-            if mine[name] != theirs[name]
-        ]
+        return [name for name in mine if name != "catalogItemId" and mine[name] != theirs[name]]
 
 
 @dataclass(frozen=True, slots=True)

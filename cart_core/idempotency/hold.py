@@ -37,13 +37,17 @@ class Hold:
         """Whether the cart is ordered in part, or a purchase was ever without a clear answer."""
         return self._record.doubted or self._record.answer is not None
 
-    async def release(self, lines: list[dict[str, Any]] | None) -> None:
+    async def release(self, lines: list[dict[str, Any]] | None, *, doubted: bool) -> None:
         """Give the cart free. `lines` are its new ones, None if they are not known.
+
+        `doubted`: a request that was to change it was left without a clear answer.
 
         That the store cannot be reached is no error: the hold ends by itself, and a purchase that
         finds lines which it does not know buys nothing.
         """
         record = self._record.changed(self._claims.new_nonce(), lines)
+        if doubted:
+            record = record.in_doubt()
         with suppress(StoreUnavailable):
             await self._claims.store.replace(self._name, record, self._version)
 

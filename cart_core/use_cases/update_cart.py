@@ -64,5 +64,5 @@ class UpdateCart:
             lines = expected_lines(sent.body["lineItems"])
         finally:
             if held:
-                await held.release(lines)
+                await held.release(lines, doubted=call.sent.doubted)
         return Answer.of(200, updated)

@@ -57,6 +57,10 @@ TAKEN: dict[str, tuple[Items, dict[str, Any]]] = {
         [availability(OTHER), availability(defaultCurrency={"code": "eur"})],
         {"currency": "EUR"},
     ),
+    "one that does not say its currency": (
+        [availability(defaultCurrency=None)],
+        {"currency": "USD"},
+    ),
     "the only pair, where no term is given": (
         [availability(terms=terms(("P1M", "Monthly")))],
         {"term": None},
@@ -72,6 +76,13 @@ TAKEN: dict[str, tuple[Items, dict[str, Any]]] = {
     "a billing cycle without a term": (
         [availability(terms=terms((None, "One_Time")))],
         {"term": None, "billing_cycle": "one_time"},
+    ),
+    "an id in another case": (
+        [
+            availability(OTHER, isPurchasable=False, catalogItemId=f"{SKU}:x".lower()),
+            availability(),
+        ],
+        {},
     ),
     "an id from its parts": (
         [{k: v for k, v in availability().items() if k != "catalogItemId"}],
@@ -131,12 +142,13 @@ REFUSED: dict[str, tuple[Items, dict[str, Any], str]] = {
         "ambiguous_availability",
     ),
     "two currencies": (
-        [availability(), availability(OTHER, defaultCurrency="EUR")],
+        [availability(), availability(OTHER, defaultCurrency="EUR", isRenewable=False)],
         {},
         "ambiguous_availability",
     ),
+    # That one of them can be renewed tells two apart only where all else is the same.
     "two countries": (
-        [availability(), availability(OTHER, country="DE")],
+        [availability(), availability(OTHER, country="DE", isRenewable=False)],
         {},
         "ambiguous_availability",
     ),

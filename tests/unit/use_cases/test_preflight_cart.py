@@ -131,7 +131,7 @@ def owned(seats: int, sku_id: str = SKU, status: str = "active") -> dict[str, An
     return collection({"offerId": f"{sku_id}:OLD", "quantity": seats, "status": status})
 
 
-ADD_ON = {"dynamicAttributes": {"isAddon": "True", "prerequisiteSkus": [BASE]}}
+ADD_ON = {"dynamicAttributes": {"isAddon": "True", "prerequisiteSkus": [BASE.lower()]}}
 CHECKED = {
     "purchasePrerequisites": ["InventoryCheck"],
     "inventoryVariables": ["CustomerId", "AzureSubscriptionId", "ArmRegionName"],

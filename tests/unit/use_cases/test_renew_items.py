@@ -216,6 +216,21 @@ async def test_a_cart_that_somebody_else_has_changed_is_not_changed_again() -> N
 
 
 @in_virtual_time
+async def test_a_cart_whose_change_was_not_answered_is_not_changed_again() -> None:
+    made = world()
+    made.center.script["checkout"] = [FORBIDDEN, rotating(made)]
+    await problem_of(made.order(cart(wanted())))
+    [cart_id] = made.center.carts
+    made.center.script["update"] = [BROKEN] * 5
+    changed = made.put(cart(line(catalogItemId=TODAY, quantity=5)), cart_id=cart_id)
+    assert (await problem_of(changed)).outcome is Outcome.UNKNOWN
+    updates = made.center.operations().count("update")
+    problem = await problem_of(made.order(cart(wanted())))
+    assert problem.code == "cart_not_orderable"
+    assert made.center.operations().count("update") == updates
+
+
+@in_virtual_time
 async def test_a_process_that_dies_while_it_renews_buys_nothing_twice() -> None:
     made = world()
 

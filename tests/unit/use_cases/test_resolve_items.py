@@ -285,6 +285,23 @@ async def test_another_purchase_takes_no_items_place(
 
 @WAYS
 @in_virtual_time
+async def test_another_term_takes_no_items_place_where_the_line_names_none(
+    call: Call, operation: str
+) -> None:
+    made = world()
+    made.center.sell(availability(terms=terms(("P1M", "Monthly"))), sku_id=SKU)
+    now = availability("CFQ7TTC0NEXT", terms=terms(("P1Y", "Monthly")))
+    made.center.script[operation] = [rotating(made, now)]
+    problem = await problem_of(call(made, cart(line(catalogItemId=SKU))))
+    assert [(each.pointer, each.code) for each in problem.errors] == [
+        ("/lineItems/0", "item_changed")
+    ]
+    assert "termDuration: P1M before, P1Y now" in problem.errors[0].detail
+    assert sent(made, operation) == [TODAY]
+
+
+@WAYS
+@in_virtual_time
 async def test_a_callers_own_id_is_never_replaced(call: Call, operation: str) -> None:
     made = world()
     made.center.script[operation] = [rotating(made)]
