@@ -9,6 +9,7 @@ from cart_core import composition
 from cart_core.api import about
 from cart_core.api.invocation import Operation, answer
 from cart_core.api.messages import Request, Response
+from cart_core.api.webhooks import Webhooks
 from cart_core.json_text import write_json
 
 LEVEL = func.AuthLevel.ANONYMOUS if composition.gate().replaces_keys else func.AuthLevel.FUNCTION
@@ -19,6 +20,8 @@ If it stops checking them, keys are demanded again.
 
 OPERATORS = LEVEL if LEVEL is func.AuthLevel.ANONYMOUS else func.AuthLevel.ADMIN
 """The same for operators: the host's master key, unless their role says who they are."""
+
+RECEIVE_WEBHOOK = Webhooks(composition.take_webhook)
 
 app = func.FunctionApp(http_auth_level=LEVEL)
 
@@ -113,6 +116,30 @@ async def discard_operation(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "discard_operation", composition.endpoint("discard_operation"))
 
 
+@app.route("webhooks/{source}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def receive_webhook(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a delivery of a storefront in; its signature says who sends it."""
+    return await serve(req, "receive_webhook", RECEIVE_WEBHOOK)
+
+
+@app.route("storefront-orders", methods=["GET"], auth_level=OPERATORS)
+async def list_parked_orders(req: func.HttpRequest) -> func.HttpResponse:
+    """List storefronts' orders that wait for a person."""
+    return await serve(req, "list_parked_orders", composition.endpoint("list_parked_orders"))
+
+
+@app.route("storefront-orders/{orderId}/release", methods=["POST"], auth_level=OPERATORS)
+async def release_parked_order(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a parked order be looked into again."""
+    return await serve(req, "release_parked_order", composition.endpoint("release_parked_order"))
+
+
+@app.route("storefront-orders/{orderId}/discard", methods=["POST"], auth_level=OPERATORS)
+async def discard_parked_order(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a parked order never be bought."""
+    return await serve(req, "discard_parked_order", composition.endpoint("discard_parked_order"))
+
+
 @app.route("openapi.json", methods=["GET"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe this API."""
@@ -145,7 +172,7 @@ async def work_off(message: func.QueueMessage) -> None:
 
 @app.timer_trigger("timer", schedule="0 * * * * *")
 async def sweep_operations(timer: func.TimerRequest) -> None:
-    """Find accepted operations that the queue has forgotten, each minute."""
+    """Find what the queue has forgotten, each minute."""
     await composition.sweep_operations()
 
 

@@ -1,6 +1,6 @@
 """The context in which a use case is called, and the answer that it gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
@@ -47,12 +47,14 @@ class WorkedOff:
 
     `record_name` is the name of the record of the operation's key. `comes_back` says after which
     Problem the operation is tried again, so that its key stays taken. `accepted_at` is when it was
-    accepted, in POSIX seconds.
+    accepted, in POSIX seconds. `consent` is called just before a checkout is sent, where somebody
+    may have changed his mind since: it raises Problem if the checkout must not be sent.
     """
 
     record_name: str
     comes_back: Callable[[Exception], bool]
     accepted_at: float
+    consent: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Call:
     `locale` is the language in which Partner Center is to answer. `caller_id` says who called (an
     application of Entra, or the fingerprint of a key), None where nothing says so. Whoever sends a
     request to Partner Center notes it in `sent`. A call with `worked_off` waits for nobody: whoever
-    made it comes back later.
+    made it comes back later. `order` is the name of the record of the storefront's order that the
+    call is a part of.
     """
 
     correlation_id: str
@@ -72,6 +75,7 @@ class Call:
     caller_id: str | None = None
     sent: Sent = field(default_factory=Sent)
     worked_off: WorkedOff | None = None
+    order: str | None = None
 
 
 class Answered(NamedTuple):

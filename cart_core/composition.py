@@ -10,10 +10,11 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cart_core.api.callers import Gate
@@ -22,33 +23,50 @@ from cart_core.api.messages import Invocation, Request, Response
 from cart_core.problem import Problem
 
 if TYPE_CHECKING:
+    from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
+    from cart_core.call import Call
+    from cart_core.idempotency.record import StoredAnswer
     from cart_core.idempotency.store import Store
     from cart_core.operations.bells import Bells
     from cart_core.operations.documents import Documents
     from cart_core.operations.memory_bells import MemoryBells
+    from cart_core.operations.operation import AcceptedOperation
+    from cart_core.operations.worker import Follower
     from cart_core.partner_center.carts import CartsApi
     from cart_core.partner_center.customers import Customers
     from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
+    from cart_core.storefronts.customers import Customers as KnownCustomers
+    from cart_core.storefronts.fetching import ShopApi
+    from cart_core.storefronts.intake import Intake, Receipt
+    from cart_core.storefronts.ports import Secrets
+    from cart_core.storefronts.report_delivery import Receiver
+    from cart_core.storefronts.sources import Source
+    from cart_core.storefronts.worker import StorefrontWorker
     from cart_core.use_cases.find_customers import Tenants
     from cart_core.use_cases.readiness import Readiness
 
     class PartnerCenterApi(CartsApi, ReadsApi, Protocol):
         """All of Partner Center's requests that this app makes."""
 
+    class ShopConnections(ShopApi, Receiver, Protocol):
+        """Requests to one host of a shop or of its owner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the app does: the endpoints by the names that the log knows them by, and its own work.
 
-    `answer_bell` takes a message of the queue, `sweep` is called once a minute.
+    `answer_bell` takes a message of the queue, `sweep` is called once a minute. `take_webhook`
+    takes a delivery of a storefront in: its source, the headers and the body.
     """
 
     endpoints: Mapping[str, Operation]
     answer_bell: Callable[[str | bytes], Awaitable[None]]
     sweep: Callable[[], Awaitable[object]]
+    take_webhook: "Callable[[str, Mapping[str, str], bytes], Awaitable[Receipt]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,10 @@ class App:
     readiness: "Readiness"
     rotate_refresh_token: Callable[[], None] | None
 
+
+_LOG = logging.getLogger("cart_core")
+
+STOREFRONTS_FILE: Final = Path(__file__).resolve().parent.parent / "storefronts.toml"
 
 _running: tuple[asyncio.AbstractEventLoop, App] | None = None
 
@@ -115,6 +137,11 @@ async def answer_bell(message: bytes) -> None:
     await _app().services.answer_bell(message)
 
 
+async def take_webhook(name: str, headers: Mapping[str, str], body: bytes) -> "Receipt":
+    """Take a delivery of a storefront in. Raises Problem where the app is not configured."""
+    return await _app().services.take_webhook(name, headers, body)
+
+
 async def sweep_operations() -> None:
     """The timer of each minute, which finds what the queue has forgotten."""
     await _app().services.sweep()
@@ -147,7 +174,8 @@ def _set_log_levels() -> None:
 class Surroundings:
     """What the core needs from outside: ports, clocks and chance.
 
-    `clock` gives POSIX seconds; `monotonic`, `sleep` and `uniform` go by seconds.
+    `clock` gives POSIX seconds; `monotonic`, `sleep` and `uniform` go by seconds. Without
+    `storefronts` there are none.
     """
 
     store: "Store"
@@ -161,6 +189,21 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     uniform: Callable[[float, float], float] = random.uniform
     new_guid: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
+    storefronts: "StorefrontSurroundings | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class StorefrontSurroundings:
+    """What storefronts need besides.
+
+    `sources` gives the storefronts, and raises Problem where their file is wrong. `bodies` keeps
+    what they send. `open_shop` makes the connections to a host.
+    """
+
+    sources: Callable[[], "Mapping[str, Source]"]
+    bodies: "Documents"
+    secrets: "Secrets"
+    open_shop: Callable[[str], "ShopConnections"]
 
 
 def build(environment: Mapping[str, str]) -> App:
@@ -174,6 +217,7 @@ def build(environment: Mapping[str, str]) -> App:
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.adapters.openid_metadata import OpenIdMetadata
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_sessions
+    from cart_core.adapters.storefront_http import StorefrontHttp
     from cart_core.operations.probe import probe_queue, probe_store
     from cart_core.settings import InvalidSettings, Settings
     from cart_core.tokens import REPLACE_AFTER, TokenCache
@@ -205,6 +249,12 @@ def build(environment: Mapping[str, str]) -> App:
             application_name=settings.application_name,
         ),
         tenants=metadata,
+        storefronts=StorefrontSurroundings(
+            sources=lambda: _read_sources(settings.storefronts_file),
+            bodies=storage.bodies,
+            secrets=_ThreadedSecrets(vault),
+            open_shop=StorefrontHttp,
+        ),
     )
     rotate = RotateRefreshToken(
         settings.refresh_token_name, refresh_token_vault, new_entra, clock=surroundings.clock
@@ -277,6 +327,7 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
     from cart_core.use_cases.get_cart import GetCart
     from cart_core.use_cases.get_customer import GetCustomer
     from cart_core.use_cases.list_offers import ListOffers
+    from cart_core.use_cases.partner_customers import PartnerCustomers
     from cart_core.use_cases.place_order import PlaceOrder
     from cart_core.use_cases.preflight_cart import PreflightCart
     from cart_core.use_cases.purchase import Tools
@@ -374,19 +425,47 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
         "search_products": Endpoint(read.call, read.search_products, SearchProducts(catalogue)),
         "list_offers": Endpoint(read.call, read.list_offers, ListOffers(catalogue)),
     }
+
+    def open_look_up(customer_id: str) -> "Call":
+        invocation = Invocation(around.new_guid(), around.monotonic())
+        return read.call(Request({}, {"customerId": customer_id}, b""), invocation)
+
+    known = PartnerCustomers(customers, around.tenants, open_look_up)
+    storefronts = cache(partial(_assemble_storefronts, around, known, carts_and_orders))
+    parts = _Parts(storefronts)
     worker = Worker(
         operations,
         bells,
         pacing,
-        Performing(carts_and_orders, monotonic=around.monotonic),
+        Performing(carts_and_orders, parts.require_wanted, monotonic=around.monotonic),
+        parts,
         clock=clock,
         uniform=around.uniform,
         deadline=settings.deadline_seconds,
     )
-    operators = OperatorRoutes(Operators(operations, bells, claims, discarded, clock=clock))
+    operators = OperatorRoutes(Operators(operations, bells, claims, discarded, parts, clock=clock))
+    sweeper = Sweeper(operations, bells, worker, claims, clock=clock)
+
+    def of_storefronts(name: str) -> Operation:
+        async def call(request: Request, invocation: Invocation) -> Response:
+            return await storefronts().routes[name](request, invocation)
+
+        return call
 
     async def answer_bell(message: str | bytes) -> None:
-        await worker.answer(Bell.read(message))
+        bell = Bell.read(message)
+        if bell.of_an_operation:
+            await worker.answer(bell)
+        else:
+            await storefronts().worker.answer(bell.record)
+
+    async def take_webhook(name: str, headers: Mapping[str, str], body: bytes) -> "Receipt":
+        return await storefronts().intake(name, headers, body)
+
+    async def sweep() -> None:
+        await sweeper()
+        if around.storefronts:
+            await storefronts().worker.sweep()
 
     return Services(
         {
@@ -396,10 +475,125 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
             "list_operations": operators.list,
             "replay_operation": operators.replay,
             "discard_operation": operators.discard,
+            **{name: of_storefronts(name) for name in STOREFRONT_ROUTES},
         },
         answer_bell,
-        Sweeper(operations, bells, worker, claims, clock=clock),
+        sweep,
+        take_webhook,
     )
+
+
+STOREFRONT_ROUTES: Final = (
+    *("list_parked_orders", "release_parked_order", "discard_parked_order"),
+)
+"""The routes that need the storefronts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Storefronts:
+    """What is built when a storefront needs it first."""
+
+    intake: "Intake"
+    worker: "StorefrontWorker"
+    parts: "Follower"
+    require_wanted: "Callable[[AcceptedOperation], Awaitable[None]]"
+    routes: Mapping[str, Operation]
+
+
+class _Parts:
+    """Follows the parts of storefronts' orders, once there are any."""
+
+    def __init__(self, storefronts: Callable[[], _Storefronts]) -> None:
+        self._storefronts = storefronts
+
+    async def require_wanted(self, operation: "AcceptedOperation") -> None:
+        await self._storefronts().require_wanted(operation)
+
+    async def put_off(self, operation: "AcceptedOperation") -> None:
+        await self._storefronts().parts.put_off(operation)
+
+    async def ended(self, operation: "AcceptedOperation", answer: "StoredAnswer") -> None:
+        await self._storefronts().parts.ended(operation, answer)
+
+
+def _assemble_storefronts(
+    around: Surroundings, customers: "KnownCustomers", endpoints: Mapping[str, Operation]
+) -> _Storefronts:
+    """All that storefronts need. Raises Problem where their file is wrong."""
+    shops = around.storefronts
+    if shops is None:
+        raise Problem("configuration_invalid", "There are no storefronts here.")
+    from cart_core.api.parked_orders import ParkedOrders
+    from cart_core.api.storefront_parts import PartRequests, Parts
+    from cart_core.operations.bell import Bell
+    from cart_core.storefronts.bodies import Bodies
+    from cart_core.storefronts.fetching import fetchers
+    from cart_core.storefronts.intake import Intake
+    from cart_core.storefronts.orders import Orders
+    from cart_core.storefronts.report_delivery import ReportDelivery
+    from cart_core.storefronts.source_keys import SourceKeys
+    from cart_core.storefronts.worker import StorefrontWorker
+
+    class Bells:
+        async def ring(self, record: str, seconds: float = 0.0) -> None:
+            await around.bells.hang(Bell(record, around.clock()).text(), seconds)
+
+    sources, clock, secrets, bell = shops.sources(), around.clock, shops.secrets, Bells()
+    bodies = Bodies(shops.bodies)
+    keys = SourceKeys(secrets, clock)
+    intake = Intake(sources, around.documents, bodies, keys, bell, clock=clock)
+    receivers = {
+        name: shops.open_shop(source.report.url)
+        for name, source in sources.items()
+        if source.report
+    }
+    reports = ReportDelivery(sources, around.documents, keys, bell, receivers, clock=clock)
+    orders = Orders(
+        *(sources, around.documents, bodies, bell, intake.since, customers),
+        PartRequests(endpoints, new_guid=around.new_guid, monotonic=around.monotonic),
+        reports,
+        fetchers(sources, shops.open_shop, secrets),
+        clock=clock,
+    )
+    parts, parked = Parts(orders), ParkedOrders(orders, bodies)
+    return _Storefronts(
+        intake,
+        StorefrontWorker(sources, orders, bodies, reports, bell, clock=clock),
+        parts,
+        parts.require_wanted,
+        {
+            "list_parked_orders": parked.list,
+            "release_parked_order": parked.release,
+            "discard_parked_order": parked.discard,
+        },
+    )
+
+
+class _ThreadedSecrets:
+    """The secrets of a vault that blocks."""
+
+    def __init__(self, vault: "KeyVault") -> None:
+        self._vault = vault
+
+    async def read(self, names: Iterable[str]) -> Mapping[str, str]:
+        return await asyncio.to_thread(self._vault.read, tuple(names))
+
+
+def _read_sources(file: str | None) -> "Mapping[str, Source]":
+    """The storefronts in a file; none where it is not said, and there is none."""
+    from cart_core.storefronts.sources import InvalidSources, read_sources
+
+    path = Path(file) if file else STOREFRONTS_FILE
+    if not file and not path.exists():
+        return {}
+    try:
+        return read_sources(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        found = f"it cannot be read ({type(error).__name__})"
+    except InvalidSources as invalid:
+        found = str(invalid)
+    _LOG.error("%s: %s", path.name, found)
+    raise Problem("configuration_invalid", f"{path.name}: {found}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +602,7 @@ class _Storage:
 
     store: "Store"
     documents: "Documents"
+    bodies: "Documents"
     bells: "Bells"
     embedded_bells: "MemoryBells | None" = None
 
@@ -419,7 +614,8 @@ def _storage(settings: "Settings", identity: "ManagedIdentity") -> _Storage:
         from cart_core.operations.memory_documents import MemoryDocuments
 
         embedded = MemoryBells()
-        return _Storage(MemoryStore(time.monotonic), MemoryDocuments(), embedded, embedded)
+        documents, bodies = MemoryDocuments(), MemoryDocuments()
+        return _Storage(MemoryStore(time.monotonic), documents, bodies, embedded, embedded)
     from cart_core.adapters.blob_documents import BlobDocuments
     from cart_core.adapters.blob_store import RESOURCE, BlobStore
     from cart_core.adapters.storage_queue import StorageQueue
@@ -429,5 +625,6 @@ def _storage(settings: "Settings", identity: "ManagedIdentity") -> _Storage:
     return _Storage(
         BlobStore(settings.store_url, tokens),
         BlobDocuments(settings.store_url, tokens),
+        BlobDocuments(settings.bodies_url, tokens),
         StorageQueue(settings.queue_service_url, tokens),
     )

@@ -142,6 +142,10 @@ class Settings(BaseModel):
     store_url: StoreUrl = Field("memory", alias="CART_STORE_URL", validate_default=True)
     queue_service_override: Url | None = Field(None, alias="AzureWebJobsStorage__queueServiceUri")
     """Where the queue is whose messages the Functions host hands to the app."""
+    storefronts_file: str | None = Field(None, alias="CART_STOREFRONTS_FILE")
+    """The file of storefronts, by default `storefronts.toml` beside `function_app.py`."""
+    bodies_url_override: StoreUrl | None = Field(None, alias="CART_STOREFRONT_BODIES_URL")
+    """The container of what storefronts send, by default one in the store's account."""
     public_url: Url | None = Field(None, alias="CART_PUBLIC_URL")
     """How callers address the app, where a gateway in front of it has another address."""
     max_customer_operations: int = Field(2, alias="CART_MAX_CUSTOMER_OPERATIONS", ge=1, le=100)
@@ -226,6 +230,13 @@ class Settings(BaseModel):
         parts = urlsplit(self.store_url)
         same_account = f"{parts.scheme}://{parts.netloc.replace('.blob.', '.queue.', 1)}"
         return self.queue_service_override or same_account
+
+    @property
+    def bodies_url(self) -> str:
+        """The container of what storefronts send; `memory` where the store is in memory."""
+        if self.store_url == "memory" or self.bodies_url_override:
+            return self.bodies_url_override or "memory"
+        return f"{self.store_url.rpartition('/')[0]}/storefront-bodies"
 
     @property
     def base_url(self) -> str:

@@ -42,6 +42,9 @@ _webhooks = _meter.create_counter(
 _parked = _meter.create_counter(
     "storefronts.parked", description="Orders that wait for a person, by source"
 )
+_reports = _meter.create_counter(
+    "storefronts.reports", description="Tries to deliver a report, by what became of them"
+)
 _latency = _meter.create_histogram(
     "partner_center.latency", unit="s", description="Seconds for one try, by HTTP status"
 )
@@ -109,6 +112,11 @@ def count_webhook(source: str, verdict: str) -> None:
 def count_parked(source: str) -> None:
     """Counts one order of a storefront that waits for a person from now on."""
     _parked.add(1, {"source": source})
+
+
+def count_report(end: str) -> None:
+    """Counts one try to deliver a report."""
+    _reports.add(1, {"end": end})
 
 
 def count_try(attempt: int, seconds: float, status: int | None) -> None:

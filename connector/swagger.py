@@ -42,6 +42,7 @@ EXCLUDED_OPERATIONS = frozenset(
     {
         *("GetOpenApi", "GetReady", "GetHealth", "GetAcceptedOperation"),
         *("ListOperations", "ReplayOperation", "DiscardOperation"),
+        *("ListParkedOrders", "ReleaseParkedOrder", "DiscardParkedOrder", "ReceiveWebhook"),
     }
 )
 """Operations that a maker has no use for."""

@@ -58,6 +58,10 @@ def describe() -> Json:
                 "description": "See what is stuck and why, and set it going again.",
             },
             {
+                "name": "Webhooks",
+                "description": "Where storefronts send their orders.",
+            },
+            {
                 "name": "Function",
                 "description": "The function itself: its description and its health.",
             },
@@ -131,6 +135,15 @@ def _parameters() -> Json:
         ),
         "state": _parameter(
             "state", {"type": "string", "enum": list(get_args(OpenState))}, "dead", where="query"
+        ),
+        "source": _parameter("source", text, "shop", where="path", texts="storefront"),
+        "query.source": _query("source", text, "shop", texts="storefront"),
+        "storefrontOrderId": _parameter(
+            "storefrontOrderId",
+            text,
+            examples.STOREFRONT_ORDER_ID,
+            where="path",
+            called="orderId",
         ),
         "customerId.query": _parameter(
             "customerId", guid_or_none, examples.CUSTOMER_ID, where="query"

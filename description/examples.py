@@ -13,6 +13,7 @@ from cart_core.catalogue.preflight import Check, Finding
 from cart_core.catalogue.resolution import NotAvailable
 from cart_core.json_text import write_json
 from cart_core.problem import Code, Fault, FieldError, Outcome, Problem
+from cart_core.storefronts.parking import Reason
 from cart_core.use_cases.readiness import LinkFinding, LinkName
 from description.words import CODE_DESCRIPTIONS
 
@@ -91,6 +92,10 @@ SUMMARIES = {
     "failed": "An operation that has failed",
     "open": "Operations that have not ended",
     "replayed": "An operation that waits to be tried again",
+    "parked": "An order with a SKU that nobody knows",
+    "released": "An order that is looked into again",
+    "order_discarded": "An order that is never bought",
+    "delivery": "An order of Shopify, in part",
     "discarded": "An operation that nobody works on any more",
     "abridged": "The beginning of this document",
     "ok": "The function runs",
@@ -299,6 +304,26 @@ def ready_answers() -> dict[str, Any]:
     return {
         "ready": ready_response([*found, *ready, *stored], invocation).body,
         "not_ready": ready_response([*found, *failed, *stored], invocation).body,
+    }
+
+
+STOREFRONT_ORDER_ID = f"shop-{'5f' * 32}"
+
+
+def parked_orders_answers() -> dict[str, Any]:
+    """What operators see of parked orders, and are told, by the name of the example."""
+    order = {
+        "id": STOREFRONT_ORDER_ID,
+        "source": "shop",
+        "orderId": "820982911946154600",
+        "state": "parked",
+        "receivedDateTime": "2026-12-02T15:15:04.000000Z",
+        "reasons": [Reason("sku_unknown", "866550311766439020", "M365-BB-Y").as_json()],
+    }
+    return {
+        "parked": {"total": 1, "orders": [order]},
+        "released": {"id": STOREFRONT_ORDER_ID, "state": "open"},
+        "order_discarded": {"id": STOREFRONT_ORDER_ID, "state": "discarded"},
     }
 
 

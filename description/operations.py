@@ -19,12 +19,14 @@ from description.schemas import (
     OffersAnswer,
     OpenOperationsAnswer,
     OperatedAnswer,
+    ParkedOrderChangedAnswer,
+    ParkedOrdersAnswer,
     PreflightAnswer,
     ProductsAnswer,
     ReadyAnswer,
     reference,
 )
-from description.words import API_TITLE
+from description.words import API_TITLE, WEBHOOK_ANSWERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Operation:
     `cart_id_pointer` is a JSON Pointer to the cart's id in that body; None where it has no id that
     other operations take. With `asynchronous` the request may be accepted and worked off later.
     `result_schemas` are those of a 201 beside the success response. `unready_examples` are bodies
-    of a 503 that has the shape of the success response instead of an error's.
+    of a 503 that has the shape of the success response instead of an error's. `bodiless` are the
+    answers of an operation that never gives a body, by their status: then there are no others.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Operation:
     asynchronous: bool = False
     result_schemas: tuple[Json, ...] = ()
     unready_examples: Mapping[str, Any] = field(default_factory=dict)
+    bodiless: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def calls_partner_center(self) -> bool:
@@ -106,12 +110,15 @@ _PREFLIGHT_CODES: tuple[Code, ...] = ("preflight_failed",)
 _STORE_CODES: tuple[Code, ...] = ("store_unavailable", "operation_in_progress")
 _OWN_CODES: tuple[Code, ...] = ("internal_error",)
 _CALLER_CODES: tuple[Code, ...] = ("caller_unknown", "role_missing", "configuration_invalid")
-_OPERATOR_CODES: tuple[Code, ...] = ("operation_not_resting",)
+_PARKED_CODES: tuple[Code, ...] = ("order_not_found", "order_not_parked")
+_OPERATOR_CODES: tuple[Code, ...] = ("operation_not_resting", *_PARKED_CODES)
+_STOREFRONT_CODES: tuple[Code, ...] = ("order_cancelled", "shop_unavailable")
 _ACCEPTED_CODES: tuple[Code, ...] = (
     "operation_not_found",
     "operation_dead",
     "operation_discarded",
     *_OPERATOR_CODES,
+    *_STOREFRONT_CODES,
 )
 _CONFIGURED_CODES: tuple[Code, ...] = (
     *_OWN_CODES,
@@ -380,6 +387,77 @@ OPERATIONS = (
                 "where nothing came of it; otherwise it is parked.",
             ),
         )
+    ),
+    Operation(
+        id="ListParkedOrders",
+        method="get",
+        path="/api/storefront-orders",
+        tag="Operators",
+        summary="List the parked orders of storefronts",
+        description="Lists the orders of storefronts that wait for a person, the oldest first, at "
+        "most 100, with what to do about each.",
+        parameters=("query.source", "MS-CorrelationId"),
+        status=200,
+        response_description="The orders.",
+        response_schema=reference(ParkedOrdersAnswer),
+        response_examples={"parked": examples.parked_orders_answers()["parked"]},
+        error_codes=(*_OWN_CODES, *_CALLER_CODES, "store_unavailable"),
+        for_operators=True,
+    ),
+    *(
+        Operation(
+            id=f"{verb}ParkedOrder",
+            method="post",
+            path=f"/api/storefront-orders/{{orderId}}/{verb.lower()}",
+            tag="Operators",
+            summary=f"{verb} a parked order",
+            description=description,
+            parameters=("storefrontOrderId", "MS-CorrelationId"),
+            status=200,
+            response_description="What the order is now.",
+            response_schema=reference(ParkedOrderChangedAnswer),
+            response_examples={example: examples.parked_orders_answers()[example]},
+            error_codes=(
+                *(*_OWN_CODES, *_CALLER_CODES, "store_unavailable"),
+                *_PARKED_CODES,
+            ),
+            for_operators=True,
+        )
+        for verb, example, description in (
+            (
+                "Release",
+                "released",
+                "Looks into a parked order again, by what was stored of it, after the map of its "
+                "storefront or the order in the shop was corrected.",
+            ),
+            ("Discard", "order_discarded", "Lets a parked order never be bought."),
+        )
+    ),
+    Operation(
+        id="ReceiveWebhook",
+        method="post",
+        path="/api/webhooks/{source}",
+        tag="Webhooks",
+        summary="Receive a webhook of a storefront",
+        description="Takes a delivery of a storefront in, whose signature is its key. It is stored "
+        "and acknowledged; what it asks for is done later.",
+        parameters=("source",),
+        body=RequestBody(
+            "What the storefront sends; its bytes are what is signed.",
+            {
+                "title": "Delivery",
+                "description": "A delivery as the platform of the storefront documents it.",
+                "type": "object",
+            },
+            {"delivery": {"id": 820982911946154600, "financial_status": "paid"}},
+        ),
+        status=200,
+        response_description="",
+        response_schema={},
+        response_examples={},
+        error_codes=(),
+        anonymous=True,
+        bodiless=WEBHOOK_ANSWERS,
     ),
     Operation(
         id="FindCustomers",

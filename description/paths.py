@@ -45,6 +45,12 @@ def _operation(operation: Operation) -> Json:
     if operation.body:
         written["requestBody"] = _request_body(operation.body)
     written["responses"] = {
+        str(status): {
+            "description": text,
+            "headers": _headers(["MS-CorrelationId"]),
+        }
+        for status, text in operation.bodiless.items()
+    } or {
         str(operation.status): _success(operation),
         **({"201": _results(operation)} if operation.result_schemas else {}),
         **({"202": _accepted(operation)} if operation.asynchronous else {}),

@@ -254,6 +254,46 @@ class ReadyAnswer(BaseModel):
     links: list[LinkAnswer]
 
 
+class ReasonAnswer(BaseModel):
+    """The shape of Reason.as_json."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    code: str
+    line: str | None
+    about: str
+    advice: str
+
+
+class ParkedOrderAnswer(BaseModel):
+    """The shape of what operators see of a parked order."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    id: str
+    source: str
+    order_id: str
+    state: Literal["parked"]
+    received_date_time: AwareDatetime
+    reasons: list[ReasonAnswer]
+
+
+class ParkedOrdersAnswer(BaseModel):
+    """The shape of the list of parked orders."""
+
+    total: int
+    orders: list[ParkedOrderAnswer]
+
+
+class ParkedOrderChangedAnswer(BaseModel):
+    """The shape of what an operator is told who releases or discards a parked order."""
+
+    id: str
+    state: Literal["open", "discarded"]
+
+
 class HealthAnswer(BaseModel):
     """The shape of the body of about.get_health."""
 
@@ -273,6 +313,7 @@ def schemas() -> Json:
         *(OffersAnswer, PreflightAnswer, ProblemAnswer, HealthAnswer),
         ReadyAnswer,
         *(AcceptedAnswer, OpenOperationsAnswer, OperatedAnswer),
+        *(ParkedOrdersAnswer, ParkedOrderChangedAnswer),
     )
     definitions = {
         **_definitions([(Cart, "validation")]),

@@ -197,6 +197,13 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
         "What there is of all that a request needs, and what is still missing.",
     ),
     "LinkAnswer": ("Link", "One link of the chain that a request goes along."),
+    "ParkedOrdersAnswer": ("Parked Orders", "Orders of storefronts that wait for a person."),
+    "ParkedOrderAnswer": ("Parked Order", "An order of a storefront that waits for a person."),
+    "ReasonAnswer": ("Reason", "Why an order waits for a person."),
+    "ParkedOrderChangedAnswer": (
+        "Changed Order",
+        "What a parked order has become by an operator.",
+    ),
     "HealthAnswer": ("Health", "A sign that the function runs, with its version."),
     # Carts and their lines
     "id": ("ID", "The cart's id, which Partner Center assigned."),
@@ -497,6 +504,25 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "operation": ("Operation", "What was asked for, such as place_order."),
     "acceptedDateTime": ("Accepted", "When the operation was accepted."),
     "OpenOperationAnswer.code": ("Code", "The error code of the last try; null without one."),
+    # Orders of storefronts
+    "ParkedOrdersAnswer.orders": ("Orders", "The orders, the oldest first."),
+    "ParkedOrderAnswer.id": ("ID", "The id of the order here."),
+    "ParkedOrderChangedAnswer.id": ("ID", "The id of the order here."),
+    "storefront": ("Source", "The name of the storefront in storefronts.toml."),
+    "ParkedOrderAnswer.source": ("Source", "The name of the storefront in storefronts.toml."),
+    "orderId": ("Order ID", "The id of the order in the shop."),
+    "ParkedOrderAnswer.state": ("State", "Always parked."),
+    "ParkedOrderChangedAnswer.state": (
+        "State",
+        "An open order is looked into again; a discarded one is never bought.",
+    ),
+    "receivedDateTime": ("Received", "When the delivery that decides was received."),
+    "reasons": ("Reasons", "All that keeps the order from being bought."),
+    "ReasonAnswer.code": ("Code", "The reason, as docs/storefronts.md lists them."),
+    "line": ("Line", "The id of the line in the shop; null for the order as a whole."),
+    "about": ("About", "What was found, such as a SKU."),
+    "advice": ("Advice", "What to do about it."),
+    "storefrontOrderId": ("Order ID", "The id of an order of a storefront."),
     # Readiness and health
     "ReadyAnswer.status": ("Status", "It is ready where all links are ok."),
     "ReadyAnswer.links": ("Links", "The links of the chain, in its order."),
@@ -558,6 +584,19 @@ STATUS_DESCRIPTIONS: Mapping[int, str] = {
     "platform itself may answer 504 too.",
 }
 
+WEBHOOK_ANSWERS: Mapping[int, str] = {
+    200: "The delivery is stored, or is one that is never bought.",
+    401: "Nobody who may has signed it, or there is no such storefront.\n\n| answer | when |\n"
+    "|---|---|\n| no body | always the same |",
+    411: "The body did not arrive.\n\n| answer | when |\n|---|---|\n"
+    "| no body | it was sent with Transfer-Encoding |",
+    413: "The body is too large.\n\n| answer | when |\n|---|---|\n"
+    "| no body | it has more than 1 MB |",
+    503: "The delivery could not be stored. Send it again.\n\n| answer | when |\n|---|---|\n"
+    "| no body | the store, the vault or the configuration fails |",
+}
+"""What a webhook is answered, which never has a body."""
+
 CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "invalid_json": "There is no body, or it is not UTF-8, not JSON, or nested too deeply.",
     "invalid_request": "The request has errors; the member errors lists them.",
@@ -600,6 +639,12 @@ CODE_DESCRIPTIONS: Mapping[Code, str] = {
     "operation_dead": "The operation was given up, and waits for an operator.",
     "operation_discarded": "An operator has discarded the operation, and nothing came of it.",
     "operation_not_resting": "The operation has ended, or is being worked on.",
+    "order_not_found": "There is no such order of a storefront.",
+    "order_not_parked": "The order of the storefront does not wait for a person.",
+    "order_cancelled": "The shop has cancelled the order before it was bought; only orders of "
+    "storefronts end so.",
+    "shop_unavailable": "The shop is asked just before its order is bought, and did not answer; "
+    "only orders of storefronts are put off so.",
     "managed_identity_unavailable": "The endpoint of the managed identity gives no token.",
     "vault_unavailable": "Key Vault cannot be reached, or throttles.",
     "vault_denied": "The function's identity may not read the secret.",

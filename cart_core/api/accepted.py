@@ -6,8 +6,10 @@ redirects, because Logic Apps takes that for an error. Both carry a token of the
 whoever polls needs no function key.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from hmac import compare_digest
 from typing import Any, Final
 from urllib.parse import quote
@@ -218,12 +220,21 @@ def _dead(operation: AcceptedOperation) -> Problem:
 
 
 class Performing:
-    """Works an accepted request off, by the endpoint that it came to."""
+    """Works an accepted request off, by the endpoint that it came to.
+
+    `require_wanted` is asked just before an operation buys that is a part of a storefront's order;
+    it raises Problem where that must not be done any more.
+    """
 
     def __init__(
-        self, endpoints: Mapping[str, Operation], *, monotonic: Callable[[], float]
+        self,
+        endpoints: Mapping[str, Operation],
+        require_wanted: Callable[[AcceptedOperation], Awaitable[None]],
+        *,
+        monotonic: Callable[[], float],
     ) -> None:
         self._endpoints = endpoints
+        self._require_wanted = require_wanted
         self._monotonic = monotonic
 
     async def __call__(self, operation: AcceptedOperation, worked_off: WorkedOff) -> Performed:
@@ -240,8 +251,22 @@ class Performing:
             worked_off=worked_off,
         )
         name = operation.operation
-        response, problem = await perform(name, self._endpoints[name], request, invocation)
+        run = self._endpoints[name]
+        if operation.order:
+            consent = partial(self._require_wanted, operation)
+            invocation.worked_off = replace(worked_off, consent=consent)
+            if name == "create_cart":  # It has no checkout before which it could ask.
+                run = _asking_first(consent, run)
+        response, problem = await perform(name, run, request, invocation)
         return Performed(_stored(response), problem)
+
+
+def _asking_first(consent: Callable[[], Awaitable[None]], run: Operation) -> Operation:
+    async def asked(request: Request, invocation: Invocation) -> Response:
+        await consent()
+        return await run(request, invocation)
+
+    return asked
 
 
 def discarded(operation: AcceptedOperation, problem: Problem) -> StoredAnswer:

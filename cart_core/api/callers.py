@@ -36,13 +36,17 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "list_operations": "Operations.Manage",
     "replay_operation": "Operations.Manage",
     "discard_operation": "Operations.Manage",
+    "list_parked_orders": "Operations.Manage",
+    "release_parked_order": "Operations.Manage",
+    "discard_parked_order": "Operations.Manage",
+    "receive_webhook": None,
     "get_openapi": "Carts.Read",
     "get_ready": "Operations.Manage",
     "get_health": None,
 }
 """The role that each operation needs. None: everybody may, and no header about a caller is read.
 
-The addresses of an accepted operation hold a token of their own.
+The addresses of an accepted operation hold a token of their own, and a webhook has a signature.
 """
 
 _APPLICATION: Final = ("azp", "appid")

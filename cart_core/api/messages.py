@@ -37,7 +37,8 @@ class Invocation:
 
     `began` is when the request arrived, in seconds of the monotonic clock. Only this room fills it
     in, except for `sent`. `caller` says who calls, None where nothing says so. `operation_id` is
-    that of an operation which is accepted, or worked off.
+    that of an operation which is accepted, or worked off. `order` is the name of the record of the
+    storefront's order that it is a part of.
     """
 
     correlation_id: str
@@ -49,3 +50,4 @@ class Invocation:
     replayed: bool = False
     operation_id: str | None = None
     worked_off: WorkedOff | None = None
+    order: str | None = None

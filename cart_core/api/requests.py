@@ -66,6 +66,7 @@ class RequestReader:
             invocation.caller,
             invocation.sent,
             invocation.worked_off,
+            invocation.order,
         )
 
     def create_cart(self, request: Request, call: Call) -> CreateCartCommand:

@@ -118,6 +118,7 @@ class Acceptance:
             fingerprint=fingerprint(asked.content),
             caller_id=call.caller_id,
             correlation_id=call.correlation_id,
+            order=call.order,
             request=request,
             accepted_at=now,
             since=now,

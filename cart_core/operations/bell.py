@@ -11,11 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from cart_core.operations.operation import OPEN_PREFIX
+
 VERSION: Final = 1
 GUARD_SECONDS: Final = 30.0
 """So long after it was rung first a bell without a record may still get one."""
 
-_NAME: Final = re.compile(r"operations/(carts|purchases)/[0-9a-f]{64}")
+_NAME: Final = re.compile(
+    r"(operations/(carts|purchases)|(orders|reports)/[a-z][a-z0-9-]{0,31})/[0-9a-f]{64}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,11 @@ class Bell:
 
     record: str
     rung: float
+
+    @property
+    def of_an_operation(self) -> bool:
+        """Whether its record is that of an accepted operation; otherwise it is a storefront's."""
+        return self.record.startswith(OPEN_PREFIX)
 
     def text(self) -> str:
         """The message, in ASCII."""

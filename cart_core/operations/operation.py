@@ -104,7 +104,8 @@ class AcceptedOperation(_Stored):
     it was begun, `lostTries` how often in a row whoever had begun it did not say how it ended, and
     `deferrals` how often in a row it was put off. `problem` is how the last try failed, and
     `outcome` what is known of the effect, in the words of an error's `outcome`. `callerId` is None
-    where the platform signs nobody in.
+    where the platform signs nobody in. `order` is the name of the record of the storefront's order
+    that it is a part of, and whoever follows that order is told how it goes.
     """
 
     version: int = VERSION
@@ -116,6 +117,7 @@ class AcceptedOperation(_Stored):
     fingerprint: str
     caller_id: str | None
     correlation_id: str
+    order: str | None = None
     request: AcceptedRequest | None
     state: State = "waiting"
     accepted_at: Moment

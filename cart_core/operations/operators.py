@@ -12,6 +12,7 @@ from cart_core.operations.bell import Bell
 from cart_core.operations.bells import Bells
 from cart_core.operations.operation import ENDED, RESTING, AcceptedOperation
 from cart_core.operations.store import OperationStore, Summary, Versioned
+from cart_core.operations.worker import Follower
 from cart_core.problem import Outcome, Problem
 
 OpenState = Literal["waiting", "running", "dead", "parked"]
@@ -29,6 +30,7 @@ class Operators:
         bells: Bells,
         claims: Claims,
         answer: Discarded,
+        follower: Follower,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -36,6 +38,7 @@ class Operators:
         self._bells = bells
         self._claims = claims
         self._answer = answer
+        self._follower = follower
         self._clock = clock
 
     async def list(self, state: OpenState | None, customer_id: str | None) -> "list[Summary]":
@@ -95,7 +98,10 @@ class Operators:
                 "An operator has discarded the request. Nothing came of it, and its key is free.",
                 outcome=Outcome(operation.outcome),
             )
-            ended = operation.ended(now, self._answer(operation, problem))
+            answer = self._answer(operation, problem)
+            if operation.order:
+                await self._follower.ended(operation, answer)
+            ended = operation.ended(now, answer)
             if await self._operations.replace(ended, found.version) is None:
                 raise _changed()
             await self._operations.put_away(ended)

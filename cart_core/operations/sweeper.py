@@ -70,7 +70,7 @@ class Sweeper:
             (each for each in found if each.due is not None and began - each.due >= OVERDUE),
             key=lambda each: each.due or 0.0,
         )
-        lost = [each for each in overdue if _rings_now(began - (each.due or began))]
+        lost = [each for each in overdue if rings_now(began - (each.due or began))]
         for each in lost:
             await self._bells.hang(Bell(each.name, began).text(), 0.0)
         sweep = self._report(found, began, len(lost), poisoned)
@@ -142,7 +142,7 @@ class Sweeper:
             _LOG.warning("operation deleted after %d days, id %s", KEPT.days, operation.id)
 
 
-def _rings_now(overdue: float) -> bool:
+def rings_now(overdue: float) -> bool:
     """Whether a bell is rung again: in the 1st, 2nd, 4th, 8th ... minute after it was due.
 
     So a bell that is only late in a long queue gets few doubles.

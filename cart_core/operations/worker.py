@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cart_core import telemetry
 from cart_core.call import WorkedOff
@@ -50,6 +50,20 @@ class Performed:
     problem: Problem | None = None
 
 
+class Follower(Protocol):
+    """Whoever follows the storefronts' orders of which operations are parts.
+
+    It is told before the operation's own record says so, and once more where that is in doubt.
+    Raises StoreUnavailable.
+    """
+
+    async def put_off(self, operation: AcceptedOperation) -> None:
+        """The operation is tried again later; its outcome says whether it may have bought."""
+
+    async def ended(self, operation: AcceptedOperation, answer: StoredAnswer) -> None:
+        """The operation ends with this answer."""
+
+
 Perform = Callable[[AcceptedOperation, WorkedOff], Awaitable[Performed]]
 """Does what an operation asks for, once, and raises nothing."""
 
@@ -63,6 +77,7 @@ class Worker:
         bells: Bells,
         pacing: Pacing,
         perform: Perform,
+        follower: Follower,
         *,
         clock: Callable[[], float],
         uniform: Callable[[float, float], float],
@@ -72,6 +87,7 @@ class Worker:
         self._bells = bells
         self._pacing = pacing
         self._perform = perform
+        self._follower = follower
         self._clock = clock
         self._uniform = uniform
         self._lease = timedelta(seconds=deadline + LEASE_MARGIN)
@@ -133,6 +149,8 @@ class Worker:
             put_off = operation.stopped if is_stopped(problem) else operation.deferred
             deferred = put_off(now, until, performed.answer.body)
             _note_deferral(deferred, problem)
+            if deferred.order:
+                await self._follower.put_off(deferred)
             await self._operations.replace(deferred, found.version)
             await self._hang(bell, (until - now).total_seconds())
 
@@ -142,6 +160,8 @@ class Worker:
         From the first write on that answer is the last word: what somebody is told must not be
         tried again.
         """
+        if found.operation.order:
+            await self._follower.ended(found.operation, answer)
         ended = found.operation.ended(self._now(), answer)
         if await self._operations.replace(ended, found.version) is None:
             return await self._hang(bell, LOOK_AGAIN)

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from cart_core.storefronts import bigcommerce, stripe
-from cart_core.storefronts.documents import Fetched, Secrets
 from cart_core.storefronts.json_body import UnreadableBody, read_body
 from cart_core.storefronts.order import StorefrontOrder
+from cart_core.storefronts.ports import Fetched, Secrets
 from cart_core.storefronts.sources import BigCommerceSource, Source, StripeSource
 
 MAX_PAGES: Final = 20

@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 from cart_core import telemetry
 from cart_core.idempotency.store import StoreUnavailable
+from cart_core.operations.documents import Documents
 from cart_core.problem import Problem
+from cart_core.storefronts.bodies import Bodies
 from cart_core.storefronts.changes import Standing
-from cart_core.storefronts.documents import Bell, Documents
 from cart_core.storefronts.json_body import UnreadableBody, read_body
 from cart_core.storefronts.order import Ignored, Notice, Reading, StorefrontOrder
 from cart_core.storefronts.order_record import (
@@ -23,9 +24,9 @@ from cart_core.storefronts.order_record import (
     body_name,
     record_name,
     since_name,
-    unreadable_name,
 )
 from cart_core.storefronts.platforms import Platform, platform_of
+from cart_core.storefronts.ports import Bell
 from cart_core.storefronts.signatures import matching_key
 from cart_core.storefronts.source_keys import SourceClosed, SourceKeys
 from cart_core.storefronts.sources import Source
@@ -63,6 +64,7 @@ class Intake:
         self,
         sources: Mapping[str, Source],
         documents: Documents,
+        bodies: Bodies,
         keys: SourceKeys,
         bell: Bell,
         *,
@@ -72,6 +74,7 @@ class Intake:
             name: _Open(source, platform_of(source)) for name, source in sources.items()
         }
         self._documents = documents
+        self._bodies = bodies
         self._keys = keys
         self._bell = bell
         self._clock = clock
@@ -136,7 +139,7 @@ class Intake:
         except UnreadableBody as unreadable:
             # It may have been an order, so that a person has to be able to see it.
             _LOG.warning("a signed delivery of %s cannot be read: %s", name, unreadable)
-            await self._documents.create(unreadable_name(name, body), body, {})
+            await self._bodies.keep_unreadable(name, body)
             reading = Ignored.UNREADABLE
         if isinstance(reading, StorefrontOrder):
             reading = _wanted(reading, since)
@@ -144,30 +147,35 @@ class Intake:
             return Receipt(200, reading)
         order_id = reading.order_id if isinstance(reading, Notice) else reading.id
         stored_as = body_name(name, order_id, body)
-        await self._note(name, order_id, _standing(reading, stored_as), body)
-        await self._bell.ring(name, order_id)
+        await self._note(name, order_id, _standing(reading, stored_as), body, received)
+        try:
+            await self._bell.ring(record_name(name, order_id))
+        except StoreUnavailable as failure:  # It is stored: the timer will find it.
+            _LOG.warning("a delivery of %s has no bell: %s", name, failure)
         return Receipt(200, "stored", order_id)
 
-    async def _note(self, name: str, order_id: str, standing: Standing, body: bytes) -> None:
+    async def _note(
+        self, name: str, order_id: str, standing: Standing, body: bytes, received: datetime
+    ) -> None:
         """Store the body, and let it decide what it decides in the order's record."""
         documents, place = self._documents, record_name(name, order_id)
         is_stored = False
         for _ in range(_TRIES):
             found = await documents.read(place)
             record = _record(place, found.content) if found else None
-            after = (
-                record.received(standing) if record else OrderRecord.first(name, order_id, standing)
-            )
+            if record:
+                after = record.received(standing, received)
+            else:
+                after = OrderRecord.first(name, order_id, standing, received)
             if after is record:
                 return
             if not is_stored and after.standing.body == standing.body:
-                await documents.create(standing.body, body, {})
+                await self._bodies.keep(standing.body, body, received.timestamp())
                 is_stored = True
-            facts = after.facts()
             if found is None:
-                written = await documents.create(place, after.to_json(), facts)
+                written = await documents.create(place, after.to_json(), {})
             else:
-                written = await documents.replace(place, after.to_json(), facts, found.version)
+                written = await documents.replace(place, after.to_json(), {}, found.version)
             if written:
                 return
         raise StoreUnavailable("Others write the same record again and again.")

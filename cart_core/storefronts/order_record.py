@@ -17,12 +17,15 @@ from cart_core.storefronts.parking import Reason
 
 VERSION: Final = 1
 
-State = Literal["open", "waiting", "parked", "refused", "nothing", "frozen", "ended"]
+RECORDS: Final = "orders/"
+
+State = Literal["open", "waiting", "parked", "refused", "discarded", "nothing", "frozen", "ended"]
 """What the order is at.
 
     open      a delivery has to be worked off
     waiting   the source's rule does not release it yet
     parked    it needs a person; `reasons` say why
+    discarded a person has said that it is never bought
     refused   the source refuses orders with lines that are not Microsoft's
     nothing   no line of it is Microsoft's
     frozen    `parts` are resolved, and nothing has been bought
@@ -31,7 +34,7 @@ State = Literal["open", "waiting", "parked", "refused", "nothing", "frozen", "en
 A part whose purchase had not begun when the order was cancelled is not bought.
 """
 
-PartStatus = Literal["completed", "partial", "failed"]
+PartStatus = Literal["completed", "partial", "failed", "unknown"]
 
 RESOLVED_DIFFERENTLY: Final = "resolved_differently"
 
@@ -74,8 +77,9 @@ class OrderRecord(_Stored):
     """The record of one order. Records do not change: each method gives the next one.
 
     `lookedAt` is the body that was looked into last; where it is not that of `standing`, there is
-    something to do. `begun` has the customers whose purchase has begun. `reported` has the ids of
-    the reports that were handed over.
+    something to do; `nextAttempt` is when, where that was put off. `handedOver` says that whoever
+    buys has taken all parts over, which happens once. `begun` has the customers whose purchase has
+    begun. `reported` has the ids of the reports that were handed over.
     """
 
     version: int = VERSION
@@ -84,17 +88,20 @@ class OrderRecord(_Stored):
     state: State = "open"
     standing: StoredStanding
     looked_at: str | None = None
+    received_at: datetime
+    next_attempt: datetime | None = None
     reasons: list[dict[str, Any]] = []
     parts: list[StoredPart] | None = None
+    handed_over: bool = False
     begun: list[str] = []
     results: dict[str, PartResult] = {}
     flags: list[str] = []
     reported: list[str] = []
 
     @classmethod
-    def first(cls, source: str, order_id: str, standing: Standing) -> Self:
+    def first(cls, source: str, order_id: str, standing: Standing, now: datetime) -> Self:
         """The record of an order of which this is the first delivery."""
-        return cls(source=source, order_id=order_id, standing=_stored(standing))
+        return cls(source=source, order_id=order_id, standing=_stored(standing), received_at=now)
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
@@ -105,12 +112,10 @@ class OrderRecord(_Stored):
         """The document's content."""
         return self.model_dump_json(by_alias=True).encode()
 
-    def facts(self) -> dict[str, str]:
-        """What a list shows of the order without reading it."""
-        facts = {"source": self.source, "order": self.order_id, "state": self.state}
-        if self.cancelled:
-            facts["cancelled"] = "true"
-        return facts | ({"flags": ",".join(self.flags)} if self.flags else {})
+    @property
+    def name(self) -> str:
+        """Under which name the record is stored."""
+        return record_name(self.source, self.order_id)
 
     @property
     def cancelled(self) -> bool:
@@ -122,14 +127,24 @@ class OrderRecord(_Stored):
         """Whether the purchase of any part has begun: then a cancellation comes too late for it."""
         return bool(self.begun)
 
-    def received(self, arrived: Standing) -> Self:
+    def received(self, arrived: Standing, now: datetime) -> Self:
         """After one more delivery. The same record where it changes nothing."""
         current = _standing(self.standing)
         decides = newest(current, arrived)
         if decides == current:
             return self
-        after = self.model_copy(update={"standing": _stored(decides)})
-        return after if self.parts is not None else after._in("open", looked_at=None)
+        changes = {"standing": _stored(decides), "received_at": now, "next_attempt": None}
+        after = self.model_copy(update=changes)
+        settled = self.parts is not None or self.state == "discarded"
+        return after if settled else after._in("open", looked_at=None)
+
+    def put_off(self, until: datetime) -> Self:
+        """After something that has to be done could not be done."""
+        return self.model_copy(update={"next_attempt": until})
+
+    def with_parts_handed_over(self) -> Self:
+        """After whoever buys has taken all parts over."""
+        return self.model_copy(update={"handed_over": True})
 
     def found_cancelled(self) -> Self:
         """After the shop itself, asked for the order, has said that it is cancelled."""
@@ -143,7 +158,7 @@ class OrderRecord(_Stored):
 
     def looked_into(self) -> Self:
         """After the body that decides was looked into."""
-        return self.model_copy(update={"looked_at": self.standing.body})
+        return self.model_copy(update={"looked_at": self.standing.body, "next_attempt": None})
 
     def resolved(self, state: State, reasons: Sequence[Reason] = ()) -> Self:
         """After the order was looked into and nothing of it is bought now.
@@ -184,6 +199,10 @@ class OrderRecord(_Stored):
     def released(self) -> Self:
         """After a person has said that a parked order is to be looked into again."""
         return self._in("open", looked_at=None) if self.state == "parked" else self
+
+    def discarded(self) -> Self:
+        """After a person has said that a parked order is never bought."""
+        return self._in("discarded") if self.state == "parked" else self
 
     def with_result(self, customer_id: str, result: PartResult) -> Self:
         """With what became of one customer's part; ended once each part has its result."""
@@ -226,18 +245,18 @@ def _standing(stored: StoredStanding) -> Standing:
 
 
 def record_name(source: str, order_id: str) -> str:
-    """The name of an order's record. No age rule of the storage account covers `orders/`."""
-    return f"orders/{source}/{_digest(order_id)}"
+    """The name of an order's record. No age rule of the storage account covers it."""
+    return f"{RECORDS}{source}/{_digest(order_id)}"
 
 
 def body_name(source: str, order_id: str, body: bytes) -> str:
     """The name of a delivery's body, the same for the same bytes."""
-    return f"bodies/{source}/{_digest(order_id)}/{hashlib.sha256(body).hexdigest()}"
+    return f"{source}/{_digest(order_id)}/{hashlib.sha256(body).hexdigest()}"
 
 
-def unreadable_name(source: str, body: bytes) -> str:
-    """The name of a signed body that is no order as its platform documents it."""
-    return f"unreadable/{source}/{hashlib.sha256(body).hexdigest()}"
+def order_folder(record: str) -> str:
+    """What the names of all bodies of an order begin with, by the name of its record."""
+    return f"{record.removeprefix(RECORDS)}/"
 
 
 def since_name(source: str) -> str:

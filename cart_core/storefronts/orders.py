@@ -2,23 +2,29 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cart_core import telemetry
 from cart_core.idempotency.store import StoreUnavailable
+from cart_core.operations.deferral import comes_back
+from cart_core.operations.documents import Documents
+from cart_core.problem import Problem
+from cart_core.storefronts.bodies import Bodies
 from cart_core.storefronts.customers import Customers
-from cart_core.storefronts.documents import Documents, Fetched, Purchases, Reports
+from cart_core.storefronts.fetching import ShopUnavailable
 from cart_core.storefronts.json_body import UnreadableBody, read_body
 from cart_core.storefronts.order import Ignored, Notice, StorefrontOrder
 from cart_core.storefronts.order_record import (
+    RECORDS,
     OrderRecord,
     PartResult,
+    StoredPart,
     purchase_key,
-    record_name,
 )
 from cart_core.storefronts.parking import Reason
 from cart_core.storefronts.platforms import platform_of
+from cart_core.storefronts.ports import Bell, Fetched, HandedOver, Purchases, Reports
 from cart_core.storefronts.reporting import due_reports
 from cart_core.storefronts.resolution import (
     MappingRules,
@@ -36,23 +42,28 @@ _LOG = logging.getLogger("cart_core.storefronts")
 _TRIES: Final = 5
 """How often a record is written anew because somebody else was faster."""
 
+SHORTEST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 900.0
+"""Seconds after which an order is worked off again that a failure has put off."""
+
 Change = Callable[[OrderRecord], Awaitable[OrderRecord | None]]
 """Gives the next record, or None where there is nothing to write."""
 
 
 class Orders:
-    """The orders of all sources.
+    """The orders of all sources, each by the name of its record.
 
     `since` gives when a source was connected. `fetched` has the shop's own API by source, for
     platforms whose webhooks do not have the order. `clock` gives POSIX seconds. Every method raises
-    StoreUnavailable, Problem where a customer could not be looked up, and ShopUnavailable where an
-    order could not be fetched; to call it again then is right.
+    StoreUnavailable; to call it again then is right.
     """
 
     def __init__(
         self,
         sources: Mapping[str, Source],
         documents: Documents,
+        bodies: Bodies,
+        bell: Bell,
         since: Callable[[str], Awaitable[datetime]],
         customers: Customers,
         purchases: Purchases,
@@ -64,6 +75,8 @@ class Orders:
         self._sources = sources
         self._reads = {name: platform_of(source).read for name, source in sources.items()}
         self._documents = documents
+        self._bodies = bodies
+        self._bell = bell
         self._since = since
         self._customers = customers
         self._purchases = purchases
@@ -71,25 +84,29 @@ class Orders:
         self._fetched = fetched
         self._clock = clock
 
-    async def work(self, source: str, order_id: str) -> OrderRecord | None:
+    async def work(self, name: str) -> OrderRecord | None:
         """Do what there is to do for an order now; None for one that nobody knows.
 
+        What fails is put off, and a bell rings then. One that was put off is left alone until then.
         A source that has left the file leaves its orders as they are.
         """
-        if source not in self._sources:
+        if not self._is_known(name):
             return None
-        record = await self._changed(source, order_id, self._looked_into)
-        if record is None:
-            return None
-        if record.state == "frozen" and not record.cancelled:
-            await self._hand_over(record)
-        return await self._report(record)
+        try:
+            return await self._work(name)
+        except Problem as problem:
+            failure: Exception = problem
+            asked = problem.retry_after
+        except ShopUnavailable as unavailable:
+            failure, asked = unavailable, unavailable.retry_after
+        return await self._put_off(name, failure, asked or 0)
 
-    async def may_buy(self, source: str, order_id: str, customer_id: str) -> bool:
+    async def may_buy(self, name: str, customer_id: str) -> bool:
         """Whether the checkout of a customer's part may be sent now.
 
         To be asked just before each one. From a yes on a cancellation comes too late, until
-        `nothing_bought` is called. Where the shop can be asked, it is asked again.
+        `nothing_bought` is called. Where the shop can be asked, it is asked again; raises
+        ShopUnavailable or Problem where it cannot be reached.
         """
 
         async def begun(record: OrderRecord) -> OrderRecord | None:
@@ -97,41 +114,103 @@ class Orders:
                 return record.found_cancelled()
             return record.with_begun(customer_id)
 
-        if source not in self._sources:
+        if not self._is_known(name):
             return False
-        record = await self._changed(source, order_id, begun)
+        record = await self._changed(name, begun)
         return record is not None and customer_id in record.begun
 
-    async def nothing_bought(self, source: str, order_id: str, customer_id: str) -> None:
+    async def nothing_bought(self, name: str, customer_id: str) -> None:
         """Note that a checkout after a yes of `may_buy` has certainly bought nothing."""
 
         async def noted(record: OrderRecord) -> OrderRecord | None:
             return record.with_nothing_bought(customer_id)
 
-        await self._changed(source, order_id, noted)
+        await self._changed(name, noted)
 
-    async def part_ended(
-        self, source: str, order_id: str, customer_id: str, result: PartResult
-    ) -> None:
+    async def part_ended(self, name: str, customer_id: str, result: PartResult) -> None:
         """Note what became of one customer's part, and report it."""
 
         async def noted(record: OrderRecord) -> OrderRecord | None:
             return record.with_result(customer_id, result)
 
-        if record := await self._changed(source, order_id, noted):
+        if record := await self._changed(name, noted):
             await self._report(record)
 
-    async def release(self, source: str, order_id: str) -> OrderRecord | None:
-        """Look into a parked order again, after a person has corrected the map or the shop."""
+    async def find(self, name: str) -> OrderRecord | None:
+        """The record of an order."""
+        found = await self._documents.read(name)
+        return _record(name, found.content) if found else None
+
+    async def release(self, name: str) -> OrderRecord | None:
+        """Let a parked order be looked into again, after the map or the shop was corrected.
+
+        The timer would find it, should the bell be lost.
+        """
+        record = await self.find(name)
+        if record is None or record.state != "parked":
+            return record
+        await self._bodies.reopen(record, self._clock())
 
         async def released(record: OrderRecord) -> OrderRecord | None:
             return record.released()
 
-        await self._changed(source, order_id, released)
-        return await self.work(source, order_id)
+        after = await self._changed(name, released)
+        await self._bell.ring(name)
+        return after
+
+    async def discard(self, name: str) -> OrderRecord | None:
+        """Let a parked order never be bought, whatever the shop still sends of it."""
+
+        async def discarded(record: OrderRecord) -> OrderRecord | None:
+            return record.discarded()
+
+        after = await self._changed(name, discarded)
+        if after and after.state == "discarded":
+            after = await self._report(after)
+            await self._bodies.settle(after, self._clock())
+        return after
+
+    def _is_known(self, name: str) -> bool:
+        return name.removeprefix(RECORDS).partition("/")[0] in self._sources
+
+    async def _work(self, name: str) -> OrderRecord | None:
+        record = await self._changed(name, self._looked_into)
+        if record is None or self._is_early(record):
+            return record
+        if record.state == "frozen" and not record.cancelled and not record.handed_over:
+            record = await self._hand_over(record)
+        record = await self._report(record)
+        await self._bodies.settle(record, self._clock())
+        return record
+
+    async def _put_off(self, name: str, failure: Exception, asked: int) -> OrderRecord | None:
+        """Come back to an order later: the longer it has waited, the longer is the pause."""
+        now = self._clock()
+
+        async def put_off(record: OrderRecord) -> OrderRecord | None:
+            if self._is_early(record):  # Somebody else has put it off, and hung a bell up.
+                return None
+            waited = now - record.received_at.timestamp()
+            pause = max(float(asked), SHORTEST_PAUSE, min(waited / 2, LONGEST_PAUSE))
+            return record.put_off(datetime.fromtimestamp(now, UTC) + timedelta(seconds=pause))
+
+        record = await self._changed(name, put_off)
+        if record and record.next_attempt:
+            seconds = record.next_attempt.timestamp() - now
+            code = failure.code if isinstance(failure, Problem) else "shop_unavailable"
+            _LOG.warning(
+                "an order of %s is put off for %d seconds: %s", record.source, seconds, code
+            )
+            await self._bell.ring(name, seconds)
+        return record
+
+    def _is_early(self, record: OrderRecord) -> bool:
+        later = record.next_attempt
+        return later is not None and later.timestamp() - self._clock() > 1.0
 
     async def _looked_into(self, record: OrderRecord) -> OrderRecord | None:
-        if record.is_looked_into or (record.cancelled and not record.is_bought):
+        settled = record.state == "discarded" or (record.cancelled and not record.is_bought)
+        if record.is_looked_into or settled or self._is_early(record):
             return record
         rules = await self._rules(record.source)
         try:
@@ -170,11 +249,9 @@ class Orders:
 
     async def _order(self, record: OrderRecord) -> StorefrontOrder:
         """The order by the body that decides, or as the shop tells it where that has none."""
-        stored = await self._documents.read(record.standing.body)
-        if stored is None:
-            raise UnreadableBody("its body was deleted")
+        body = await self._bodies.read(record.standing.body)
         received = datetime.fromtimestamp(self._clock(), UTC)
-        reading = self._reads[record.source](read_body(stored.content), received)
+        reading = self._reads[record.source](read_body(body), received)
         if isinstance(reading, Notice) and record.source in self._fetched:
             reading = await self._fetched[record.source].fetch(record.order_id)
         if isinstance(reading, Ignored | Notice):
@@ -184,11 +261,38 @@ class Orders:
     async def _rules(self, source: str) -> MappingRules:
         return self._sources[source].rules(await self._since(source))
 
-    async def _hand_over(self, record: OrderRecord) -> None:
-        key = purchase_key(record.source, record.order_id)
-        into = self._sources[record.source].into
+    async def _hand_over(self, record: OrderRecord) -> OrderRecord:
+        """Have all parts bought, once. What is refused for good is that part's result."""
+        ended: dict[str, PartResult] = {}
         for part in record.parts or ():
-            await self._purchases.accept(part.customer_id, key, into, part.cart)
+            try:
+                result = await self._purchases.accept(self._handed_over(record, part))
+            except Problem as problem:
+                if comes_back(problem):
+                    raise
+                result = PartResult(status="failed", problem=problem.code)
+            if result:
+                ended[part.customer_id] = result
+
+        async def noted(record: OrderRecord) -> OrderRecord | None:
+            after = record.with_parts_handed_over()
+            for customer_id, result in ended.items():
+                after = after.with_result(customer_id, result)
+            return after
+
+        return await self._changed(record.name, noted) or record
+
+    def _handed_over(self, record: OrderRecord, part: StoredPart) -> HandedOver:
+        source = self._sources[record.source]
+        return HandedOver(
+            record.name,
+            record.source,
+            part.customer_id,
+            purchase_key(record.source, record.order_id),
+            source.into,
+            source.preflight,
+            part.cart,
+        )
 
     async def _report(self, record: OrderRecord) -> OrderRecord:
         """Hand over the messages that the order owes, where its source wants any."""
@@ -201,27 +305,29 @@ class Orders:
             async def noted(known: OrderRecord, sent: str = report.id) -> OrderRecord | None:
                 return known.with_report(sent)
 
-            record = await self._changed(record.source, record.order_id, noted) or record
+            record = await self._changed(record.name, noted) or record
         return record
 
-    async def _changed(self, source: str, order_id: str, change: Change) -> OrderRecord | None:
+    async def _changed(self, name: str, change: Change) -> OrderRecord | None:
         """The record after a change, which is made anew where somebody else was faster.
 
         None where there is no record, or where the change says that there must be none.
         """
-        name = record_name(source, order_id)
         for _ in range(_TRIES):
             found = await self._documents.read(name)
             if found is None:
                 return None
-            try:
-                record = OrderRecord.from_json(found.content)
-            except ValueError:
-                raise StoreUnavailable(f"The record {name} cannot be read.") from None
+            record = _record(name, found.content)
             after = await change(record)
             if after is None or after == record:
                 return after
-            content, facts = after.to_json(), after.facts()
-            if await self._documents.replace(name, content, facts, found.version):
+            if await self._documents.replace(name, after.to_json(), {}, found.version):
                 return after
         raise StoreUnavailable("Others write the same record again and again.")
+
+
+def _record(name: str, content: bytes) -> OrderRecord:
+    try:
+        return OrderRecord.from_json(content)
+    except ValueError:
+        raise StoreUnavailable(f"The record {name} cannot be read.") from None

@@ -71,7 +71,7 @@ def _reports(record: OrderRecord) -> list[Report]:
             return found
     if record.state == "parked":
         found.append(_report(record, "order.parked", {**facts, "reasons": record.reasons}))
-    if record.state == "refused":
+    if record.state in ("refused", "discarded"):
         found.append(_report(record, "order.failed", {**facts, "reasons": record.reasons}))
     if record.state in ("frozen", "ended"):
         customers = [part.customer_id for part in record.parts or ()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cart_core.problem import Problem
-from cart_core.storefronts.documents import Secrets
+from cart_core.storefronts.ports import Secrets
 from cart_core.storefronts.signatures import MIN_KEY_BYTES, Scheme, signing_key
 
 FRESH_SECONDS: Final = 300.0

@@ -167,6 +167,7 @@ class _Source(_Table):
     since: Since | None = None
     release: ReleaseRule = "paid"
     into: Literal["order", "cart"] = "order"
+    preflight: bool = False
     foreign_lines: ForeignRule = "ignore"
     customer: _Customer = _Customer()
     sku: _Sku = _Sku()

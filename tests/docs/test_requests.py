@@ -10,7 +10,7 @@ import pytest
 from partner_center_emulator.cloud import LocalCloud
 
 from description.document import describe
-from description.examples import CART_ID, OPERATION_ID
+from description.examples import CART_ID, OPERATION_ID, STOREFRONT_ORDER_ID
 from description.requests import LOCAL_KEY, LOCAL_URL, to_http_file, to_postman
 from local.environment import BUYING, app_environment
 from local.function_process import FunctionProcess
@@ -81,6 +81,8 @@ def test_every_request_is_accepted(client: httpx.Client, requests: Any) -> None:
 
         if CART_ID in target:  # the examples' cart is not there
             assert answer.json()["code"] == "partner_center_not_found", (each, answer.text)
+        elif STOREFRONT_ORDER_ID in target:
+            assert answer.json()["code"] == "order_not_found", (each, answer.text)
         elif OPERATION_ID in target:  # nor is the examples' operation
             assert answer.json()["code"] == "operation_not_found", (each, answer.text)
         else:

@@ -76,6 +76,7 @@ class World:
             monotonic=monotonic,
             uniform=self._draw,
             new_guid=lambda: next(guids),
+            storefronts=self.storefronts(),
         )
         self.deploy(**settings)
 
@@ -91,6 +92,10 @@ class World:
     def accepted_in(self) -> tuple[Documents, Bells]:
         """Where accepted operations are kept, and where their bells hang."""
         return MemoryDocuments(), MemoryBells()
+
+    def storefronts(self) -> composition.StorefrontSurroundings | None:
+        """What storefronts need, in a world that has any."""
+        return None
 
     async def call(
         self,

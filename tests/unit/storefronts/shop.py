@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cart_core.operations.memory_documents import MemoryDocuments
+from cart_core.problem import Problem
+from cart_core.storefronts.bodies import Bodies
 from cart_core.storefronts.intake import Intake, Receipt
-from cart_core.storefronts.memory_documents import MemoryDocuments
-from cart_core.storefronts.order_record import OrderRecord, record_name
+from cart_core.storefronts.order_record import OrderRecord, PartResult, record_name
 from cart_core.storefronts.orders import Orders
+from cart_core.storefronts.ports import HandedOver
 from cart_core.storefronts.source_keys import SourceKeys
 from cart_core.storefronts.sources import Source, read_sources
 from tests.kit.fakes import EPOCH_SECONDS
@@ -45,10 +48,10 @@ class KnownSecrets:
 
 class CountedBell:
     def __init__(self) -> None:
-        self.rung: list[tuple[str, str]] = []
+        self.rung: list[tuple[str, float]] = []
 
-    async def ring(self, source: str, order_id: str) -> None:
-        self.rung.append((source, order_id))
+    async def ring(self, record: str, seconds: float = 0.0) -> None:
+        self.rung.append((record, seconds))
 
 
 class Buyer:
@@ -56,10 +59,14 @@ class Buyer:
 
     def __init__(self) -> None:
         self.accepted: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.failure: Problem | None = None
 
-    async def accept(self, customer_id: str, key: str, into: str, cart: Mapping[str, Any]) -> None:
-        known = self.accepted.setdefault((customer_id, key), cart)
-        assert known == cart, "another cart under the same key"
+    async def accept(self, part: HandedOver) -> PartResult | None:
+        if self.failure:
+            raise self.failure
+        known = self.accepted.setdefault((part.customer_id, part.key), part.cart)
+        assert known == part.cart, "another cart under the same key"
+        return None
 
 
 class Inbox:
@@ -82,6 +89,7 @@ class Shop:
     def __init__(self, text: str = SHOP, fetched: Any = None) -> None:
         self.now = EPOCH_SECONDS + 86_400 * 12
         self.documents: MemoryDocuments = MemoryDocuments()
+        self.stored: MemoryDocuments = MemoryDocuments()
         self.secrets, self.bell, self.buyer, self.inbox = (
             KnownSecrets(),
             CountedBell(),
@@ -96,10 +104,15 @@ class Shop:
         """Start anew with these sources, as after a deployment."""
         self.sources = sources
         keys = SourceKeys(self.secrets, lambda: self.now)
-        self.intake = Intake(sources, self.documents, keys, self.bell, clock=lambda: self.now)
+        self.bodies = Bodies(self.stored)
+        self.intake = Intake(
+            sources, self.documents, self.bodies, keys, self.bell, clock=lambda: self.now
+        )
         self.orders = Orders(
             sources,
             self.documents,
+            self.bodies,
+            self.bell,
             self.intake.since,
             self.customers,
             self.buyer,
@@ -114,12 +127,18 @@ class Shop:
         return await self.intake("shop", signed(body, secret), body)
 
     async def work(self, order_id: str = "820982911946154600") -> OrderRecord:
-        record = await self.orders.work("shop", order_id)
+        record = await self.orders.work(record_name("shop", order_id))
         assert record
         return record
 
-    def record(self, order_id: str = "820982911946154600") -> OrderRecord:
-        return OrderRecord.from_json(self.documents.all[record_name("shop", order_id)].content)
+    async def record(self, order_id: str = "820982911946154600") -> OrderRecord:
+        record = await self.orders.find(record_name("shop", order_id))
+        assert record
+        return record
+
+    async def folders(self) -> list[str]:
+        """The folders of the bodies that are stored."""
+        return [name.partition("/")[0] for name, _ in await self.stored.list("")]
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from cart_core.storefronts.memory_documents import MemoryDocuments
+from cart_core.operations.memory_documents import MemoryDocuments
+from cart_core.storefronts.order_record import record_name
 from tests.kit.fakes import in_virtual_time
 from tests.unit.storefronts.builders import CONTOSO
 from tests.unit.storefronts.shop import Shop
 
 ORDER_ID = "820982911946154600"
+RECORD = record_name("shop", ORDER_ID)
 LATER = "2026-12-02T10:16:00-05:00"
 CANCELLED = {"cancelled_at": LATER, "updated_at": LATER}
 UPDATED = {"note": "x", "updated_at": "2026-12-02T10:15:30-05:00"}
@@ -37,6 +39,12 @@ class DyingDocuments(MemoryDocuments):
 
     async def replace(self, *arguments: Any) -> Any:
         return await self._call(super().replace(*arguments))
+
+    async def delete(self, *arguments: Any) -> Any:
+        return await self._call(super().delete(*arguments))
+
+    async def list(self, *arguments: Any) -> Any:
+        return await self._call(super().list(*arguments))
 
     async def _call(self, operation: Any) -> Any:
         self.calls += 1
@@ -71,13 +79,13 @@ class SlowDocuments(MemoryDocuments):
 
 def shop_with(documents: MemoryDocuments) -> Shop:
     shop = Shop()
-    shop.documents = documents
+    shop.documents = shop.stored = documents
     shop.configure(shop.sources)
     return shop
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("dies_at", range(1, 16))
+@pytest.mark.parametrize("dies_at", range(1, 26))
 async def test_a_process_that_dies_anywhere_buys_once_when_the_shop_and_the_bell_repeat(
     dies_at: int, after: bool
 ) -> None:
@@ -86,7 +94,7 @@ async def test_a_process_that_dies_anywhere_buys_once_when_the_shop_and_the_bell
         try:
             await shop.deliver()
             await shop.work()
-            assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+            assert await shop.orders.may_buy(RECORD, CONTOSO)
             await shop.deliver(**UPDATED)
             await shop.work()
         except Died:
@@ -115,17 +123,17 @@ async def test_a_cancellation_and_the_purchase_contend_for_one_record(seed: int)
     async def buy() -> tuple[float, bool]:
         await asyncio.sleep(chance.random() * 3)
         began = asyncio.get_running_loop().time()
-        return began, await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+        return began, await shop.orders.may_buy(RECORD, CONTOSO)
 
     acknowledged, (began, may), *_ = await asyncio.gather(
-        cancel(), buy(), shop.deliver(**UPDATED), shop.orders.work("shop", ORDER_ID)
+        cancel(), buy(), shop.deliver(**UPDATED), shop.orders.work(RECORD)
     )
 
     record = await shop.work()
     assert record.cancelled
     assert record.begun == ([CONTOSO] if may else [])
     assert not (may and acknowledged <= began)
-    assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO) == may
+    assert await shop.orders.may_buy(RECORD, CONTOSO) == may
     after = [
         message["data"]["afterPurchase"]
         for message in shop.inbox.messages.values()

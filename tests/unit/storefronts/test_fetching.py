@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cart_core.storefronts.documents import Fetched
 from cart_core.storefronts.fetching import MAX_PAGES, ShopAnswer, ShopUnavailable, fetchers
 from cart_core.storefronts.json_body import UnreadableBody
+from cart_core.storefronts.ports import Fetched
 from tests.unit.storefronts.samples import sample, sample_list, sample_sources
 
 SESSION = "cs_live_a1Sample0000000000000000"

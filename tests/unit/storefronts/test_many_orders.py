@@ -9,7 +9,7 @@ import pytest
 
 from cart_core.storefronts import bigcommerce, stripe
 from cart_core.storefronts.order import StorefrontOrder
-from cart_core.storefronts.order_record import purchase_key
+from cart_core.storefronts.order_record import purchase_key, record_name
 from cart_core.storefronts.platforms import platform_of
 from cart_core.storefronts.sources import read_sources
 from local.storefronts import sign
@@ -122,9 +122,9 @@ async def test_one_purchase_each_for_what_is_released_and_none_for_the_rest(seed
         if chance.random() < 0.01:
             shop.configure(sources)  # The process died, and another one begins.
         if step == "work":
-            await shop.orders.work(order.source, order.id)
+            await shop.orders.work(record_name(order.source, order.id))
         elif step == "buy":
-            if await shop.orders.may_buy(order.source, order.id, CONTOSO):
+            if await shop.orders.may_buy(record_name(order.source, order.id), CONTOSO):
                 assert order.id in bought or order.id not in acknowledged
                 bought.add(order.id)
             else:

@@ -18,7 +18,7 @@ from cart_core.storefronts.signatures import Scheme, matching_key, signing_key
 from tests.unit.storefronts.builders import CONTOSO, CREATED, FABRIKAM
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-OPEN = OrderRecord.first("shop", "1", Standing.of(CREATED, cancelled=False, body="b"))
+OPEN = OrderRecord.first("shop", "1", Standing.of(CREATED, cancelled=False, body="b"), CREATED)
 PARTS = [{"customerId": id, "lines": ["1"], "cart": {}} for id in (CONTOSO, FABRIKAM)]
 FROZEN = OPEN.frozen(PARTS)
 

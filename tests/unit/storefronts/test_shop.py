@@ -1,5 +1,6 @@
 """From a delivery to a purchase: each order once, and none that must not be bought."""
 
+import itertools
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.unit.storefronts.samples import sample, sample_list, sample_sources
 from tests.unit.storefronts.shop import SECRET, SHOP, Shop, signed
 
 ORDER_ID = "820982911946154600"
+RECORD = record_name("shop", ORDER_ID)
 LATER = "2026-12-02T10:16:00-05:00"
 CANCELLED = {"cancelled_at": LATER, "updated_at": LATER}
 UNPAID = {"financial_status": "pending", "updated_at": "2026-12-02T10:15:00-05:00"}
@@ -29,11 +31,11 @@ async def test_a_paid_order_is_stored_acknowledged_and_bought_once() -> None:
 
     assert await shop.deliver() == Receipt(200, "stored", ORDER_ID)
     assert shop.customers.asked == []
-    assert shop.bell.rung == [("shop", ORDER_ID)]
+    assert shop.bell.rung == [(RECORD, 0.0)]
     record = await shop.work()
     assert record.state == "frozen"
-    assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
-    await shop.orders.part_ended("shop", ORDER_ID, CONTOSO, PartResult(status="completed"))
+    assert await shop.orders.may_buy(RECORD, CONTOSO)
+    await shop.orders.part_ended(RECORD, CONTOSO, PartResult(status="completed"))
     for financial_status in ("paid", "partially_refunded"):
         await shop.deliver(financial_status=financial_status, updated_at="2028-01-01T00:00:00Z")
         await shop.work()
@@ -56,19 +58,19 @@ async def test_the_order_of_arrival_makes_one_purchase_or_none(steps: list[str])
     may, cancelled_first = False, False
     for step in steps:
         if step == "work":
-            await shop.orders.work("shop", ORDER_ID)
+            await shop.orders.work(RECORD)
         elif step == "buy":
-            may = await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+            may = await shop.orders.may_buy(RECORD, CONTOSO)
         else:
             assert (await shop.deliver(**DELIVERIES[step])).status == 200
             cancelled_first |= step == "cancelled" and not may
     assert len(shop.buyer.accepted) <= 1
     if cancelled_first:
-        assert not await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+        assert not await shop.orders.may_buy(RECORD, CONTOSO)
         assert not may
     elif {"paid", "updated"} & set(steps):
         await shop.work()
-        assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+        assert await shop.orders.may_buy(RECORD, CONTOSO)
         assert next(iter(shop.buyer.accepted))[0] == CONTOSO
 
 
@@ -76,13 +78,13 @@ async def test_a_cancellation_after_the_purchase_is_reported_and_changes_nothing
     shop = Shop()
     await shop.deliver()
     await shop.work()
-    assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+    assert await shop.orders.may_buy(RECORD, CONTOSO)
 
     await shop.deliver(**CANCELLED)
     record = await shop.work()
 
     assert record.cancelled
-    assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+    assert await shop.orders.may_buy(RECORD, CONTOSO)
     assert [
         message["data"]["afterPurchase"]
         for message in shop.inbox.messages.values()
@@ -94,12 +96,12 @@ async def test_a_checkout_that_bought_nothing_can_still_be_cancelled() -> None:
     shop = Shop()
     await shop.deliver()
     await shop.work()
-    assert await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
-    await shop.orders.nothing_bought("shop", ORDER_ID, CONTOSO)
+    assert await shop.orders.may_buy(RECORD, CONTOSO)
+    await shop.orders.nothing_bought(RECORD, CONTOSO)
 
     await shop.deliver(**CANCELLED)
 
-    assert not await shop.orders.may_buy("shop", ORDER_ID, CONTOSO)
+    assert not await shop.orders.may_buy(RECORD, CONTOSO)
 
 
 async def test_what_is_frozen_stays_and_another_resolution_is_flagged() -> None:
@@ -132,10 +134,12 @@ async def test_a_parked_order_is_looked_into_again_when_a_person_releases_it() -
     )
     shop.configure(read_sources(f"{SHOP}sku.{table}"))
     assert (await shop.work()).state == "parked"
-    released = await shop.orders.release("shop", ORDER_ID)
+    released = await shop.orders.release(RECORD)
 
     assert released
-    assert released.state == "frozen"
+    assert released.state == "open"
+    assert "open" in await shop.folders()
+    assert (await shop.work()).state == "frozen"
     assert len(shop.buyer.accepted) == 1
 
 
@@ -153,7 +157,7 @@ async def test_what_is_never_bought_is_acknowledged_and_not_stored(
     shop = Shop()
 
     assert await shop.deliver(**changes) == Receipt(200, verdict)
-    assert not shop.documents.all
+    assert not await shop.documents.list("")
     assert not shop.bell.rung
 
 
@@ -161,20 +165,21 @@ async def test_a_signed_body_that_cannot_be_read_is_kept_for_a_person() -> None:
     shop = Shop()
 
     assert await shop.deliver(line_items="none") == Receipt(200, "unreadable")
-    assert [name.partition("/")[0] for name in shop.documents.all] == ["unreadable"]
+    assert await shop.folders() == ["unreadable"]
     assert not shop.bell.rung
 
 
-async def test_a_parked_order_is_seen_in_a_list() -> None:
+async def test_the_body_of_an_order_is_where_the_order_is() -> None:
     shop = Shop()
     await shop.deliver(note_attributes=[], company=None)
+    assert await shop.folders() == ["open"]
+    await shop.work()
+    assert await shop.folders() == ["parked"]
+
+    await shop.deliver(updated_at=LATER)
     await shop.work()
 
-    assert shop.documents.all[record_name("shop", ORDER_ID)].facts == {
-        "source": "shop",
-        "order": ORDER_ID,
-        "state": "parked",
-    }
+    assert await shop.folders() == ["done", "done"]
 
 
 async def test_a_source_without_since_begins_with_its_first_delivery() -> None:
@@ -191,19 +196,21 @@ async def test_a_source_without_since_begins_with_its_first_delivery() -> None:
 async def test_a_doubled_delivery_leaves_one_body_and_at_most_four_calls() -> None:
     shop = Shop()
     calls: list[str] = []
-    for name in ("create", "read", "replace"):
-        plain = getattr(shop.documents, name)
+    for name, documents in itertools.product(
+        ("create", "read", "replace"), (shop.documents, shop.stored)
+    ):
+        plain = getattr(documents, name)
 
         def counted(*arguments: Any, call: Any = plain, name: str = name) -> Any:
             calls.append(name)
             return call(*arguments)
 
-        setattr(shop.documents, name, counted)
+        setattr(documents, name, counted)
     for changes in (UNPAID, {}, {}, CANCELLED):
         before = len(calls) + len(shop.bell.rung)
         await shop.deliver(**changes)
         assert len(calls) + len(shop.bell.rung) - before <= 4
-    assert sum(name.startswith("bodies/") for name in shop.documents.all) == 3
+    assert await shop.folders() == ["open"] * 3
 
 
 @pytest.mark.parametrize(
@@ -223,7 +230,7 @@ async def test_the_status_of_what_is_no_order(
     shop = Shop()
 
     assert (await shop.intake(source, signed(body, secret), body)).status == status
-    assert len(shop.documents.all) == (1 if status == 200 else 0)
+    assert len(await shop.stored.list("")) == (1 if status == 200 else 0)
 
 
 async def test_a_body_that_the_platform_dropped_is_told() -> None:
@@ -290,7 +297,11 @@ async def test_what_could_not_be_stored_is_not_acknowledged(
     async def failing(*arguments: Any) -> None:
         raise StoreUnavailable("The store fails.")
 
-    for part, name in ((shop.documents, "create"), (shop.documents, "read"), (shop.bell, "ring")):
+    for part, name in (
+        (shop.documents, "create"),
+        (shop.documents, "read"),
+        (shop.stored, "create"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(part, name, failing)
             assert (await shop.deliver()).status == 503
@@ -301,7 +312,9 @@ async def test_a_body_that_was_deleted_parks_its_order() -> None:
     shop = Shop()
     await shop.deliver()
     body = json.dumps(sample("shopify")).encode()
-    del shop.documents.all[body_name("shop", ORDER_ID, body)]
+    found = await shop.stored.read(f"open/{body_name('shop', ORDER_ID, body)}")
+    assert found
+    await shop.stored.delete(f"open/{body_name('shop', ORDER_ID, body)}", found.version)
 
     assert (await shop.work()).reasons[0]["code"] == "lines_incomplete"
 
@@ -324,10 +337,10 @@ async def test_a_fetched_order_is_asked_for_again_just_before_it_is_bought() -> 
     )
     headers = {"stripe-signature": f"t={int(shop.now)},v1={signature}"}
     assert (await shop.intake("pay", headers, body)).verdict == "stored"
-    record = await shop.orders.work("pay", api.session["id"])
+    record = await shop.orders.work(record_name("pay", api.session["id"]))
     assert record
     assert record.state == "frozen", record
 
     charge = {"refunded": True, "amount_refunded": 12000}
     api.session = sample("stripe-session", payment_intent={"latest_charge": charge})
-    assert not await shop.orders.may_buy("pay", api.session["id"], CONTOSO)
+    assert not await shop.orders.may_buy(record_name("pay", api.session["id"]), CONTOSO)

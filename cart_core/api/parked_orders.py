@@ -1,0 +1,91 @@
+"""The routes of operators for storefronts' orders that wait for a person."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from cart_core.api.messages import Invocation, Request, Response
+from cart_core.idempotency.record import format_moment
+from cart_core.idempotency.store import StoreUnavailable
+from cart_core.problem import Problem
+from cart_core.storefronts.bodies import Bodies
+from cart_core.storefronts.order_record import RECORDS, OrderRecord
+from cart_core.storefronts.orders import Orders
+
+MOST_LISTED: Final = 100
+
+_ID: Final = re.compile(r"([a-z][a-z0-9-]{0,31})-([0-9a-f]{64})", re.ASCII)
+
+
+class ParkedOrders:
+    """Lists, releases and discards parked orders. Every method raises Problem."""
+
+    def __init__(self, orders: Orders, bodies: Bodies) -> None:
+        self._orders = orders
+        self._bodies = bodies
+
+    async def list(self, request: Request, invocation: Invocation) -> Response:
+        """200 with the orders that are parked, the oldest first, and why."""
+        source = request.query.get("source")
+        try:
+            found = [
+                each.record
+                for each in await self._bodies.list_parked()
+                if source is None or each.record.startswith(f"{RECORDS}{source}/")
+            ]
+            records = [await self._orders.find(name) for name in found[:MOST_LISTED]]
+        except StoreUnavailable as failure:
+            raise _unavailable(failure) from None
+        orders = [_as_json(record) for record in records if record and record.state == "parked"]
+        return _response({"total": len(found), "orders": orders}, invocation)
+
+    async def release(self, request: Request, invocation: Invocation) -> Response:
+        """200 with the order, which is looked into again by what was stored of it."""
+        return await self._change(request, invocation, self._orders.release, "open")
+
+    async def discard(self, request: Request, invocation: Invocation) -> Response:
+        """200 with the order, which is never bought."""
+        return await self._change(request, invocation, self._orders.discard, "discarded")
+
+    async def _change(
+        self,
+        request: Request,
+        invocation: Invocation,
+        change: Callable[[str], Awaitable[OrderRecord | None]],
+        state: str,
+    ) -> Response:
+        order_id = request.path.get("orderId", "")
+        match = _ID.fullmatch(order_id)
+        try:
+            after = await change(f"{RECORDS}{match[1]}/{match[2]}") if match else None
+        except StoreUnavailable as failure:
+            raise _unavailable(failure) from None
+        if after is None:
+            raise Problem("order_not_found", "There is no such order of a storefront.")
+        if after.state != state:
+            raise Problem("order_not_parked", f"The order is {after.state}, and not parked.")
+        return _response({"id": order_id, "state": after.state}, invocation)
+
+
+def _as_json(record: OrderRecord) -> dict[str, Any]:
+    """A parked order as operators see it."""
+    return {
+        "id": record.name.removeprefix(RECORDS).replace("/", "-"),
+        "source": record.source,
+        "orderId": record.order_id,
+        "state": record.state,
+        "receivedDateTime": format_moment(record.received_at),
+        "reasons": record.reasons,
+    }
+
+
+def _response(body: dict[str, Any], invocation: Invocation) -> Response:
+    return Response(200, body, {"MS-CorrelationId": invocation.correlation_id})
+
+
+def _unavailable(failure: StoreUnavailable) -> Problem:
+    return Problem(
+        "store_unavailable",
+        f"{failure} Nothing was changed, as far as is known.",
+        retry_after=failure.retry_after or 5,
+    )
