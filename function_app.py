@@ -128,6 +128,12 @@ async def list_parked_orders(req: func.HttpRequest) -> func.HttpResponse:
     return await serve(req, "list_parked_orders", composition.endpoint("list_parked_orders"))
 
 
+@app.route("storefront-orders/{orderId}", methods=["GET"], auth_level=OPERATORS)
+async def get_storefront_order(req: func.HttpRequest) -> func.HttpResponse:
+    """Show what became of an order of a storefront."""
+    return await serve(req, "get_storefront_order", composition.endpoint("get_storefront_order"))
+
+
 @app.route("storefront-orders/{orderId}/release", methods=["POST"], auth_level=OPERATORS)
 async def release_parked_order(req: func.HttpRequest) -> func.HttpResponse:
     """Let a parked order be looked into again."""

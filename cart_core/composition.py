@@ -484,7 +484,8 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
 
 
 STOREFRONT_ROUTES: Final = (
-    *("list_parked_orders", "release_parked_order", "discard_parked_order"),
+    *("get_storefront_order", "list_parked_orders"),
+    *("release_parked_order", "discard_parked_order"),
 )
 """The routes that need the storefronts."""
 
@@ -523,7 +524,7 @@ def _assemble_storefronts(
     shops = around.storefronts
     if shops is None:
         raise Problem("configuration_invalid", "There are no storefronts here.")
-    from cart_core.api.parked_orders import ParkedOrders
+    from cart_core.api.storefront_orders import StorefrontOrders
     from cart_core.api.storefront_parts import PartRequests, Parts
     from cart_core.operations.bell import Bell
     from cart_core.storefronts.bodies import Bodies
@@ -555,16 +556,17 @@ def _assemble_storefronts(
         fetchers(sources, shops.open_shop, secrets),
         clock=clock,
     )
-    parts, parked = Parts(orders), ParkedOrders(orders, bodies)
+    parts, routes = Parts(orders), StorefrontOrders(orders, bodies)
     return _Storefronts(
         intake,
         StorefrontWorker(sources, orders, bodies, reports, bell, clock=clock),
         parts,
         parts.require_wanted,
         {
-            "list_parked_orders": parked.list,
-            "release_parked_order": parked.release,
-            "discard_parked_order": parked.discard,
+            "get_storefront_order": routes.get,
+            "list_parked_orders": routes.list,
+            "release_parked_order": routes.release,
+            "discard_parked_order": routes.discard,
         },
     )
 

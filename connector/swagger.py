@@ -43,6 +43,7 @@ EXCLUDED_OPERATIONS = frozenset(
         *("GetOpenApi", "GetReady", "GetHealth", "GetAcceptedOperation"),
         *("ListOperations", "ReplayOperation", "DiscardOperation"),
         *("ListParkedOrders", "ReleaseParkedOrder", "DiscardParkedOrder", "ReceiveWebhook"),
+        "GetStorefrontOrder",
     }
 )
 """Operations that a maker has no use for."""

@@ -93,6 +93,7 @@ SUMMARIES = {
     "open": "Operations that have not ended",
     "replayed": "An operation that waits to be tried again",
     "parked": "An order with a SKU that nobody knows",
+    "bought": "An order that was bought",
     "released": "An order that is looked into again",
     "order_discarded": "An order that is never bought",
     "delivery": "An order of Shopify, in part",
@@ -320,7 +321,17 @@ def parked_orders_answers() -> dict[str, Any]:
         "receivedDateTime": "2026-12-02T15:15:04.000000Z",
         "reasons": [Reason("sku_unknown", "866550311766439020", "M365-BB-Y").as_json()],
     }
+    result = {
+        "status": "completed",
+        "cartId": CART_ID,
+        "orders": ["4fd4c8c2a1b0"],
+        "subscriptions": ["a356ac8c-e310-44f4-bf85-c7f29044af99"],
+        "problem": None,
+    }
+    part = {"customerId": CUSTOMER_ID, "cart": {"lineItems": [_LICENCES]}, "result": result}
+    ended = order | {"state": "ended", "reasons": []}
     return {
+        "bought": {**ended, "cancelled": False, "flags": [], "parts": [part]},
         "parked": {"total": 1, "orders": [order]},
         "released": {"id": STOREFRONT_ORDER_ID, "state": "open"},
         "order_discarded": {"id": STOREFRONT_ORDER_ID, "state": "discarded"},

@@ -24,6 +24,7 @@ from description.schemas import (
     PreflightAnswer,
     ProductsAnswer,
     ReadyAnswer,
+    StorefrontOrderAnswer,
     reference,
 )
 from description.words import API_TITLE, WEBHOOK_ANSWERS
@@ -402,6 +403,22 @@ OPERATIONS = (
         response_schema=reference(ParkedOrdersAnswer),
         response_examples={"parked": examples.parked_orders_answers()["parked"]},
         error_codes=(*_OWN_CODES, *_CALLER_CODES, "store_unavailable"),
+        for_operators=True,
+    ),
+    Operation(
+        id="GetStorefrontOrder",
+        method="get",
+        path="/api/storefront-orders/{orderId}",
+        tag="Operators",
+        summary="Get an order of a storefront",
+        description="Shows what became of an order of a storefront. Its id is the name of the "
+        "storefront, a hyphen, and the SHA-256 of the shop's order id in hexadecimal digits.",
+        parameters=("storefrontOrderId", "MS-CorrelationId"),
+        status=200,
+        response_description="The order.",
+        response_schema=reference(StorefrontOrderAnswer),
+        response_examples={"bought": examples.parked_orders_answers()["bought"]},
+        error_codes=(*_OWN_CODES, *_CALLER_CODES, "store_unavailable", "order_not_found"),
         for_operators=True,
     ),
     *(

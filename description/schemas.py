@@ -13,6 +13,7 @@ from cart_core.cart.request import Cart
 from cart_core.catalogue.preflight import Check, Severity
 from cart_core.catalogue.resolution import Failure
 from cart_core.problem import CATALOGUE, MAX_REPORTED_ERRORS, Fault, FieldError, Outcome
+from cart_core.storefronts.order_record import PartStatus, State
 from cart_core.use_cases.readiness import LinkName, LinkStatus
 from description.words import title_and_description
 
@@ -280,6 +281,50 @@ class ParkedOrderAnswer(BaseModel):
     reasons: list[ReasonAnswer]
 
 
+class PartResultAnswer(BaseModel):
+    """The shape of PartResult."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    status: PartStatus
+    cart_id: str | None
+    orders: list[str]
+    subscriptions: list[str]
+    problem: str | None
+
+
+class PartAnswer(BaseModel):
+    """The shape of one customer's part of an order."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    customer_id: str
+    cart: dict[str, Any]
+    result: PartResultAnswer | None
+
+
+class StorefrontOrderAnswer(BaseModel):
+    """The shape of what operators see of an order."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_serialization_defaults_required=True
+    )
+
+    id: str
+    source: str
+    order_id: str
+    state: State
+    received_date_time: AwareDatetime
+    reasons: list[ReasonAnswer]
+    cancelled: bool
+    flags: list[str]
+    parts: list[PartAnswer]
+
+
 class ParkedOrdersAnswer(BaseModel):
     """The shape of the list of parked orders."""
 
@@ -313,7 +358,7 @@ def schemas() -> Json:
         *(OffersAnswer, PreflightAnswer, ProblemAnswer, HealthAnswer),
         ReadyAnswer,
         *(AcceptedAnswer, OpenOperationsAnswer, OperatedAnswer),
-        *(ParkedOrdersAnswer, ParkedOrderChangedAnswer),
+        *(ParkedOrdersAnswer, ParkedOrderChangedAnswer, StorefrontOrderAnswer),
     )
     definitions = {
         **_definitions([(Cart, "validation")]),

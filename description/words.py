@@ -199,6 +199,9 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "LinkAnswer": ("Link", "One link of the chain that a request goes along."),
     "ParkedOrdersAnswer": ("Parked Orders", "Orders of storefronts that wait for a person."),
     "ParkedOrderAnswer": ("Parked Order", "An order of a storefront that waits for a person."),
+    "StorefrontOrderAnswer": ("Storefront Order", "An order of a storefront, and its end."),
+    "PartAnswer": ("Part", "What one customer gets of an order."),
+    "PartResultAnswer": ("Part Result", "What became of one customer's part of an order."),
     "ReasonAnswer": ("Reason", "Why an order waits for a person."),
     "ParkedOrderChangedAnswer": (
         "Changed Order",
@@ -522,6 +525,29 @@ MEMBERS: Mapping[str, tuple[str, str]] = {
     "line": ("Line", "The id of the line in the shop; null for the order as a whole."),
     "about": ("About", "What was found, such as a SKU."),
     "advice": ("Advice", "What to do about it."),
+    "StorefrontOrderAnswer.id": ("ID", "The id of the order here."),
+    "StorefrontOrderAnswer.source": ("Source", "The name of the storefront in storefronts.toml."),
+    "StorefrontOrderAnswer.state": (
+        "State",
+        "An open order is being looked into, a waiting one is not paid yet, a parked one waits for "
+        "a person, and the source refuses a refused one. A discarded one is never bought, nothing "
+        "of one with nothing is Microsoft's, a frozen one is being bought, and an ended one has "
+        "its results.",
+    ),
+    "cancelled": ("Cancelled", "Whether the shop has cancelled the order."),
+    "flags": ("Flags", "What a person has to see, such as resolved_differently."),
+    "parts": ("Parts", "What is bought, one part for each customer."),
+    "PartAnswer.customerId": ("Customer ID", "The tenant id of the customer."),
+    "PartAnswer.cart": ("Cart", "The cart that is ordered."),
+    "PartAnswer.result": ("Result", "What became of the part; null as long as it is not known."),
+    "PartResultAnswer.status": (
+        "Status",
+        "It is unknown where nobody knows yet whether all of it was ordered.",
+    ),
+    "PartResultAnswer.cartId": ("Cart ID", "The cart at Partner Center; null without one."),
+    "PartResultAnswer.orders": ("Orders", "The ids of the orders at Partner Center."),
+    "subscriptions": ("Subscriptions", "The ids of the subscriptions."),
+    "problem": ("Problem", "The error code of what went wrong; null where nothing did."),
     "storefrontOrderId": ("Order ID", "The id of an order of a storefront."),
     # Readiness and health
     "ReadyAnswer.status": ("Status", "It is ready where all links are ok."),

@@ -17,6 +17,7 @@ from local.demo import demo
 from local.environment import BUYING, app_environment
 from local.function_process import FunctionProcess
 from local.samples import curl_line
+from local.storefronts import storefront_environment
 
 _stopped = threading.Event()
 """Set by SIGTERM and SIGINT."""
@@ -36,7 +37,8 @@ def run(port: int) -> int:
         page.extend(cloud, function, has_storage=azurite is not None)
         if docs.has_assets:
             cloud.page.links[ADDRESS] = "API documentation"
-        environment = app_environment(cloud, **BUYING, LOCAL_PAGE_URL=cloud.page_url)
+        shops = storefront_environment(cloud)
+        environment = app_environment(cloud, **BUYING, **shops, LOCAL_PAGE_URL=cloud.page_url)
         try:
             running = FunctionProcess(environment, port=port, inherit_log=True)
         except RuntimeError as error:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +15,19 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.page.masking import masked_body, masked_headers
 from partner_center_emulator.watch.journal import Arrival
 
+from cart_core.storefronts.signatures import Scheme
+from cart_core.storefronts.sources import read_sources
 from local.environment import BUYING, app_environment
 from local.function_process import FunctionProcess
 from local.samples import CARTS, ORDERS, SAMPLE_CART, SAMPLES
+from local.storefronts import (
+    SAMPLE,
+    became,
+    local_secret,
+    order_id_of,
+    sign,
+    storefront_environment,
+)
 
 POLL_SECONDS = 0.5
 """Seconds after which the demo asks again. The answers ask for more, as Azure needs it."""
@@ -100,6 +111,29 @@ class Story:
             time.sleep(POLL_SECONDS)
         return self._told(answer, before, "The result", expected)
 
+    def webhook(self, source: str, sample: Path) -> None:
+        """Delivers a body as a shop does, and tells what becomes of its order.
+
+        Raises RuntimeError where it is not acknowledged, or not bought within a minute.
+        """
+        shop, body = read_sources(SAMPLE.read_text("utf-8"))[source], sample.read_bytes()
+        headers = sign(Scheme(shop.platform), local_secret(shop.secrets[0]), body, time.time())
+        path = f"/api/webhooks/{source}"
+        self._print.say(f"  sent    POST {path}  {next(iter(headers))}: a signature, and no key")
+        self._print.message(headers, body)
+        before = len(self._cloud.journal.requests("partner_center"))
+        answer = self._client.post(path, content=body, headers=headers)
+        told = f"  answer  {answer.status_code} {answer.reason_phrase}: stored, without a body"
+        self._print.say(told, "good" if answer.is_success else "bad")
+        key = self._client.headers["x-functions-key"]
+        url, order_id = str(self._client.base_url), order_id_of(shop, body) or ""
+        lines = list(became(url.rstrip("/"), source, order_id, key))
+        for arrival in self._cloud.journal.requests("partner_center")[before:]:
+            self._arrival(arrival)
+        self._print.say(f"  bought  {lines[-1].strip()}", "good")
+        if not any(": completed" in line for line in lines):
+            raise RuntimeError("The order of the shop was not bought.")
+
     def _told(
         self, answer: httpx.Response, before: int, what: str, expected: int
     ) -> dict[str, Any]:
@@ -161,7 +195,9 @@ def demo(*, colours: bool, verbose: bool) -> int:
     printer = Printer(colours, verbose)
     with (
         LocalCloud.in_thread() as cloud,
-        FunctionProcess(app_environment(cloud, **BUYING)) as function,
+        FunctionProcess(
+            app_environment(cloud, **BUYING, **storefront_environment(cloud, SAMPLE))
+        ) as function,
         httpx.Client(base_url=function.url, trust_env=False, timeout=60) as client,
     ):
         story = Story(cloud, function, client, printer)
@@ -200,3 +236,7 @@ def _tell(story: Story) -> None:
     cart["lineItems"][0]["quantity"] = 3
     story.call("PUT", path, json.dumps(cart), expected=200)
     story.call("POST", f"{path}/checkout", expected=201)
+    story.tell(
+        "A Shopify shop's own webhook, signed: its order is bought."
+    )
+    story.webhook("shop", SAMPLE.parent / "shopify.json")

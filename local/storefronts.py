@@ -1,7 +1,7 @@
 """`python -m local.storefronts check | map | send`: the file of sources, and webhooks by hand.
 
 `check` validates storefronts.toml. `map` shows what a body would come to, and sends nothing. `send`
-signs a body as its platform does, sends it to an app that runs here, and shows the same.
+signs a body as its platform does, sends it to an app that runs here, and shows what became of it.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import sys
 import time
 import uuid
@@ -18,19 +19,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from partner_center_emulator.cloud import VAULT, LocalCloud
+from partner_center_emulator.services.key_vault import SecretVersion
 
 from cart_core.storefronts import bigcommerce, stripe
 from cart_core.storefronts.json_body import UnreadableBody, read_body
 from cart_core.storefronts.order import Ignored, Notice, StorefrontOrder
-from cart_core.storefronts.order_record import purchase_key
+from cart_core.storefronts.order_record import RECORDS, purchase_key, record_name
 from cart_core.storefronts.platforms import platform_of
 from cart_core.storefronts.resolution import Parked, Parts, Refused, resolve
 from cart_core.storefronts.signatures import Scheme, signing_key
 from cart_core.storefronts.sources import InvalidSources, Source, read_sources
+from local.functions_host import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "storefronts.toml"
 SAMPLE = ROOT / "samples" / "storefronts" / "storefronts.sample.toml"
+
+POLL_SECONDS, LONGEST_WAIT = 0.25, 60.0
+"""How often, and for how long at most, the app is asked what became of an order."""
+
+RESTING = frozenset({"waiting", "parked", "refused", "discarded", "nothing", "ended"})
+"""States in which nothing more happens by itself."""
 
 WHERE = {
     "shopify": "Settings > Notifications > Webhooks, event Order payment, format JSON",
@@ -40,6 +50,26 @@ WHERE = {
     "standard_webhooks": "the page for webhooks of the sender",
 }
 """Where each platform takes the address."""
+
+
+def storefront_environment(cloud: LocalCloud, file: Path | None = None) -> dict[str, str]:
+    """The variables by which an app in a local cloud has storefronts; their secrets are put there.
+
+    Without a file it is storefronts.toml where there is one, else the sample.
+    """
+    file = file or (FILE if FILE.exists() else SAMPLE)
+    for source in _sources(file).values():
+        names = [*source.secrets, *([source.report.secret] if source.report else [])]
+        names += [getattr(source, name) for name in SHOP_SECRETS if hasattr(source, name)]
+        for name in names:
+            cloud.key_vault.set_secret(VAULT, name, SecretVersion(local_secret(name)))
+    found = {"CART_STOREFRONTS_FILE": str(file)}
+    container = cloud.connection_details().container_url
+    return found | ({"CART_STOREFRONT_BODIES_URL": container} if container else {})
+
+
+SHOP_SECRETS = ("access_token", "api_key")
+"""The members of a source that name a secret for the shop's own API."""
 
 
 def local_secret(name: str) -> str:
@@ -161,6 +191,50 @@ def _send(url: str, name: str, source: Source, body: bytes) -> int:
     return 0 if answer.status_code == 200 else 1
 
 
+def became(url: str, name: str, order_id: str, key: str) -> Iterator[str]:
+    """What becomes of an order in an app that runs here, as its operators see it, line by line."""
+    order = record_name(name, order_id).removeprefix(RECORDS).replace("/", "-")
+    seen = ""
+    for _ in range(round(LONGEST_WAIT / POLL_SECONDS)):
+        answer = httpx.get(
+            f"{url}/api/storefront-orders/{order}",
+            headers={"x-functions-key": key},
+            trust_env=False,
+        )
+        if answer.status_code != httpx.codes.OK:
+            yield f"Nothing was stored of an order {order_id} ({answer.status_code})."
+            return
+        found = answer.json()
+        if found["state"] != seen:
+            seen = found["state"]
+            yield f"The order {order_id} is {seen}{', cancelled' * found['cancelled']}."
+        if seen in RESTING or found["cancelled"]:
+            break
+        time.sleep(POLL_SECONDS)
+    else:
+        yield "It takes longer; the log of the app says why."
+    for reason in found["reasons"]:
+        yield f"  {reason['code']} {reason['about']}: {reason['advice']}"
+    for part in found["parts"]:
+        result = part["result"] or {"status": "not bought", "orders": [], "problem": None}
+        lines = ", ".join(
+            f"{line['quantity']} x {line['catalogItemId']}" for line in part["cart"]["lineItems"]
+        )
+        ids = ", ".join(result["orders"]) or result["problem"] or ""
+        yield f"  {part['customerId']}: {lines}: {result['status']} {ids}".rstrip()
+
+
+def order_id_of(source: Source, body: bytes) -> str | None:
+    """The shop's id of the order in a body; None where it has none."""
+    try:
+        reading = platform_of(source).read(read_body(body), datetime.now(UTC))
+    except UnreadableBody:
+        return None
+    if isinstance(reading, Ignored):
+        return None
+    return reading.order_id if isinstance(reading, Notice) else reading.id
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m local.storefronts", description=__doc__)
@@ -174,6 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         each.add_argument("--order", type=Path, help="the order as the shop's API gives it")
         each.add_argument("--lines", type=Path, help="a JSON list of its lines")
         each.add_argument("--url", default="http://127.0.0.1:7071")
+        each.add_argument("--key", default=os.environ.get("FUNCTIONS_KEY") or DEFAULT_KEY)
     given = parser.parse_args(arguments)
     if given.command == "check":
         return _check(given.file)
@@ -181,7 +256,14 @@ def main(arguments: list[str] | None = None) -> int:
     if given.source not in sources:
         raise SystemExit(f"{given.file} has no source {given.source}: {', '.join(sources)}")
     source, body = sources[given.source], given.body.read_bytes()
-    status = _send(given.url, given.source, source, body) if given.command == "send" else 0
+    if given.command == "send":
+        status = _send(given.url, given.source, source, body)
+        if status == 0 and (order_id := order_id_of(source, body)):
+            for line in became(given.url, given.source, order_id, given.key):
+                print(line)
+            return 0
+    else:
+        status = 0
     fetched = None
     if given.order and given.lines:
         fetched = given.order.read_bytes(), given.lines.read_bytes()

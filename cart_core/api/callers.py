@@ -36,6 +36,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "list_operations": "Operations.Manage",
     "replay_operation": "Operations.Manage",
     "discard_operation": "Operations.Manage",
+    "get_storefront_order": "Operations.Manage",
     "list_parked_orders": "Operations.Manage",
     "release_parked_order": "Operations.Manage",
     "discard_parked_order": "Operations.Manage",

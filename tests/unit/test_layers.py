@@ -46,9 +46,9 @@ TABLE = {
     ),
     "cart_core.api": Room(
         {"about", "accepted", "body", "callers", "endpoints", "headers", "invocation"}
-        | {"json_syntax", "messages", "operators", "parameters", "parked_orders", "query"}
-        | {"ready", "remnants", "request_json", "requests", "responses", "storefront_parts"}
-        | {"webhooks"},
+        | {"json_syntax", "messages", "operators", "parameters", "query", "ready"}
+        | {"remnants", "request_json", "requests", "responses", "storefront_orders"}
+        | {"storefront_parts", "webhooks"},
         {
             f"cart_core.{room}"
             for room in ("cart", "catalogue", "idempotency", "operations", "storefronts")

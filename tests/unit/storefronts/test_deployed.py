@@ -14,6 +14,7 @@ from cart_core.api.webhooks import Webhooks
 from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.problem import Problem
 from cart_core.storefronts.fetching import ShopAnswer, ShopUnavailable
+from cart_core.storefronts.order_record import record_name
 from cart_core.storefronts.sources import Source, read_sources
 from tests.kit.builders import CUSTOMER
 from tests.kit.catalogue import SKU, availability
@@ -24,6 +25,7 @@ from tests.unit.storefronts.samples import sample
 from tests.unit.storefronts.shop import SHOP, KnownSecrets, signed
 
 ORDER_ID = "820982911946154600"
+ID = record_name("shop", ORDER_ID).removeprefix("orders/").replace("/", "-")
 REPORT_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LATER = "2026-12-02T10:16:00-05:00"
 CANCELLED = {"cancelled_at": LATER, "updated_at": LATER}
@@ -107,6 +109,8 @@ async def test_a_paid_order_is_bought_once_and_reported() -> None:
     assert storefront.receiver.types == ["order.submitted", "order.completed"]
     (result,) = storefront.receiver.received[-1]["data"]["results"].values()
     assert result["orders"]
+    shown = (await storefront.operate("get_storefront_order", ID)).body
+    assert (shown["state"], shown["parts"][0]["result"]) == ("ended", result)
     assert not storefront.open
     assert {name.partition("/")[0] for name, _ in await storefront.bodies.list("")} == {"done"}
 

@@ -1,4 +1,4 @@
-"""The routes of operators for storefronts' orders that wait for a person."""
+"""Operators' routes for storefronts' orders: what became of one, and which wait for a person."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -17,8 +17,8 @@ MOST_LISTED: Final = 100
 _ID: Final = re.compile(r"([a-z][a-z0-9-]{0,31})-([0-9a-f]{64})", re.ASCII)
 
 
-class ParkedOrders:
-    """Lists, releases and discards parked orders. Every method raises Problem."""
+class StorefrontOrders:
+    """Shows orders, and lists, releases and discards parked ones. Every method raises Problem."""
 
     def __init__(self, orders: Orders, bodies: Bodies) -> None:
         self._orders = orders
@@ -39,6 +39,27 @@ class ParkedOrders:
         orders = [_as_json(record) for record in records if record and record.state == "parked"]
         return _response({"total": len(found), "orders": orders}, invocation)
 
+    async def get(self, request: Request, invocation: Invocation) -> Response:
+        """200 with an order, and what became of it."""
+        try:
+            record = await self._orders.find(_name(request))
+        except StoreUnavailable as failure:
+            raise _unavailable(failure) from None
+        if record is None:
+            raise _not_found()
+        parts = [
+            {
+                "customerId": part.customer_id,
+                "cart": part.cart,
+                "result": record.results[part.customer_id].model_dump(by_alias=True)
+                if part.customer_id in record.results
+                else None,
+            }
+            for part in record.parts or ()
+        ]
+        more = {"cancelled": record.cancelled, "flags": record.flags, "parts": parts}
+        return _response(_as_json(record) | more, invocation)
+
     async def release(self, request: Request, invocation: Invocation) -> Response:
         """200 with the order, which is looked into again by what was stored of it."""
         return await self._change(request, invocation, self._orders.release, "open")
@@ -54,23 +75,37 @@ class ParkedOrders:
         change: Callable[[str], Awaitable[OrderRecord | None]],
         state: str,
     ) -> Response:
-        order_id = request.path.get("orderId", "")
-        match = _ID.fullmatch(order_id)
         try:
-            after = await change(f"{RECORDS}{match[1]}/{match[2]}") if match else None
+            after = await change(_name(request))
         except StoreUnavailable as failure:
             raise _unavailable(failure) from None
         if after is None:
-            raise Problem("order_not_found", "There is no such order of a storefront.")
+            raise _not_found()
         if after.state != state:
             raise Problem("order_not_parked", f"The order is {after.state}, and not parked.")
-        return _response({"id": order_id, "state": after.state}, invocation)
+        return _response({"id": _id(after), "state": after.state}, invocation)
+
+
+def _name(request: Request) -> str:
+    """The name of the record of the order in a path. Raises Problem."""
+    match = _ID.fullmatch(request.path.get("orderId", ""))
+    if match is None:
+        raise _not_found()
+    return f"{RECORDS}{match[1]}/{match[2]}"
+
+
+def _id(record: OrderRecord) -> str:
+    return record.name.removeprefix(RECORDS).replace("/", "-")
+
+
+def _not_found() -> Problem:
+    return Problem("order_not_found", "There is no such order of a storefront.")
 
 
 def _as_json(record: OrderRecord) -> dict[str, Any]:
-    """A parked order as operators see it."""
+    """An order as operators see it in a list."""
     return {
-        "id": record.name.removeprefix(RECORDS).replace("/", "-"),
+        "id": _id(record),
         "source": record.source,
         "orderId": record.order_id,
         "state": record.state,
