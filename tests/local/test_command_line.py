@@ -53,6 +53,7 @@ def test_the_demo_tells_a_story_on_one_screen() -> None:
         *("201", "201", "400", "422"),
         *("202", "201"),
         *("201", "200", "200", "201"),
+        "200",
     ]
     orders = re.findall(r"completed; order (\w+): 5 x", printed)
     assert (len(orders), len(set(orders))) == (3, 2)  # the second is the first, replayed
@@ -61,6 +62,7 @@ def test_the_demo_tells_a_story_on_one_screen() -> None:
     assert "cart_not_orderable" in printed
     assert re.search(r"completed; order \w+: 3 x A_sample_Azure_RI", printed)
     assert printed.count("Partner Center got nothing.") == 3
+    assert re.search(r"bought  d6bf25b7-\S+: 5 x CFQ7TTC0LH18:0001: completed \w+", printed)
 
 
 def test_the_demo_shows_every_header_and_body_when_asked() -> None:
