@@ -7,7 +7,7 @@ import logging
 import re
 from datetime import timedelta
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 from unittest import mock
 from urllib.parse import quote
 
@@ -36,7 +36,8 @@ from cart_core.tokens import FailureCode, TokenCache, TokenFailure
 from cart_core.use_cases.rotate_refresh_token import LIFETIME
 from function_app import serve
 from infra import package
-from tests.infra.bicep import ALERTS, FUNCTION_APP, INFRA, MAIN, Expression, at, one, read
+from tests.infra.bicep import ALERTS, INFRA, MAIN, Expression, at, one, read
+from tests.infra.compiler import REQUIRED, TENANT, Prediction
 from tests.infra.conftest import Predict
 from tests.kit.declared import functions
 from tests.kit.refresh_tokens import RefreshTokens
@@ -47,7 +48,6 @@ HOST = json.loads((ROOT / "host.json").read_text())["extensions"]["http"]
 NEXT_STEPS = (INFRA / "hooks" / "next-steps.sh").read_text()
 HEALTH = f"/{HOST['routePrefix']}/health"
 
-APP_SETTINGS = at(FUNCTION_APP, "appSettings") | at(FUNCTION_APP, "userSettings")
 ALIASES = {str(info.alias): info for info in Settings.model_fields.values()}
 
 PLATFORM = {
@@ -70,141 +70,135 @@ REJECTED_SITE_CONFIG = {
 }
 """What the Flex Consumption plan rejects, or ignores (healthCheckPath)."""
 
-VALUES = {
-    "partnerTenantId": "00000000-0000-0000-0000-000000000001",
-    "partnerClientId": "00000000-0000-0000-0000-000000000002",
-    "identityClientId": "00000000-0000-0000-0000-000000000003",
-    "keyVaultUrl": "https://kv-carts-0a1b2c3d4e5f6.vault.azure.net/",
-    "refreshTokenVaultUrl": "https://kv-crt-0a1b2c3d4e5f6.vault.azure.net/",
-    "storeUrl": "https://stcarts0a1b2c3d4e5f6.blob.core.windows.net/records",
-    "partnerCloud": "global",
-    "clientSecretName": "partner-center-client-secret",
-    "certificateName": "partner-center-certificate",
-    "refreshTokenName": "partner-center-refresh-token",
-    "allowCheckout ? 'true' : 'false'": "false",
-    "string(orderRetentionDays)": "90",
-    "callers": "keys",
-    "string(maxPurchasesPerCaller)": "100",
-    "string(maxPurchasesPerCustomer)": "20",
-    "string(maxOrderQuantity)": "1000",
+KNOWN_WHEN_DEPLOYED = {
+    "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000003",
+    "KEY_VAULT_URL": "https://kv-carts-0a1b2c3d4e5f6.vault.azure.net/",
+    "KEY_VAULT_REFRESH_TOKEN_URL": "https://kv-crt-0a1b2c3d4e5f6.vault.azure.net/",
+    "CART_STORE_URL": "https://strec0a1b2c3d4e5f6.blob.core.windows.net/records",
+    "AzureWebJobsStorage__queueServiceUri": "https://stcarts0a1b2c3d4e5f6.queue.core.windows.net/",
 }
-"""What a deployment passes to function-app.bicep, by the expression in the setting."""
+"""Values of settings that only Azure knows, as it gives them."""
 
-SITE = "site.properties"
-RUNTIME = f"{SITE}.functionAppConfig"
-
-
-@pytest.mark.parametrize(
-    ("path", "member", "value"),
-    [
-        # All settings reach the site. Those that the template needs win over those of a person.
-        (
-            *(FUNCTION_APP, "settings"),
-            "union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, "
-            "platformSettings)",
-        ),
-        (
-            *(FUNCTION_APP, f"{SITE}.siteConfig.appSettings"),
-            [{"name": Expression("setting.key"), "value": Expression("setting.value")}],
-        ),
-        # Nothing can be bought unless the deployment says so.
-        (MAIN, "functionApp.params.allowCheckout", "allowCheckout"),
-        # The site knows one identity only, the one that has the roles.
-        (FUNCTION_APP, "site.identity.type", "UserAssigned"),
-        (FUNCTION_APP, "site.identity.userAssignedIdentities", {"${identityId}": {}}),
-        (
-            *(FUNCTION_APP, f"{RUNTIME}.deployment.storage.authentication"),
-            {
-                "type": "UserAssignedIdentity",
-                "userAssignedIdentityResourceId": Expression("identityId"),
-            },
-        ),
-        (
-            *(MAIN, "functionApp.dependsOn"),
-            [
-                Expression(name)
-                for name in (
-                    *("roles", "refreshTokenRole", "hostBlobEndpoint", "hostQueueEndpoint"),
-                    *("recordEndpoint", "vaultEndpoint", "refreshTokenVaultEndpoint"),
-                )
-            ],
-        ),
-        # The plan is the one whose limits are kept here, and the runtime is the package's.
-        (FUNCTION_APP, "plan.sku", {"name": "FC1", "tier": "FlexConsumption"}),
-        (FUNCTION_APP, "plan.properties", {"reserved": True}),
-        (FUNCTION_APP, "runtimeVersion", package.PYTHON_VERSION),
-        (FUNCTION_APP, f"{RUNTIME}.runtime.name", "python"),
-        (FUNCTION_APP, f"{RUNTIME}.runtime.version", "runtimeVersion"),
-        (
-            *(FUNCTION_APP, f"{RUNTIME}.scaleAndConcurrency.triggers.http.perInstanceConcurrency"),
-            "perInstanceConcurrency",
-        ),
-        # The renewal of the refresh token runs daily, so two days without one are too long.
-        (ALERTS, "notRotated.properties.windowSize", "P2D"),
-        # azd finds the site by this tag.
-        (FUNCTION_APP, "site.tags", "union(tags, { 'azd-service-name': 'carts' })"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_template_says_what_the_app_counts_on(path: Any, member: str, value: Any) -> None:
-    assert at(path, member) == value
+MODES = [
+    {"PARTNER_CENTER_AUTH": auth, "PARTNER_CENTER_CREDENTIAL": credential}
+    for auth, credential in product(
+        ["app_only", "app_user"], ["secret", "certificate", "federated"]
+    )
+]
 
 
-def test_every_setting_is_read_by_the_app_or_the_platform() -> None:
-    assert APP_SETTINGS.keys() <= ALIASES.keys()
+def settings_of(prediction: Prediction) -> dict[str, str]:
+    """The settings of the site that the app reads, as they are once it is deployed."""
+    return {
+        name: KNOWN_WHEN_DEPLOYED[name] if value.startswith("[") else value
+        for name, value in prediction.settings().items()
+        if name in ALIASES
+    }
+
+
+def test_the_site_is_what_the_app_counts_on(predict: Predict) -> None:
+    prediction = predict()
+    site, plan = prediction.one("Microsoft.Web/sites"), prediction.one("Microsoft.Web/serverfarms")
+    config = site["properties"]["functionAppConfig"]
+
+    # It knows one identity only, the one that has the roles.
+    assert site["identity"]["type"] == "UserAssigned"
+    (identity,) = site["identity"]["userAssignedIdentities"]
+    authentication = config["deployment"]["storage"]["authentication"]
+    assert authentication["type"] == "UserAssignedIdentity"
+    assert authentication["userAssignedIdentityResourceId"] in identity
+    # The plan is the one whose limits are kept here, and the runtime is the package's.
+    assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    assert plan["properties"] == {"reserved": True}
+    assert config["runtime"] == {"name": "python", "version": package.PYTHON_VERSION}
+    concurrency = one(MAIN, "perInstanceConcurrency").value
+    triggers = config["scaleAndConcurrency"]["triggers"]
+    assert triggers["http"]["perInstanceConcurrency"] == concurrency
+    # azd finds the site by this tag.
+    assert site["tags"]["azd-service-name"] == "carts"
+
+
+def test_the_site_waits_for_its_roles_and_its_network() -> None:
+    """Else it starts without the right to read its package. No prediction tells the order."""
+    assert at(MAIN, "functionApp.dependsOn") == [
+        Expression(name)
+        for name in (
+            *("roles", "refreshTokenRole", "hostBlobEndpoint", "hostQueueEndpoint"),
+            *("recordEndpoint", "vaultEndpoint", "refreshTokenVaultEndpoint"),
+        )
+    ]
+
+
+def test_every_setting_is_read_by_the_app_or_the_platform(predict: Predict) -> None:
+    prediction = predict(PARTNER_CENTER_AUTH="app_user")
+    site = prediction.one("Microsoft.Web/sites")
+
     # The Flex Consumption plan rejects other settings of the platform, such as WEBSITE_TIME_ZONE.
-    assert at(FUNCTION_APP, "platformSettings").keys() == PLATFORM
-    assert not at(FUNCTION_APP, f"{SITE}.siteConfig").keys() & REJECTED_SITE_CONFIG
+    assert prediction.settings().keys() - ALIASES.keys() == PLATFORM - ALIASES.keys()
+    assert prediction.settings().keys() >= PLATFORM
+    assert not site["properties"]["siteConfig"].keys() & REJECTED_SITE_CONFIG
 
 
-@pytest.mark.parametrize(
-    ("auth", "credential"),
-    list(product(["app_only", "app_user"], ["secret", "certificate", "federated"])),
-)
-def test_the_app_starts_with_the_settings_of_every_mode(auth: str, credential: str) -> None:
-    values = {**VALUES, "auth": auth, "credential": credential}
-    environment = {name: values[value.text] for name, value in APP_SETTINGS.items()}
+def test_what_a_person_adds_reaches_the_site_and_replaces_no_setting_of_the_template(
+    predict: Predict,
+) -> None:
+    """So nothing can be bought unless the deployment says so."""
+    before = predict().settings()
+    added = {"CART_MAX_QUANTITY": "500", "CART_ALLOW_CHECKOUT": "true", "AZURE_CLIENT_ID": "x"}
+    after = predict(CARTS_MORE_SETTINGS=json.dumps(added)).settings()
+
+    assert before["CART_ALLOW_CHECKOUT"] == "false"
+    assert after == before | {"CART_MAX_QUANTITY": "500"}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: "-".join(mode.values()))
+def test_the_app_starts_with_the_settings_of_every_mode(
+    mode: dict[str, str], predict: Predict
+) -> None:
+    environment = settings_of(predict(**mode))
 
     settings = Settings.read({**environment, "WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
 
-    assert (settings.auth, settings.credential) == (auth, credential)
-    assert settings.store_url == VALUES["storeUrl"]
-    assert settings.managed_identity_client_id == VALUES["identityClientId"]
+    assert [settings.auth, settings.credential] == list(mode.values())
+    assert settings.tenant_id == REQUIRED["PARTNER_CENTER_TENANT_ID"]
+    assert settings.client_id == REQUIRED["PARTNER_CENTER_CLIENT_ID"]
+    assert settings.store_url == KNOWN_WHEN_DEPLOYED["CART_STORE_URL"]
+    assert (settings.refresh_token_vault_override is not None) == (settings.auth == "app_user")
 
 
-def test_the_app_would_not_start_without_them() -> None:
+def test_the_app_would_not_start_without_them(predict: Predict) -> None:
     with pytest.raises(InvalidSettings) as missing:
         Settings.read({"WEBSITE_SITE_NAME": "func-carts-0a1b2c3d4e5f6"})
 
     required = {problem.partition(":")[0] for problem in missing.value.problems}
-    assert required <= at(FUNCTION_APP, "appSettings").keys()
+    assert required <= predict().settings().keys()
 
 
 @pytest.mark.parametrize(
-    ("parameter", "alias", "setting"),
+    ("parameter", "alias"),
     [
-        ("auth", "PARTNER_CENTER_AUTH", "auth"),
-        ("credential", "PARTNER_CENTER_CREDENTIAL", "credential"),
-        ("partnerCloud", "PARTNER_CENTER_CLOUD", "partnerCloud"),
-        ("clientSecretName", "PARTNER_CENTER_CLIENT_SECRET_NAME", "clientSecretName"),
-        ("certificateName", "PARTNER_CENTER_CERTIFICATE_NAME", "certificateName"),
-        ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME", "refreshTokenName"),
-        ("allowCheckout", "CART_ALLOW_CHECKOUT", "allowCheckout ? 'true' : 'false'"),
-        ("orderRetentionDays", "CART_ORDER_RETENTION_DAYS", "string(orderRetentionDays)"),
-        ("callers", "CART_CALLERS", "callers"),
+        ("auth", "PARTNER_CENTER_AUTH"),
+        ("credential", "PARTNER_CENTER_CREDENTIAL"),
+        ("partnerCloud", "PARTNER_CENTER_CLOUD"),
+        ("clientSecretName", "PARTNER_CENTER_CLIENT_SECRET_NAME"),
+        ("certificateName", "PARTNER_CENTER_CERTIFICATE_NAME"),
+        ("refreshTokenName", "PARTNER_CENTER_REFRESH_TOKEN_NAME"),
+        ("allowCheckout", "CART_ALLOW_CHECKOUT"),
+        ("orderRetentionDays", "CART_ORDER_RETENTION_DAYS"),
+        ("callers", "CART_CALLERS"),
     ],
 )
 def test_parameters_have_the_choices_limits_and_defaults_of_their_settings(
-    parameter: str, alias: str, setting: str
+    parameter: str, alias: str, predict: Predict
 ) -> None:
-    declared, info = one(MAIN, parameter), ALIASES[alias]
-    decorators = declared.decorators
+    """Choices and limits are read in the source: the compiler only refuses one value at a time."""
+    decorators, info = one(MAIN, parameter).decorators, ALIASES[alias]
 
-    assert declared.value == info.default
+    shown = str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
+    assert predict().settings()[alias] == shown
     assert tuple(decorators.get("allowed", ())) == get_args(info.annotation)
     if "minValue" in decorators:
         assert info.metadata == [Ge(decorators["minValue"]), Le(decorators["maxValue"])]
-    assert APP_SETTINGS[alias] == Expression(setting)
 
 
 def test_limits_leave_room() -> None:
@@ -250,7 +244,7 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
     assert not any(a.startswith(b) for a, b in itertools.permutations(prefixes, 2))
     for operation in ("create_cart", *PURCHASES):
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
-        record = OperationId(operation, VALUES["partnerTenantId"], "key").record_name()
+        record = OperationId(operation, TENANT, "key").record_name()
         assert blob_name(record).startswith(prefix)
 
 
@@ -316,7 +310,10 @@ def test_the_availability_test_asks_the_health_route_for_its_status(predict: Pre
     assert properties["Request"]["RequestUrl"].startswith("[format('{0}" + HEALTH)
     assert properties["ValidationRules"]["ExpectedHttpStatusCode"] == answered.status_code
     assert "ContentValidation" not in properties["ValidationRules"]
-    assert f'Url !contains "{HEALTH}"' in at(ALERTS, "failedRequestsQuery")
+    # Nor does it count as a failure that a deployment is not ready yet.
+    assert f'Url !contains "{HEALTH}" and Url !contains "/api/ready"' in at(
+        ALERTS, "failedRequestsQuery"
+    )
 
 
 def read_by_alert(query: str, message: str) -> str | None:
@@ -341,6 +338,23 @@ async def test_the_alert_on_token_failures_reads_the_warning_of_the_cache(
     assert (record.name, record.levelname) == ("cart_core.tokens", "WARNING")
     assert record.getMessage().startswith(at(ALERTS, "tokenFailureText"))
     assert read_by_alert("tokenFailureQuery", record.getMessage()) == "vault_denied"
+
+
+def test_the_renewal_is_watched_where_there_is_one_and_two_days_without_it_are_too_long(
+    predict: Predict,
+) -> None:
+    kind, start = "Microsoft.Insights/scheduledQueryRules", "-refresh-token-"
+    assert not [each for each in predict().of(kind) if start in each["name"]]
+    age, not_rotated = sorted(
+        (
+            each
+            for each in predict(PARTNER_CENTER_AUTH="app_user").of(kind)
+            if start in each["name"]
+        ),
+        key=lambda each: str(each["name"]),
+    )
+    assert age["name"].endswith("-age")
+    assert not_rotated["properties"]["windowSize"] == "P2D"
 
 
 def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptureFixture) -> None:
@@ -369,8 +383,6 @@ def test_the_alerts_read_the_lines_of_the_daily_renewal(caplog: pytest.LogCaptur
     assert 'AppTraces | where Message startswith "${rotatedText}"' in query
     assert query.endswith("| summarize Lines = count() | where Lines == 0 and Since < ago(47h)")
     assert 'schedule="0 0 3 * * *"' in ROUTES
-    for alert in ("refreshTokenAge", "notRotated"):
-        assert one(ALERTS, alert).condition == "(forUser)"
 
 
 @pytest.mark.parametrize(
@@ -402,7 +414,7 @@ async def test_the_alert_on_purchases_reads_the_line_of_a_request(
     cart = re.search(r'extend Cart = tolower\(extract\("([^"]+)", 1, Message\)\)', query)
     assert cart
     with caplog.at_level(logging.INFO):
-        await invocation.answer(operation, run, Request({}, {}, b""), VALUES["partnerClientId"])
+        await invocation.answer(operation, run, Request({}, {}, b""), TENANT)
 
     (line,) = caplog.messages
     match = line.startswith(tuple(starts)) and re.search(cart[1], line)
@@ -410,14 +422,18 @@ async def test_the_alert_on_purchases_reads_the_line_of_a_request(
     assert not match or match[1] == quote(cart_id or "", safe="")
 
 
-def test_the_alert_on_purchases_knows_their_names_and_looks_at_the_last_line_of_each_cart() -> None:
+def test_the_alert_on_purchases_knows_their_names_and_looks_at_the_last_line_of_each_cart(
+    predict: Predict,
+) -> None:
     query = at(ALERTS, "purchaseUnknownQuery")
 
     assert set(re.findall(r'startswith "operation=(\w+) "', query)) == PURCHASES
     assert all(f'serve(req, "{name}", ' in ROUTES for name in PURCHASES)
     assert "summarize arg_max(TimeGenerated, Message) by Cart" in query
     assert 'where Message contains " outcome=unknown " and TimeGenerated < ago(15m)' in query
-    (condition,) = at(ALERTS, "purchaseUnknown.properties.criteria.allOf")
+    alerts = predict().of("Microsoft.Insights/scheduledQueryRules")
+    (alert,) = [each for each in alerts if each["name"].endswith("-purchase-unknown")]
+    (condition,) = alert["properties"]["criteria"]["allOf"]
     assert [each["name"] for each in condition["dimensions"]] == ["Cart"]
 
 
