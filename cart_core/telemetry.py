@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import metrics, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from cart_core.problem import Outcome, Problem
 
@@ -67,19 +68,34 @@ _open = _meter.create_gauge("operations.open", description="Operations not ended
 
 
 @contextmanager
-def span(name: str, **attributes: str | int | float) -> Iterator[trace.Span]:
-    """A span around the block.
+def span(
+    name: str, *, follows: str | None = None, **attributes: str | int | float
+) -> Iterator[trace.Span]:
+    """A span around the block, with a link to the span of the header `traceparent` in `follows`.
 
     An exception marks the span as failed, with the exception's class but without its text.
     """
     with _tracer.start_as_current_span(
-        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        name,
+        attributes=attributes,
+        links=_links(follows),
+        record_exception=False,
+        set_status_on_exception=False,
     ) as current:
         try:
             yield current
         except BaseException as error:
             current.set_status(trace.StatusCode.ERROR, type(error).__name__)
             raise
+
+
+def _links(traceparent: str | None) -> list[trace.Link]:
+    """The link to a span of another trace; none where the header names none."""
+    if traceparent is None:
+        return []
+    context = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+    found = trace.get_current_span(context).get_span_context()
+    return [trace.Link(found)] if found.is_valid else []
 
 
 def count_cart(caller: str | None, *, replayed: bool) -> None:

@@ -236,7 +236,5 @@ def _tell(story: Story) -> None:
     cart["lineItems"][0]["quantity"] = 3
     story.call("PUT", path, json.dumps(cart), expected=200)
     story.call("POST", f"{path}/checkout", expected=201)
-    story.tell(
-        "A Shopify shop's own webhook, signed: its order is bought."
-    )
+    story.tell("A Shopify shop's own webhook, signed: its order is bought.")
     story.webhook("shop", SAMPLE.parent / "shopify.json")

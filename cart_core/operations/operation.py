@@ -145,6 +145,11 @@ class AcceptedOperation(_Stored):
         return (self.next_attempt or self.accepted_at) if self.state == "waiting" else None
 
     @property
+    def traceparent(self) -> str | None:
+        """The trace that its request came with, as W3C's Trace Context writes it."""
+        return self.request.headers.get("traceparent") if self.request else None
+
+    @property
     def given_up_at(self) -> datetime:
         """From when on a try that fails is the last one."""
         return self.since + GIVE_UP_AFTER

@@ -135,7 +135,13 @@ class Worker:
         worked_off = WorkedOff(
             operation.names.open.partition("/")[2], comes_back, operation.accepted_at.timestamp()
         )
-        performed = await self._perform(operation, worked_off)
+        with telemetry.span(
+            f"operations.{operation.operation}",
+            follows=operation.traceparent,
+            id=operation.id,
+            attempt=operation.tries,
+        ):
+            performed = await self._perform(operation, worked_off)
         problem, now = performed.problem, self._now()
         final = problem is None or (
             not comes_back(problem) and operation.is_told_by(performed.answer.body)

@@ -23,9 +23,11 @@ from tests.kit.partner_center import (
     lost,
     refused,
 )
+from tests.kit.signals import collected
 from tests.unit.operations.house import House, monitor, order, result
 
 DAY = 86_400.0
+TRACE = 0x0AF7651916CD43DD8448EB211C80319C
 OTHER_CUSTOMER = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 
 
@@ -193,6 +195,33 @@ async def test_a_throttle_holds_for_all_instances() -> None:
     assert await another.closed_for(OTHER_CUSTOMER) == 0
     await house.pass_time(1200)
     assert len(house.center.bought) == 4
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "linked"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", [TRACE]),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", []),
+        ("not a trace", []),
+        (None, []),
+    ],
+)
+def test_each_try_is_a_span_that_is_linked_to_the_callers_trace(
+    traceparent: str | None, linked: list[int]
+) -> None:
+    @in_virtual_time
+    async def work() -> None:
+        house = House()
+        house.center.script["create"] = [refused(429, retry_after="20")]
+        await order(house, **({"traceparent": traceparent} if traceparent else {}))
+        await house.pass_time(60)
+
+    with collected() as signals:
+        work()
+    tries = [span for span in signals.spans if span.name == "operations.place_order"]
+    assert [dict(span.attributes or {})["attempt"] for span in tries] == [1, 2]
+    for span in tries:
+        assert [link.context.trace_id for link in span.links] == linked
 
 
 def test_every_code_of_configuration_is_one() -> None:
