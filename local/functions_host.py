@@ -219,8 +219,8 @@ class Host:
         try:
             with self._counted():
                 await function.invoke(timer_trigger.to_function())
-        except Exception:
-            _log.exception("Function %s failed", function.name)
+        except Exception as error:
+            _log.exception("Function %s failed: %s", function.name, type(error).__name__)
             return False
         return True
 

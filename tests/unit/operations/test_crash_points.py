@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from cart_core.api.messages import Response
-from tests.kit.fakes import Killed, in_virtual_time
+from tests.kit.fakes import Killed, in_virtual_time, monotonic
 from tests.kit.partner_center import FORBIDDEN, LOST, Answer, lost, refused
 from tests.unit.operations.house import House, order, result
 
@@ -68,6 +68,32 @@ async def test_the_working_off_may_be_cut_anywhere(script: str, leg: str) -> Non
         number += 1
         points = passed
     assert len(points) >= 14
+
+
+LATEST = {
+    # The lease of the dead one (120 s) or its lock (600 s), and the time of the two tries.
+    "both legs": (True, True, 120 + 60 + 60 + 15),
+    "without the timer": (True, False, 600 + 15),
+    "without the queue": (False, True, 120 + 120 + 60 + 15),
+}
+
+
+@pytest.mark.parametrize("leg", LATEST)
+@in_virtual_time
+async def test_how_late_an_order_is_whose_process_has_died(leg: str) -> None:
+    house, accepted = await _accepted("done")
+    house.queue, house.timer, latest = LATEST[leg]
+    began = monotonic()
+    passed = house.dies_at(8)
+    while not len(passed) > 8:
+        await house.pass_time(1)
+    died = monotonic()
+    house.lives()
+    while (await result(house, accepted)).status == 202:
+        await house.pass_time(1)
+    assert monotonic() - died <= latest
+    assert died - began < 200
+    assert len(house.center.bought) == 1
 
 
 @pytest.mark.slow
