@@ -32,6 +32,11 @@ def main() -> int:
         help="whether Partner Center answers the checkout of an ordered cart again; else the dice",
     )
     parser.add_argument(
+        "--asynchronous",
+        action="store_true",
+        help="most orders are accepted, and worked off from a queue whose bells are haunted",
+    )
+    parser.add_argument(
         "--without", nargs="+", choices=KINDS, default=[], help="kinds of trouble to leave out"
     )
     parser.add_argument(
@@ -52,6 +57,7 @@ def main() -> int:
         deduplicate=not options.no_dedup,
         repeat_checkout=random.Random(seed).random() < 0.5 if repeats is None else repeats,
         without=frozenset(options.without),
+        asynchronous=options.asynchronous,
     )
     print(f"{plan.keys} carts and orders, seed {plan.seed} ...", file=sys.stderr)
     with Azurite() as azurite:

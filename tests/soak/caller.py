@@ -5,12 +5,14 @@ An order that was refused is ordered again under a new key.
 
 import asyncio
 import json
+import math
 import random
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 
@@ -26,6 +28,11 @@ _LONGEST_FACTOR: Final = 10
 
 _ANSWER_SECONDS: Final = 120.0
 """After this long without an answer the connection counts as lost."""
+
+_POLL: Final = (0.3, 1.5)
+"""Seconds between two looks at a result, at least and at most."""
+
+ACCEPTED: Final = 202
 
 _LOOK_SECONDS: Final = 0.05
 """Between looks at whether there is a cart to check out."""
@@ -45,6 +52,8 @@ class Try:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
+    accepted: str | None = None
+    """The id of the operation, where the request was accepted; the answer is then its result."""
 
     @property
     def code(self) -> str:
@@ -52,7 +61,7 @@ class Try:
         if self.status is None:
             return "connection lost"
         if self.status != 201:
-            return str(self.body.get("code"))
+            return str(self.body.get("code") or self.body.get("status"))
         if "Idempotent-Replayed" in self.headers:
             return "replayed"
         return self.purchase or "created"
@@ -109,6 +118,8 @@ class Desk:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the order had a 201. It keeps its key then."""
     reopened: asyncio.Event = field(default_factory=asyncio.Event)
+    doubted: float = -math.inf
+    """When a request was last left without a clear answer that may have been accepted."""
 
     @property
     def key(self) -> str:
@@ -127,9 +138,17 @@ class Desk:
         gets its new key. (Only what buys gets one: a cart that nobody bought is no loss.)
 
         An answer that leaves the outcome unknown takes an earlier refusal back: its request may
-        have had an effect since. But a request that only waited for another one had none.
+        have had an effect since. But a request that only waited for another one had none. Where a
+        request may have been accepted, only a later one's refusal counts.
         """
         self.out -= 1
+        if (
+            answer
+            and delivery.asynchronous
+            and not answer.accepted
+            and answer.outcome != "not_sent"
+        ):
+            self.doubted = answer.ended if answer.status in (None, 503) else self.doubted
         if answer and delivery.kind != "changed":
             if answer.status == 201:
                 self.done.set()
@@ -137,7 +156,8 @@ class Desk:
             if self.done.is_set() or not self.order.buys:
                 self.refused = False
             elif not waited:
-                self.refused = answer.outcome == "rejected"
+                began = answer.ended - answer.seconds
+                self.refused = answer.outcome == "rejected" and began > self.doubted
         if self.refused and not self.out:
             self.refusals += 1
             self.refused = False
@@ -162,6 +182,8 @@ class Caller:
     ) -> None:
         self.desks: dict[str, Desk] = {}
         """Where each order is minded, by its name."""
+        self.tokens: set[str] = set()
+        """What opens the addresses of accepted operations."""
         self._fleet = fleet
         self._function_key = function_key
         self._recorded_cart = recorded_cart
@@ -242,6 +264,12 @@ class Caller:
         except (aiohttp.ClientError, TimeoutError):
             took = time.monotonic() - began
             return Try(key, cart_id, correlation_id, process, time.time(), took)
+        body = json.loads(content) if content else {}
+        status, received, accepted = answer.status, dict(answer.headers), None
+        if status == ACCEPTED:
+            accepted = str(body["id"])
+            self.tokens |= {_token(received["Location"]), _token(received["Operation-Location"])}
+            status, received, body = await self._result(session, received["Location"])
         return Try(
             key,
             cart_id,
@@ -249,7 +277,37 @@ class Caller:
             process,
             time.time(),
             time.monotonic() - began,
-            answer.status,
-            dict(answer.headers),
-            json.loads(content) if content else {},
+            status,
+            received,
+            body,
+            accepted,
         )
+
+    async def _result(
+        self, session: aiohttp.ClientSession, location: str
+    ) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """What is found at an operation's `Location` in the end, asked of any process.
+
+        A dead operation is waited for, because an operator replays it. No key is sent.
+        """
+        address = location[location.index("/api/") :]
+        while True:
+            try:
+                async with session.get(
+                    self._fleet.any(self._dice).function.url + address
+                ) as answer:
+                    content = await answer.read()
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(_PAUSE[0])
+                continue
+            body = json.loads(content) if content else {}
+            waits = answer.status in (ACCEPTED, 503) or body.get("code") == "operation_dead"
+            if not waits or time.monotonic() > self._until:
+                return answer.status, dict(answer.headers), body
+            # The answers ask for more, because each poll costs something in Azure.
+            await asyncio.sleep(self._dice.uniform(*_POLL))
+
+
+def _token(address: str) -> str:
+    """The token in an address."""
+    return parse_qs(urlsplit(address).query)["t"][0]

@@ -15,6 +15,7 @@ from partner_center_emulator.watch.journal import Arrival
 
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.record import Record
+from tests.end_to_end.chain import defects
 from tests.soak.caller import Delivered, Desk, Try
 from tests.soak.ledger import Commit, SoakCloud, blob_of, cart_in, cart_of, name_of, purpose
 from tests.soak.scenario import LONGEST_REQUEST, Order, checkout_of
@@ -50,6 +51,11 @@ _NOT_ABOUT_ORDERS: Final = frozenset(
 UNEXPLAINED: Final = "UNEXPLAINED"
 """A cause that fails the soak: nothing was unknown, and yet there is one more cart."""
 
+_STORE: Final = "StoreUnavailable"
+
+_BELL: Final = re.compile(r"^.*A message of the queue .* and failed: (\w+)$", re.MULTILINE)
+"""What the host logs of a bell that raised."""
+
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}")
 
 
@@ -76,7 +82,7 @@ class Evidence:
 
     def cause(self, call: Arrival) -> tuple[Delivered, Try]:
         """The request of a caller that led to a call of Partner Center."""
-        return self.tries[call.headers["ms-correlationid"]]
+        return self.tries[self.cloud.ledger.caused_by(call)]
 
     def operation(self, each: Delivered, answer: Try) -> OperationId:
         """What the function knows the request as."""
@@ -89,6 +95,14 @@ class Evidence:
     def given_up(self, name: str, key: str) -> bool:
         """Whether a key was refused, so that the order of this name has another one now."""
         return self.desks[name].key != key
+
+
+def defects_in(log: str) -> Iterator[str]:
+    """Exceptions that nobody handled. That storage fails is no bug of a bell or of a sweep."""
+    for found in defects(log):
+        if not found.rstrip().endswith(f"Function sweep_operations failed: {_STORE}"):
+            yield found
+    yield from (f"a bell raised {name}" for name in _BELL.findall(log) if name != _STORE)
 
 
 def wrong_answers(evidence: Evidence) -> Iterator[str]:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -18,7 +19,8 @@ from partner_center_emulator.partner_center.orders import StoredOrder
 from partner_center_emulator.services.azurite import Azurite
 from partner_center_emulator.watch.journal import Arrival, Journal, Service
 
-from cart_core.idempotency.operation_id import RECENT_PREFIX, OperationId
+from cart_core.idempotency.operation_id import OperationId
+from cart_core.operations.operation import OPEN_PREFIX
 from tests.end_to_end.recorded_storage import RecordedStorage
 from tests.soak.scenario import Order
 from tests.soak.trouble import TOO_LATE
@@ -26,6 +28,9 @@ from tests.soak.trouble import TOO_LATE
 _SECRET_FIELDS: Final = ("client_secret", "client_assertion", "refresh_token")
 
 _CART: Final = re.compile(r"/carts/([^/]+)")
+_CUSTOMER: Final = re.compile(r"/customers/([^/]+)")
+_KEY: Final = re.compile(r"(carts|purchases)/[0-9a-f]{64}\.json")
+_ENDED: Final = "/ended/"
 
 T = TypeVar("T")
 
@@ -50,7 +55,12 @@ class Ledger(Journal):
         """Calls, as they arrived, and writes, as they were done, in order."""
         self.latest: dict[str, dict[str, Any]] = {}
         """The records by their blob's name."""
+        self.ended: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        """What was written of each accepted operation that has ended, by its blob's name."""
+        self.accepted: set[str] = set()
+        """The blobs in which operations were that had not ended."""
         self.secrets: set[str] = set()
+        self._holders: dict[int, str] = {}
 
     @property
     def calls(self) -> list[Arrival]:
@@ -72,6 +82,9 @@ class Ledger(Journal):
         _arrival.set(arrival)
         if service == "partner_center":
             self.events.append(arrival)
+            if purpose(arrival) == "check_out":
+                record = self.latest.get(blob_of(_checkout(arrival)), {})
+                self._holders[id(arrival)] = record.get("correlationId", "")
         scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
             self.secrets.add(token)
@@ -80,12 +93,23 @@ class Ledger(Journal):
             self.secrets.update(text for name in _SECRET_FIELDS for text in form.get(name, []))
         return arrival
 
+    def caused_by(self, call: Arrival) -> str:
+        """The correlation id of the request that led to a call.
+
+        All checkouts of a cart have one of their own, so it is that of the request that held the
+        cart at the moment.
+        """
+        return self._holders.get(id(call), call.headers["ms-correlationid"])
+
     def commit(self, blob: str, content: bytes) -> None:
-        """Notes a write of the record of an operation."""
-        if blob.startswith(RECENT_PREFIX):
-            return
-        self.latest[blob] = json.loads(content)
-        self.events.append(Commit(blob, self.latest[blob]))
+        """Notes a write of the record of a key, or of an accepted operation."""
+        if _KEY.fullmatch(blob):
+            self.latest[blob] = json.loads(content)
+            self.events.append(Commit(blob, self.latest[blob]))
+        elif blob.startswith(OPEN_PREFIX):
+            self.accepted.add(blob)
+        elif _ENDED in blob:
+            self.ended[blob].append(json.loads(content))
 
 
 class Made(dict[str, T]):
@@ -138,6 +162,16 @@ class SoakCloud(LocalCloud):
         while any(each.busy or each.under_way for each in self.carts.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # nothing sets an event for it
 
+    async def still_open(self) -> list[str]:
+        """The accepted operations that have not ended, by their blobs' names."""
+        assert self.storage
+        found = []
+        for name in sorted(self.ledger.accepted):
+            with suppress(RuntimeError):  # There is none any more.
+                await self.storage.get(name)
+                found.append(name)
+        return found
+
     async def blobs(self) -> dict[str, bytes]:
         """What is in each blob now."""
         assert self.storage
@@ -157,6 +191,13 @@ def cart_of(call: Arrival) -> str | None:
     """The id of the cart that a call is about."""
     match = _CART.search(call.path)
     return match[1] if match else None
+
+
+def _checkout(call: Arrival) -> OperationId:
+    """What the function knows the checkout of a cart as."""
+    match = _CUSTOMER.search(call.path)
+    assert match
+    return OperationId("checkout_cart", match[1].lower(), cart_of(call) or "")
 
 
 def name_of(cart: dict[str, Any]) -> str:
@@ -193,6 +234,7 @@ def claims(commits: Iterable[Commit]) -> Counter[str]:
 
 _FOUND: Final[dict[str | None, str]] = {
     None: "nothing",
+    "accepted": "an acceptance",
     "in_progress": "a lease that was over",
     "unknown": "an unknown outcome",
     "released": "a release",

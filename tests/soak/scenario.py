@@ -132,6 +132,8 @@ class Delivery:
     kind: Kind
     pascal: bool
     key_header: KeyHeader
+    asynchronous: bool = False
+    """Whether nobody waits: it is accepted, and its result is asked for until there is one."""
 
     def operation(self, key: str, cart_id: str | None) -> OperationId:
         """What the function knows it as, a checkout by its cart."""
@@ -147,16 +149,20 @@ class Delivery:
         return f"/api/customers/{self.order.customer_id}/orders" if self.order.buys else carts
 
     def headers(self, key: str) -> dict[str, str]:
-        """The headers that carry the key, in one of the accepted forms; a checkout needs none."""
+        """The headers that carry the key, in one of the accepted forms, and what is preferred.
+
+        A checkout needs no key.
+        """
+        prefer = {"Prefer": "respond-async"} if self.asynchronous else {}
         if self.kind == "checkout":
-            return {}
+            return prefer
         match self.key_header:
             case "webhook-id":
-                return {"webhook-id": key}
+                return prefer | {"webhook-id": key}
             case "quoted":
-                return {"Idempotency-Key": f'"{key}"'}
+                return prefer | {"Idempotency-Key": f'"{key}"'}
             case "bare":
-                return {"Idempotency-Key": key}
+                return prefer | {"Idempotency-Key": key}
 
     def body(self, key: str) -> bytes:
         """The request's body."""
@@ -186,10 +192,13 @@ def orders(count: int, dice: random.Random) -> list[Order]:
     ]
 
 
-def deliveries(orders: list[Order], dice: random.Random) -> list[Delivery]:
+def deliveries(
+    orders: list[Order], dice: random.Random, asynchronous: float = 0.0
+) -> list[Delivery]:
     """Each order one to five times, twins close together or far apart.
 
-    Some come once more, changed. The carts of some are checked out meanwhile, once or twice.
+    Some come once more, changed. The carts of some are checked out meanwhile, once or twice. So
+    many of all are not waited for.
     """
     placed: list[tuple[float, Delivery]] = []
     for place, order in enumerate(orders):
@@ -199,27 +208,32 @@ def deliveries(orders: list[Order], dice: random.Random) -> list[Delivery]:
 
         places = [float(place)]
         places += [now_or_later() for _ in range(dice.randint(0, 4))]
-        placed += [(at, _delivery(order, dice)) for at in places]
+        placed += [(at, _delivery(order, dice, asynchronous)) for at in places]
         if dice.random() < 0.15:
             at = place + dice.uniform(0, LANES)
-            placed.append((at, _delivery(order, dice, "changed")))
+            placed.append((at, _delivery(order, dice, asynchronous, "changed")))
         if order.buys and dice.random() < 0.3:
             placed += [
-                (now_or_later(), _delivery(order, dice, "checkout"))
+                (now_or_later(), _delivery(order, dice, asynchronous, "checkout"))
                 for _ in range(dice.randint(1, 2))
             ]
     placed.sort(key=lambda each: each[0])
     return [delivery for _, delivery in placed]
 
 
-def once_more(delivered: Iterable[Delivery], dice: random.Random) -> list[Delivery]:
+def once_more(
+    delivered: Iterable[Delivery], dice: random.Random, asynchronous: float = 0.0
+) -> list[Delivery]:
     """Each order one more time, and each checkout."""
     return [
-        _delivery(order, dice, kind)
+        _delivery(order, dice, asynchronous, kind)
         for order, kind in dict.fromkeys((each.order, each.kind) for each in delivered)
         if kind != "changed"
     ]
 
 
-def _delivery(order: Order, dice: random.Random, kind: Kind = "true") -> Delivery:
-    return Delivery(order, kind, dice.random() < 0.3, dice.choice(_KEY_HEADERS))
+def _delivery(
+    order: Order, dice: random.Random, asynchronous: float, kind: Kind = "true"
+) -> Delivery:
+    pascal, header = dice.random() < 0.3, dice.choice(_KEY_HEADERS)
+    return Delivery(order, kind, pascal, header, dice.random() < asynchronous)

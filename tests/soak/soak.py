@@ -6,21 +6,32 @@ import math
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from partner_center_emulator.partner_center.refusals import BUSY
 from partner_center_emulator.services.azurite import Azurite
 
-from tests.end_to_end.chain import FUNCTION_KEY, defects, environment
-from tests.soak import judgement, scenario, trouble
+from tests.end_to_end.chain import FUNCTION_KEY, environment
+from tests.soak import acceptances, judgement, scenario, trouble
 from tests.soak.caller import Caller, Delivered
 from tests.soak.fleet import Fleet, over
 from tests.soak.judgement import Evidence
 from tests.soak.ledger import SoakCloud, claims, purpose
+from tests.soak.legs import Legs
 
 CREDENTIALS: Final = ("secret", "certificate", "federated")
 """How each of the processes shows Entra who it is."""
+
+ASYNCHRONOUS: Final = 0.75
+"""How many of the deliveries nobody waits for, in a soak of accepted operations."""
+
+LISTENER_OFF: Final = "AzureWebJobs.work_off.Disabled"
+
+AFTERWARDS: Final = 120.0
+"""Seconds after which everything must have ended that was accepted: the timer finds lost bells when
+an operation is overdue by a minute."""
 
 PATIENCE: Final = 420.0
 """Seconds after which callers give up, so that a soak that fails comes to its end.
@@ -46,6 +57,10 @@ class Plan:
     kills: float = math.inf
     calls_per_kill: int = 30
     """After so many calls to Partner Center at most, the next process is killed."""
+    asynchronous: bool = False
+    """Whether most deliveries are accepted, and worked off from the queue."""
+    frozen: Mapping[str, float] = field(default_factory=lambda: {"queue": 150.0, "timer": 40.0})
+    """For how many seconds each leg is frozen, one after the other."""
 
 
 @dataclass(slots=True)
@@ -66,6 +81,8 @@ class Result:
     surplus: Counter[str]
     failures: list[str]
     logs: list[str]
+    legs: Counter[str]
+    ends: Counter[str]
 
 
 async def soak(plan: Plan, azurite: Azurite) -> Result:
@@ -77,23 +94,26 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
         cloud.partner_center.change_seconds = scenario.CHECKOUT_SECONDS
         cloud.partner_center.busy_code = dice.choice(list(BUSY))
         cloud.partner_center.group_errors.append(scenario.GROUP_UNDER_WAY)
-        fleet = Fleet(
-            [
-                environment(cloud, **scenario.SETTINGS, PARTNER_CENTER_CREDENTIAL=credential)
-                for credential in CREDENTIALS
-            ]
-        )
+        share = ASYNCHRONOUS if plan.asynchronous else 0.0
+        fleet = Fleet(list(_environments(plan, cloud)))
         async with fleet:
             caller = Caller(fleet, FUNCTION_KEY, cloud.recorded_cart, dice, PATIENCE)
-            deliveries = scenario.deliveries(orders, dice)
+            legs = Legs(cloud, fleet, FUNCTION_KEY, dice)
+            deliveries = scenario.deliveries(orders, dice, share)
             began = time.monotonic()
-            enough = asyncio.Event()
+            enough, end = asyncio.Event(), asyncio.Event()
+            sweeping = asyncio.create_task(legs.sweep(end)) if plan.asynchronous else None
             async with asyncio.TaskGroup() as group:
-                troubled = group.create_task(_trouble(plan, cloud, fleet, dice, enough))
+                troubled = group.create_task(_trouble(plan, cloud, fleet, legs, dice, enough))
                 delivered = await caller.hand_over(deliveries, scenario.LANES)
                 enough.set()
             kills = fleet.kills
-            in_calm = await caller.hand_over(scenario.once_more(deliveries, dice), scenario.LANES)
+            once_more = scenario.once_more(deliveries, dice, share)
+            in_calm = await caller.hand_over(once_more, scenario.LANES)
+            still_open = await _until_all_have_ended(cloud)
+            end.set()
+            if sweeping:
+                await sweeping
             await asyncio.sleep(max(0, cloud.held_up_until() - time.time()))
             await cloud.idle()
             ended = time.monotonic()
@@ -115,21 +135,49 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
                 surplus=Counter(),
                 failures=[],
                 logs=fleet.logs,
+                legs=legs.happened,
+                ends=Counter(),
             ),
             Evidence(orders, caller.desks, delivered + in_calm, cloud, plan.deduplicate),
+            still_open,
+            caller.tokens,
         )
 
 
+def _environments(plan: Plan, cloud: SoakCloud) -> Iterator[dict[str, str]]:
+    """Those of the processes. The first one has no listener, as an instance for HTTP in Azure."""
+    for number, credential in enumerate(CREDENTIALS):
+        settings = {**scenario.SETTINGS, "PARTNER_CENTER_CREDENTIAL": credential}
+        listens = {LISTENER_OFF: None} if plan.asynchronous and number else {}
+        yield environment(cloud, **settings, **listens)
+
+
+async def _until_all_have_ended(cloud: SoakCloud) -> list[str]:
+    """Waits until no accepted operation is open; those that are so for too long."""
+    give_up = time.monotonic() + AFTERWARDS
+    while (found := await cloud.still_open()) and time.monotonic() < give_up:  # noqa: ASYNC110
+        await asyncio.sleep(1)  # Nothing sets an event for it.
+    return found
+
+
 async def _trouble(
-    plan: Plan, cloud: SoakCloud, fleet: Fleet, dice: random.Random, enough: asyncio.Event
+    plan: Plan,
+    cloud: SoakCloud,
+    fleet: Fleet,
+    legs: Legs,
+    dice: random.Random,
+    enough: asyncio.Event,
 ) -> float:
     """Everything that goes wrong, until it is enough, or for so many kills; when it ended."""
     cloud.disturbances.inject(*trouble.trouble(plan.without))
-    outages = asyncio.create_task(_outages(plan, cloud, dice, enough))
+    more = [_outages(plan, cloud, dice, enough)]
+    if plan.asynchronous:
+        more += [legs.haunt(enough), legs.freeze(plan.frozen, enough)]
+    others = [asyncio.create_task(each) for each in more]
     calls = cloud.ledger.calls_received
     await fleet.kill(plan.kills, plan.calls_per_kill, calls, dice, enough)
     enough.set()
-    await outages
+    await asyncio.gather(*others)
     cloud.disturbances.clear()
     return time.monotonic()
 
@@ -145,13 +193,16 @@ async def _outages(
         cloud.disturbances.active.remove(outage)
 
 
-async def _judged(result: Result, evidence: Evidence) -> Result:
+async def _judged(
+    result: Result, evidence: Evidence, still_open: list[str], tokens: set[str]
+) -> Result:
     cloud = evidence.cloud
     blobs = await cloud.blobs()
     texts = {f"log {number}": log for number, log in enumerate(result.logs)}
     texts |= {name: content.decode() for name, content in blobs.items()}
     result.failures += itertools.chain(
-        *(defects(log) for log in result.logs),
+        *(judgement.defects_in(log) for log in result.logs),
+        acceptances.wrong_ends(evidence, still_open),
         judgement.wrong_purchases(evidence),
         judgement.wrong_answers(evidence),
         judgement.disagreements(evidence),
@@ -161,7 +212,9 @@ async def _judged(result: Result, evidence: Evidence) -> Result:
         judgement.wrong_blobs(evidence, blobs),
         judgement.wrong_writes(cloud),
         judgement.leaks(texts, cloud.secrets() | {FUNCTION_KEY}),
+        judgement.leaks({n: text for n, text in texts.items() if "log" in n}, tokens),
     )
+    result.ends = acceptances.ends(evidence)
     result.surplus = judgement.surplus(evidence, blobs.values())
     if result.surplus[judgement.UNEXPLAINED]:
         result.failures.append("a cart too many that no unknown outcome explains")
