@@ -1,5 +1,6 @@
 """What callers and pickers can look up: customers, products, SKUs, terms and billing cycles."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from cart_core.problem import Outcome, Problem
 from tests.kit.builders import CUSTOMER, places
 from tests.kit.catalogue import SKU, availability, collection
 from tests.kit.fakes import in_virtual_time
-from tests.kit.partner_center import BROKEN, FORBIDDEN, NO_PRODUCT, refused, reply
+from tests.kit.partner_center import BROKEN, FORBIDDEN, ITEM_GONE, NO_PRODUCT, refused, reply
 from tests.kit.world import World, problem_of
 
 OF_CUSTOMER = f"/customers/{CUSTOMER}"
@@ -85,6 +86,9 @@ async def test_what_cannot_be_looked_up_is_never_told_as_nothing() -> None:
     world.center.script["read"] = [BROKEN] * 5
     problem = await problem_of(world.read("find_customers", customer="", domain="contoso.example"))
     assert (problem.kind.status, problem.outcome) == (502, Outcome.REJECTED)
+    world.center.script["read"] = [refused(403, "900329")]
+    problem = await problem_of(world.read("find_customers", customer="", domain="contoso.example"))
+    assert problem.code == "partner_center_forbidden"
     world.center.script["read"] = [reply(200, collection()), *[BROKEN] * 9]
     problem = await problem_of(world.read("find_customers", customer="", search="con"))
     assert problem.kind.status == 502
@@ -95,13 +99,14 @@ async def test_a_search_goes_by_name_and_domain_over_all_pages() -> None:
     other = CUSTOMER.replace("d", "e")
     link = {"next": {"uri": "/customers?seekOperation=Next", "headers": []}}
     world = World()
+    by_name = CUSTOMER.replace("d", "f")
     world.center.script["read"] = [
         reply(200, collection(customer(), links=link, continuationToken="two")),
         reply(200, collection(customer(), customer(id=other, companyProfile={}))),
-        reply(200, collection()),
+        reply(200, collection(customer(id=by_name))),
     ]
     response = await world.read("find_customers", customer="", search="CON")
-    assert [each["id"] for each in response.body["customers"]] == [other, CUSTOMER]
+    assert [each["id"] for each in response.body["customers"]] == [other, CUSTOMER, by_name]
     filters = [json.loads(each.query["filter"]) for each in world.center.asked]
     assert {each["Field"] for each in filters} == {"CompanyName", "Domain"}
     assert {(each["Value"], each["Operator"]) for each in filters} == {("CON", "starts_with")}
@@ -144,6 +149,7 @@ async def test_a_sku_is_offered_with_its_pairs() -> None:
     world.center.sell(
         availability(sku={"id": PART, "title": "Basic", "minimumQuantity": 1}),
         availability("CFQ7TTC0GONE", isPurchasable=False, terms=[{"duration": "P3Y"}]),
+        availability("CFQ7TTC0EDUC", segment="education", terms=[{"duration": "P3Y"}]),
         sku_id=SKU,
     )
     read = world.read("list_offers", productId=PRODUCT.lower(), skuId="1", termDuration="P1Y")
@@ -175,6 +181,28 @@ async def test_without_a_sku_the_skus_of_the_product_are_listed() -> None:
     ]
     assert {each["pairs"] for each in body["offers"]} == {None}
     assert world.center.asked[0].query == {"targetSegment": "education"}
+
+
+@in_virtual_time
+async def test_each_segment_has_skus_of_its_own_and_a_stale_item_ends_what_was_read() -> None:
+    world = World()
+    for segment in ("commercial", "education", "commercial"):
+        await world.read("list_offers", productId=PRODUCT, segment=segment)
+    assert len(world.center.asked) == 2
+    world.center.script["create"] = [ITEM_GONE]
+    await problem_of(world.create())
+    await world.read("list_offers", productId=PRODUCT)
+    assert len(world.center.requests_for("read")) == 3
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(59, 1), (60, 2)])
+@in_virtual_time
+async def test_that_there_is_no_such_sku_counts_for_a_minute(seconds: int, reads: int) -> None:
+    world = World()
+    for pause in (seconds, 0):
+        await problem_of(world.read("list_offers", productId=PRODUCT, skuId=PART))
+        await asyncio.sleep(pause)
+    assert len(world.center.asked) == reads
 
 
 @pytest.mark.parametrize(

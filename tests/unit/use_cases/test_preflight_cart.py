@@ -82,7 +82,12 @@ async def findings(made: World, *lines: Any) -> dict[str, tuple[str, str]]:
 
 @in_virtual_time
 async def test_nothing_stands_against_a_good_cart_but_its_credit_is_not_known() -> None:
-    assert await findings(world()) == {}
+    made = world()
+    assert await findings(made) == {}
+    # Without a type, the answers would be about an older agreement, and about nothing.
+    asked = {each.path.rpartition("/")[2]: each.query for each in made.center.asked}
+    assert asked["agreements"] == {"agreementType": "MicrosoftCustomerAgreement"}
+    assert asked["validationStatus"] == {"type": "account"}
 
 
 OF_THE_CUSTOMER: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -185,6 +190,12 @@ OF_THE_LINES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str
         {"quantity": 5},
         {"quantity": "blocker"},
     ),
+    "with the seats of two subscriptions above the maximum": (
+        {"maximumQuantity": 9},
+        {"subscriptions": collection(*owned(3)["items"], *owned(2)["items"])},
+        {"quantity": 5},
+        {"quantity": "blocker"},
+    ),
     "with ended seats within the maximum": (
         {"maximumQuantity": 9},
         {"subscriptions": owned(5, status="deleted")},
@@ -198,6 +209,12 @@ OF_THE_LINES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str
         {"quantity": "unknown"},
     ),
     "no base": (ADD_ON, {}, {}, {"addon_base": "blocker"}),
+    "only another SKU is owned": (
+        ADD_ON,
+        {"subscriptions": owned(1, "CFQ7TTC0HD33:0003")},
+        {},
+        {"addon_base": "blocker"},
+    ),
     "the base is owned": (ADD_ON, {"subscriptions": owned(1, BASE)}, {}, {}),
     "whether the base is owned is not known": (
         ADD_ON,
@@ -234,6 +251,22 @@ OF_THE_LINES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, str
     "a promotion that nobody judges": (
         None,
         {"promotionEligibilities": BROKEN},
+        {"promotionId": "P"},
+        {"promotion": "unknown"},
+    ),
+    "a promotion of which nothing is told": (
+        None,
+        {"promotionEligibilities": {"items": []}},
+        {"promotionId": "P"},
+        {"promotion": "unknown"},
+    ),
+    "only another promotion applies": (
+        None,
+        {
+            "promotionEligibilities": {
+                "items": [{"id": 0, "eligibilities": [{"promotionId": "Q", "isEligible": True}]}]
+            }
+        },
         {"promotionId": "P"},
         {"promotion": "unknown"},
     ),

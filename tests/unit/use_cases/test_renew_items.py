@@ -62,7 +62,8 @@ async def test_the_successor_is_put_into_the_cart_and_bought_once() -> None:
 @in_virtual_time
 async def test_it_is_done_once() -> None:
     made = world()
-    made.center.script["checkout"].append(ITEM_GONE)
+    third = availability("CFQ7TTC0THRD")
+    made.center.script["checkout"].append(rotating(made, third))
     problem = await problem_of(made.order(cart(wanted())))
     assert (problem.code, problem.outcome) == ("cart_not_orderable", Outcome.REJECTED)
     assert made.center.operations().count("update") == 1
@@ -111,6 +112,14 @@ async def test_a_callers_own_id_stays(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    "document",
+    [
+        cart(wanted(promotionId=PROMOTION)),
+        cart(wanted(addonItems=[wanted(promotionId=PROMOTION)])),
+    ],
+    ids=["line", "add-on"],
+)
+@pytest.mark.parametrize(
     ("answer", "bought"),
     [
         ({"isEligible": True}, True),
@@ -121,13 +130,13 @@ async def test_a_callers_own_id_stays(document: dict[str, Any]) -> None:
 )
 @in_virtual_time
 async def test_a_promotion_has_to_apply_to_the_successor(
-    answer: dict[str, Any], bought: bool
+    answer: dict[str, Any], bought: bool, document: dict[str, Any]
 ) -> None:
     made = world()
     judged = {"id": 0, "eligibilities": [{"promotionId": PROMOTION, **answer}]}
     path = f"/customers/{CUSTOMER}/promotionEligibilities"
     made.center.documents[path] = {"items": [judged]}
-    order = made.order(cart(wanted(promotionId=PROMOTION)))
+    order = made.order(document)
     if bought:
         assert (await order).body["status"] == "completed"
     else:

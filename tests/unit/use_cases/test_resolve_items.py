@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -133,6 +134,11 @@ NOT_READ: dict[str, tuple[Answer, str, bool]] = {
     "no list": (reply(200, {"items": 5}), "partner_center_unreadable", True),
     "no JSON": (Reply(200, {}, b"<html>"), "partner_center_unreadable", True),
     "not clear": (reply(200, {"items": [{}]}), "partner_center_unreadable", True),
+    "broken, with a code of the catalogue": (
+        refused(503, "400018"),
+        "partner_center_failed",
+        True,
+    ),
     "a gateway's 404": (reply(404, {"statusCode": 404}), "partner_center_unreadable", True),
     "forbidden": (FORBIDDEN, "partner_center_forbidden", False),
     "no such customer": (refused(404, "60003"), "partner_center_not_found", False),
@@ -153,6 +159,14 @@ async def test_a_catalogue_that_cannot_be_read_says_nothing_of_the_item(
     made.center.script["read"] = []
     await asyncio.sleep(60)
     assert (await call(made, cart(wanted()))).status in (200, 201)
+
+
+@in_virtual_time
+async def test_of_several_failures_the_one_that_says_how_long_to_wait_is_told() -> None:
+    made = world(reply(404, {"statusCode": 404}), refused(429, retry_after="57"))
+    other = wanted(catalogItemId="CFQ7TTC0LDPB:0001")
+    problem = await problem_of(made.create(cart(wanted(), other)))
+    assert (problem.code, problem.retry_after) == ("partner_center_throttled", 57)
 
 
 @in_virtual_time
@@ -311,14 +325,16 @@ async def test_a_callers_own_id_is_never_replaced(call: Call, operation: str) ->
     assert not made.center.requests_for("read")
 
 
-@BY_KEY
+@WAYS
 @in_virtual_time
-async def test_nothing_is_replaced_after_an_answer_that_was_lost(call: Call) -> None:
+async def test_nothing_is_replaced_after_an_answer_that_was_lost(
+    call: Call, operation: str
+) -> None:
     made = world()
-    made.center.script["create"] = [lost, rotating(made)]
+    made.center.script[operation] = [lost, rotating(made)]
     problem = await problem_of(call(made, cart(wanted())))
     assert problem.outcome is Outcome.UNKNOWN
-    assert sent(made, "create") == [TODAY, TODAY]
+    assert sent(made, operation) == [TODAY, TODAY]
 
 
 PROMOTED = {"promotionId": "39NFJQT1PHSN:0008:39NFJQT1Q5J0"}
@@ -387,14 +403,19 @@ def large(made: World, skus: int = 10, lines: int = 50) -> Any:
     return cart(*(wanted(catalogItemId=ids[number % skus]) for number in range(lines)))
 
 
+@pytest.mark.parametrize(
+    ("places", "times"),
+    [("144", {0.0: 10}), ("8", {0.0: 6, 1.0: 4})],  # Of 8 places one customer holds 6.
+)
 @in_virtual_time
-async def test_fifty_lines_of_ten_skus_are_ten_requests_at_once_and_then_none() -> None:
-    made = world()
+async def test_fifty_lines_of_ten_skus_are_ten_requests_at_once_and_then_none(
+    places: str, times: dict[float, int]
+) -> None:
+    made = world(CART_MAX_CONCURRENT_CALLS=places)
     document = large(made)
     made.center.seconds = 1.0
     await made.create(document)
-    reads = made.center.requests_for("read")
-    assert (len(reads), {asked.time for asked in reads}) == (10, {0.0})
+    assert Counter(asked.time for asked in made.center.requests_for("read")) == times
     await made.create(document)
     assert len(made.center.requests_for("read")) == 10
 
