@@ -72,6 +72,16 @@ param allowCheckout bool = false
 @maxValue(3650)
 param orderRetentionDays int = 90
 
+@description('Optional. Days for which what storefronts send is kept, after nothing is left to do for its order.')
+@minValue(1)
+@maxValue(3650)
+param storefrontBodyDays int = 30
+
+@description('Optional. Hours without a delivery after which there is an alert on a storefront that sent some within two days; 0 for none.')
+@minValue(0)
+@maxValue(47)
+param storefrontSilenceHours int = 24
+
 @description('Optional. More settings of the app by name, such as CART_MAX_QUANTITY, each a text; see docs/contract.md. They can be read by everyone who may read the deployment: nothing secret belongs here. Settings of the platform are refused.')
 param moreSettings object = {}
 
@@ -324,6 +334,9 @@ module recordStorage 'modules/storage-account.bicep' = {
     publicNetworkAccess: privateStorage ? 'Disabled' : 'Enabled'
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     containerName: 'records'
+    moreContainerNames: [
+      'storefront-bodies'
+    ]
   }
 }
 
@@ -332,6 +345,8 @@ module recordLifecycle 'modules/record-lifecycle.bicep' = {
   params: {
     storageAccountName: names.recordStorage
     containerName: 'records'
+    bodyContainerName: 'storefront-bodies'
+    bodyRetentionDays: storefrontBodyDays
     orderRetentionDays: orderRetentionDays
   }
   dependsOn: [
@@ -435,6 +450,7 @@ module roles 'modules/role-assignments.bicep' = {
     hostStorageName: names.hostStorage
     recordStorageName: names.recordStorage
     recordContainerName: 'records'
+    bodyContainerName: 'storefront-bodies'
     keyVaultName: names.keyVault
     applicationInsightsName: names.applicationInsights
   }
@@ -568,6 +584,7 @@ module alerts 'modules/alerts.bicep' = {
     functionAppUrl: functionApp.outputs.url
     forUser: forUser
     refreshTokenAgeDays: refreshTokenAgeDays
+    storefrontSilenceHours: storefrontSilenceHours
   }
 }
 

@@ -16,6 +16,8 @@ param refreshTokenName = readEnvironmentVariable('PARTNER_CENTER_REFRESH_TOKEN_N
 
 param allowCheckout = bool(readEnvironmentVariable('CART_ALLOW_CHECKOUT', 'false'))
 param orderRetentionDays = int(readEnvironmentVariable('CART_ORDER_RETENTION_DAYS', '90'))
+param storefrontBodyDays = int(readEnvironmentVariable('CARTS_STOREFRONT_BODY_DAYS', '30'))
+param storefrontSilenceHours = int(readEnvironmentVariable('CARTS_STOREFRONT_SILENCE_HOURS', '24'))
 
 // A JSON object such as {"CART_MAX_QUANTITY": "500", "CART_REQUIRE_IDEMPOTENCY_KEY": "true"}
 param moreSettings = json(readEnvironmentVariable('CARTS_MORE_SETTINGS', '{}'))

@@ -31,6 +31,9 @@ param functionAppUrl string
 @description('Required. Whether there is a refresh token to watch.')
 param forUser bool
 
+@description('Required. Hours without a delivery after which a storefront that sent some is missed; 0 never misses any.')
+param storefrontSilenceHours int
+
 @description('Required. Age of the refresh token in days from which on there is an alert.')
 param refreshTokenAgeDays int
 
@@ -105,6 +108,19 @@ var operationsDeadQuery = '${lastReport} | where toint(extract("dead=([0-9]+)", 
 // As for the refresh token: there was no report, and the app has received requests for as long.
 var operationsSilentQueryStart = 'let Since = toscalar(AppRequests | summarize min(TimeGenerated)); AppTraces | where Message startswith "${operationsText}"'
 var operationsSilentQuery = '${operationsSilentQueryStart} | summarize Lines = count() | where Lines == 0 and Since < ago(9m)'
+
+// cart_core/storefronts/intake.py writes these lines, one for each delivery of a storefront. A source
+// that is not in the file is `unknown`: anybody can try an address.
+var webhookText = 'webhook source='
+var webhooks = 'AppTraces | where Message startswith "${webhookText}" | extend Source = extract("source=([^ ]+)", 1, Message), Verdict = extract("verdict=([^ ]+)", 1, Message) | where Source != "unknown"'
+var webhooksRefusedQuery = '${webhooks} | summarize Refused = countif(Verdict == "refused"), Failed = countif(Verdict in ("closed", "not_stored")) by Source | where Refused >= 5 or Failed > 0'
+
+// Windows of these rules end after two days, and so does the alert.
+var webhooksSilentQuery = '${webhooks} | where Verdict != "refused" | summarize Last = max(TimeGenerated) by Source | where Last < ago(${storefrontSilenceHours}h)'
+
+// What cart_core/storefronts/worker.py reports once a minute. The last report counts.
+var storefrontsText = 'storefronts open='
+var ordersParkedQuery = 'AppTraces | where Message startswith "${storefrontsText}" | summarize arg_max(TimeGenerated, Message) | where toint(extract("parked=([0-9]+)", 1, Message)) > 0 or toint(extract("oldestSeconds=([0-9]+)", 1, Message)) > 3600'
 
 var testLocations = [
   'emea-nl-ams-azr'
@@ -454,6 +470,141 @@ resource operationsDead 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
       allOf: [
         {
           query: operationsDeadQuery
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource webhooksRefused 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-webhooks-refused'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: deliveries of a storefront are refused'
+    description: 'In 15 minutes a storefront sent 5 deliveries that nobody who may has signed, or one could not be stored. The dimension Source is the storefront: see docs/runbook.md.'
+    severity: 1
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: webhooksRefusedQuery
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'Source'
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource webhooksSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (storefrontSilenceHours > 0) {
+  name: '${prefix}-webhooks-silent'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: a storefront sends nothing any more'
+    description: 'A storefront that sent deliveries has sent none for hours: its hook may be switched off. The dimension Source is the storefront: see docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT1H'
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: webhooksSilentQuery
+          timeAggregation: 'Count'
+          dimensions: [
+            {
+              name: 'Source'
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true // tests check the queries; a new workspace may not know its tables for minutes
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+    }
+  }
+}
+
+resource ordersParked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-orders-parked'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Carts: orders of storefronts wait for a person'
+    description: 'Orders of storefronts are parked, or one could not be worked off for an hour: see docs/runbook.md.'
+    severity: 2
+    enabled: true
+    scopes: [
+      logAnalyticsId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: ordersParkedQuery
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0

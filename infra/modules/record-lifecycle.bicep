@@ -10,6 +10,12 @@ param containerName string
 @description('Required. Days for which records of checkouts and orders are kept.')
 param orderRetentionDays int
 
+@description('Required. Name of the container with what storefronts send.')
+param bodyContainerName string
+
+@description('Required. Days for which that is kept after nothing is left to do for its order.')
+param bodyRetentionDays int
+
 // The same as RETENTION in cart_core/idempotency/plan.py. Both count the days from a record's last
 // change, so a record that the app still uses is never deleted.
 var cartRetentionDays = 7
@@ -66,6 +72,29 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
               baseBlob: {
                 delete: {
                   daysAfterModificationGreaterThan: orderRetentionDays
+                }
+              }
+            }
+          }
+        }
+        {
+          name: 'delete-storefront-bodies'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: [
+                'blockBlob'
+              ]
+              prefixMatch: [
+                '${bodyContainerName}/done/'
+                '${bodyContainerName}/unreadable/'
+              ]
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: bodyRetentionDays
                 }
               }
             }

@@ -13,6 +13,9 @@ param recordStorageName string
 @description('Required. Name of the container of the records.')
 param recordContainerName string
 
+@description('Required. Name of the container with what storefronts send.')
+param bodyContainerName string
+
 @description('Required. Name of the vault with the client secret or the certificate.')
 param keyVaultName string
 
@@ -45,6 +48,11 @@ resource recordBlobs 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01'
 resource records 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' existing = {
   parent: recordBlobs
   name: recordContainerName
+}
+
+resource bodies 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' existing = {
+  parent: recordBlobs
+  name: bodyContainerName
 }
 
 resource keyVault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
@@ -85,6 +93,17 @@ resource writeRecords 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     description: 'The app reads and writes the records of carts and purchases in this container, and nothing else of the account.'
+  }
+}
+
+resource writeBodies 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(bodies.id, principalId, roleIds['Storage Blob Data Contributor'])
+  scope: bodies
+  properties: {
+    roleDefinitionId: subscriptionResourceId(roleDefinitions, roleIds['Storage Blob Data Contributor'])
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    description: 'The app keeps in this container what storefronts send, and moves it to where a rule deletes it.'
   }
 }
 

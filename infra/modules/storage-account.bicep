@@ -22,6 +22,9 @@ param logAnalyticsId string
 @description('Required. Name of the container.')
 param containerName string
 
+@description('Optional. Names of more containers.')
+param moreContainerNames array = []
+
 @description('Optional. Names of queues that are made.')
 param queueNames array = []
 
@@ -76,6 +79,16 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
     publicAccess: 'None'
   }
 }
+
+resource moreContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = [
+  for name in moreContainerNames: {
+    parent: blobs
+    name: name
+    properties: {
+      publicAccess: 'None'
+    }
+  }
+]
 
 #disable-next-line use-recent-api-versions // no stable version knows groups of categories
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {

@@ -32,6 +32,8 @@ from cart_core.operations.operation import names_of, new_id
 from cart_core.operations.pacing import PREFIX as PACE_PREFIX
 from cart_core.problem import CATALOGUE, Code, Problem
 from cart_core.settings import CLOUDS, Cloud, InvalidSettings, Settings
+from cart_core.storefronts.bodies import DONE, OPEN, PARKED, UNREADABLE
+from cart_core.storefronts.order_record import record_name, since_name
 from cart_core.tokens import FailureCode, TokenCache, TokenFailure
 from cart_core.use_cases.rotate_refresh_token import LIFETIME
 from function_app import serve
@@ -41,6 +43,7 @@ from tests.infra.compiler import REQUIRED, TENANT, Prediction
 from tests.infra.conftest import Predict
 from tests.kit.declared import functions
 from tests.kit.refresh_tokens import RefreshTokens
+from tests.kit.world import ENVIRONMENT
 
 ROOT = INFRA.parent
 ROUTES = (ROOT / "function_app.py").read_text()
@@ -224,19 +227,20 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
     assert policy["name"].startswith("strec")
     assert policy["properties"]["policy"]["rules"] == [
         {
-            "name": f"delete-{kind}-records",
+            "name": f"delete-{name}",
             "enabled": True,
             "type": "Lifecycle",
             "definition": {
-                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": [f"records/{prefix}"]},
+                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": prefixes},
                 "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": age}}},
             },
         }
-        for kind, prefix, age in (
-            ("cart", CARTS_PREFIX, RETENTION.days),
-            ("purchase", PURCHASES_PREFIX, int(days)),
-            ("recent", RECENT_PREFIX, 1),
-            ("pace", PACE_PREFIX, 1),
+        for name, prefixes, age in (
+            ("cart-records", [f"records/{CARTS_PREFIX}"], RETENTION.days),
+            ("purchase-records", [f"records/{PURCHASES_PREFIX}"], int(days)),
+            ("storefront-bodies", [f"{BODIES}/{DONE}", f"{BODIES}/{UNREADABLE}"], 30),
+            ("recent-records", [f"records/{RECENT_PREFIX}"], 1),
+            ("pace-records", [f"records/{PACE_PREFIX}"], 1),
         )
     ]
     assert prediction.settings()["CART_ORDER_RETENTION_DAYS"] == days
@@ -246,6 +250,9 @@ def test_records_are_deleted_when_the_app_no_longer_counts_on_them(
         prefix = PURCHASES_PREFIX if operation in PURCHASES else CARTS_PREFIX
         record = OperationId(operation, TENANT, "key").record_name()
         assert blob_name(record).startswith(prefix)
+
+
+BODIES = "storefront-bodies"
 
 
 def test_what_is_accepted_lies_outside_the_rules_of_age_until_it_has_ended(
@@ -259,6 +266,45 @@ def test_what_is_accepted_lies_outside_the_rules_of_age_until_it_has_ended(
         assert names
         assert not any(f"records/{names.open}".startswith(prefix) for prefix in prefixes)
         assert f"records/{names.ended}".startswith(f"records/{kind}")
+
+
+def test_a_storefronts_order_is_never_forgotten_and_its_body_only_once_it_is_done(
+    predict: Predict,
+) -> None:
+    prediction = predict(CARTS_STOREFRONT_BODY_DAYS="12")
+    policy = prediction.one("Microsoft.Storage/storageAccounts/managementPolicies")
+    rules = policy["properties"]["policy"]["rules"]
+    prefixes = [prefix for each in rules for prefix in each["definition"]["filters"]["prefixMatch"]]
+    kept = [f"records/{record_name('shop', '1')}", f"records/{since_name('shop')}"]
+    kept += [f"{BODIES}/{folder}" for folder in (OPEN, PARKED)]
+
+    assert not any(each.startswith(prefix) for each in kept for prefix in prefixes)
+    (rule,) = (each for each in rules if each["name"] == "delete-storefront-bodies")
+    assert rule["definition"]["actions"]["baseBlob"]["delete"] == {
+        "daysAfterModificationGreaterThan": 12
+    }
+    containers = prediction.of("Microsoft.Storage/storageAccounts/blobServices/containers")
+    assert BODIES in {each["name"].rpartition("/")[2] for each in containers}
+    settings = Settings.read(ENVIRONMENT | {"CART_STORE_URL": "https://x.example/records"})
+    assert settings.bodies_url == f"https://x.example/{BODIES}"
+
+
+def test_the_alerts_on_storefronts_read_what_is_logged() -> None:
+    webhook = "webhook source=%s verdict=%s order=%s"
+    report = "storefronts open=%d oldestSeconds=%d parked=%d reports=%d"
+    for module, line, text in (
+        ("intake", webhook, "webhookText"),
+        ("worker", report, "storefrontsText"),
+    ):
+        assert line in (ROOT / "cart_core" / "storefronts" / f"{module}.py").read_text()
+        assert line.startswith(at(ALERTS, text))
+    read = re.findall(r'extract\("([^"]+)", 1, Message\)', at(ALERTS, "webhooks"))
+    assert [re.findall(each, webhook % ("shop", "refused", "1")) for each in read] == [
+        ["shop"],
+        ["refused"],
+    ]
+    read = re.findall(r'extract\("([^"]+)", 1, Message\)', at(ALERTS, "ordersParkedQuery"))
+    assert [re.findall(each, report % (1, 2, 3, 4)) for each in read] == [["3"], ["2"]]
 
 
 def test_the_queues_are_those_of_the_app_and_wake_the_function_that_reads_them(

@@ -237,6 +237,7 @@ def test_every_alert_goes_to_the_group(predict: Predict) -> None:
         *("5xx", "token-failures", "purchase-unknown", "refresh-token-age"),
         *("refresh-token-not-rotated", "unavailable", "purchase-limit"),
         *("operations-old", "operations-dead", "operations-silent"),
+        *("webhooks-refused", "webhooks-silent", "orders-parked"),
     }
     for each in alerts:
         actions = each["properties"]["actions"]
