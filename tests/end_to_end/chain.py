@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -359,6 +360,26 @@ def app_with_tries(directory: Path, tries: int = 2) -> Path:
         *_setting("partner_center.retry", MAX_TRIES=tries, BACKOFF_FIRST=0.01),
         *_setting("tokens", BRIEF=0.0),
         *_setting("use_cases.purchase", PAUSES=(0.01,) * tries),
+    )
+
+
+def app_in_a_hurry(directory: Path, *, patient: bool = True) -> Path:
+    """The real app, which begins at once what it has accepted, and never tries for long.
+
+    It comes back after hardly a pause for what it has put off; if it is not `patient`, not at all.
+    """
+    return patched_app(
+        directory,
+        "import datetime",
+        *_setting("partner_center.retry", MAX_TRIES=1, BACKOFF_FIRST=0.01),
+        *_setting("tokens", BRIEF=0.0),
+        *_setting("use_cases.purchase", PAUSES=(0.01,)),
+        *_setting("operations.acceptance", FIRST_RING=0.01),
+        *_setting("operations.decision", SHORTEST_HANG=0.01),
+        *_setting(
+            "operations.deferral", FIRST_PAUSE=0.01, LONGEST_PAUSE=0.05, LONGEST_ASKED_PAUSE=0.05
+        ),
+        *([] if patient else _setting("operations.operation", GIVE_UP_AFTER=timedelta(0))),
     )
 
 

@@ -1,6 +1,7 @@
 """The samples as callers: what each makes of an order, in one form."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Self
 from unittest.mock import patch
 
@@ -8,14 +9,36 @@ import httpx
 
 from local.function_process import ROOT
 from samples.storefront import place_order as sample
-from tests.end_to_end.chain import FUNCTION_KEY, KEY_HEADER
+from tests.end_to_end.chain import FUNCTION_KEY
+from tests.infra import bicep
 from tests.samples.logic_apps import LogicApp, Run
 from tests.samples.shop import Between, Shop
 
-WORKFLOW: dict[str, Any] = json.loads(
-    (ROOT / "samples" / "logic-app" / "workflow.json").read_text("utf-8")
-)
-DEFINITION: dict[str, Any] = WORKFLOW["definition"]
+FOLDER = ROOT / "samples" / "logic-app"
+TEMPLATE = FOLDER / "main.bicep"
+WORKFLOW: dict[str, Any] = json.loads((FOLDER / "workflow.json").read_text("utf-8"))
+AUDIENCE = "api://00000000-0000-0000-0000-000000000009"
+
+
+def _union(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What Bicep's union() makes of two objects: objects in them are merged too."""
+    merged = dict(one)
+    for name, value in other.items():
+        both = isinstance(value, Mapping) and isinstance(one.get(name), Mapping)
+        merged[name] = _union(one[name], value) if both else value
+    return merged
+
+
+def deployed(*, signs_in: bool = False) -> dict[str, Any]:
+    """The definition that main.bicep deploys: with a key, or with a sign-in."""
+    inputs = bicep.one(TEMPLATE, "byIdentity" if signs_in else "byKey").value
+    if signs_in:
+        inputs = _union(inputs, {"authentication": {"audience": AUDIENCE}})
+    actions = {"Until_found": {"actions": {"Place_order": {"inputs": inputs}}}}
+    return _union(WORKFLOW["definition"], {"actions": actions})
+
+
+DEFINITION = deployed()
 
 Result = tuple[str, dict[str, Any]]
 """`completed`, `ordered`, `partial`, `pending` or the code of a refusal, and what came with it."""
@@ -24,16 +47,14 @@ Result = tuple[str, dict[str, Any]]
 class Caller:
     """A sample that calls the shop; the first requests get `instead` (see Between)."""
 
-    def __init__(self, shop: Shop, *instead: httpx.Response | None, key: str) -> None:
+    def __init__(self, shop: Shop, way: Between, **headers: str) -> None:
         self.shop = shop
         self.waits: list[float] = []
-        """How many seconds it would have waited, each time."""
-        self.client = httpx.Client(
-            base_url=shop.url,
-            headers=KEY_HEADER | {"x-functions-key": key},
-            transport=Between(*instead),
-            timeout=120,
-        )
+        """How many seconds it would have waited before it tried again, each time."""
+        self.polls: list[float] = []
+        """The same before it asked for the result of what was accepted."""
+        self.way = way
+        self.client = httpx.Client(base_url=shop.url, headers=headers, transport=way, timeout=120)
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +77,7 @@ class Storefront(Caller):
     def __init__(
         self, shop: Shop, *instead: httpx.Response | None, key: str = FUNCTION_KEY
     ) -> None:
-        super().__init__(shop, *instead, key=key)
+        super().__init__(shop, Between(*instead), **{"x-functions-key": key})
 
     def place(self, order: dict[str, Any]) -> Result:
         """See Caller."""
@@ -72,7 +93,7 @@ class Storefront(Caller):
 
 
 class Workflow(Caller):
-    """The workflow, deployed."""
+    """The workflow, deployed with a key, or with a `way` on which it signs in."""
 
     def __init__(
         self,
@@ -80,16 +101,24 @@ class Workflow(Caller):
         *instead: httpx.Response | None,
         key: str = FUNCTION_KEY,
         url: str | None = None,
+        way: Between | None = None,
     ) -> None:
-        super().__init__(shop, *instead, key=key)
-        parameters = {"functionUrl": url or shop.url, "functionKey": key}
-        self.app = LogicApp(DEFINITION, parameters, self.client, self._wait)
+        super().__init__(shop, way or Between(*instead))
+        parameters = {"functionUrl": url or shop.url, "functionKey": "" if way else key}
+        self.app = LogicApp(
+            deployed(signs_in=way is not None),
+            parameters,
+            self.client,
+            self._wait,
+            pause=shop.look_again,
+        )
         self.run = Run()
         """The newest run."""
 
     def place(self, order: dict[str, Any]) -> Result:
         """See Caller."""
         self.run = self.app.post(order)
+        self.polls += self.run.polls
         assert self.run.answer
         body = self.run.answer.body
         return (body["code"] if body["status"] == "rejected" else body["status"]), body

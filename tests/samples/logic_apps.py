@@ -1,7 +1,12 @@
 """Runs workflow definitions as Logic Apps documents it, as far as the sample needs it.
 
-From Microsoft's schema reference of the Workflow Definition Language and its page on errors and
-retry policies. Whatever this module does not support raises Unsupported instead of being skipped.
+From Microsoft's schema reference of the Workflow Definition Language and its pages on errors and
+retry policies, on authentication, and on the asynchronous pattern. Whatever this module does not
+support raises Unsupported instead of being skipped.
+
+Where Microsoft does not say what happens, this module does what is harder for the function: it
+sends none of the action's headers with a poll, and takes an error of a poll for the answer to the
+whole try, which the retry policy then begins anew.
 """
 
 import json
@@ -18,6 +23,12 @@ import jsonschema_rs
 
 CALL_SECONDS = 120
 """How long a Consumption workflow waits for an answer."""
+
+POLL_SECONDS = 20
+"""How long it waits before it polls, where the answer has no Retry-After."""
+
+IDENTITY_TOKEN = "a-token-of-the-managed-identity"
+"""Stands for the token that the platform fetches for a workflow that signs in."""
 
 _REMOVED = re.compile(
     "accept-.*|allow|content-(?!disposition$|encoding$|type$).*|cookie|expires|host|last-modified"
@@ -65,7 +76,11 @@ class Done:
 
 @dataclass(slots=True)
 class Run:
-    """A finished run; `waits` are the seconds before each retry of an HTTP action."""
+    """A finished run.
+
+    `waits` are the seconds before each retry of an HTTP action, `polls` those before each time that
+    it asked for a result.
+    """
 
     status: str = "Succeeded"
     error_code: str | None = None
@@ -74,17 +89,22 @@ class Run:
     answer: Answer | None = None
     history: dict[str, Done] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
+    polls: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class LogicApp:
-    """A deployed workflow. `sleep` waits before a retry; `uniform` draws how long."""
+    """A deployed workflow.
+
+    `sleep` waits before a retry, and `uniform` draws how long; `pause` waits before a poll.
+    """
 
     definition: Mapping[str, Any]
     parameters: Mapping[str, Any]
     client: httpx.Client
     sleep: Callable[[float], None]
     uniform: Callable[[float, float], float] = random.uniform
+    pause: Callable[[float], None] = lambda seconds: None
 
     def post(self, body: Any) -> Run:
         """One request to the trigger. Raises BadContent where the trigger answers 400."""
@@ -180,17 +200,22 @@ class _Running:
         self.run.history[name] = done
 
     def _http(self, action: Mapping[str, Any]) -> Done:
-        _only(action, *_COMMON, "operationOptions", "runtimeConfiguration")
-        _is(action, operationOptions="DisableAsyncPattern")
+        _only(action, *_COMMON, "operationOptions", "runtimeConfiguration", "limit")
+        if "operationOptions" in action:
+            _is(action, operationOptions="DisableAsyncPattern")
         inputs = self.value(action["inputs"])
-        _only(inputs, "method", "uri", "headers", "body", "retryPolicy")
+        _only(inputs, "method", "uri", "headers", "body", "authentication", "retryPolicy")
         lost = [name for name in inputs["headers"] if _REMOVED.fullmatch(name)]
         if lost:
             raise BadContent(f"headers that are never sent: {', '.join(lost)}")
-        headers = {"x-ms-client-tracking-id": str(self.run.tracking_id), **inputs["headers"]}
         policy = inputs["retryPolicy"]
         for shortest, longest in (*intervals(policy), (0, None)):
-            answer = self._call(inputs["method"], inputs["uri"], headers, inputs["body"])
+            answer = self._call(inputs)
+            if answer is not None and "operationOptions" not in action:
+                try:
+                    answer = self._polled(answer, inputs, action.get("limit"))
+                except TimeoutError:
+                    return Done("TimedOut", inputs)
             again = answer is None or answer.status_code in {408, 429} or answer.status_code >= 500
             if not again or longest is None:
                 break
@@ -208,12 +233,56 @@ class _Running:
         }
         return Done("Succeeded" if answer.is_success else "Failed", inputs, outputs)
 
-    def _call(
-        self, method: str, uri: str, headers: Mapping[str, str], body: Any
+    def _call(self, inputs: Mapping[str, Any]) -> httpx.Response | None:
+        headers = {"x-ms-client-tracking-id": str(self.run.tracking_id), **inputs["headers"]}
+        content = {} if inputs.get("body") is None else {"json": inputs["body"]}
+        return self._send(inputs["method"], inputs["uri"], headers, inputs, **content)
+
+    def _polled(
+        self,
+        answer: httpx.Response,
+        inputs: Mapping[str, Any],
+        limit: Mapping[str, Any] | None,
     ) -> httpx.Response | None:
+        """The asynchronous pattern: ask at Location, after Retry-After, while the answer is 202.
+
+        None where the connection was lost. Raises TimeoutError once the limit of the action is
+        reached, and BadContent where an answer does not say where to ask.
+        """
+        left = seconds(limit["timeout"]) if limit else float("inf")
+        polled: httpx.Response | None = answer
+        while polled is not None and polled.status_code == 202:
+            location = polled.headers.get("Location", "")
+            if not httpx.URL(location).is_absolute_url:
+                raise BadContent(f"202 without an absolute Location: {location}")
+            pause = float(polled.headers.get("Retry-After", POLL_SECONDS))
+            left -= pause
+            if left < 0:
+                raise TimeoutError
+            self.run.polls.append(pause)
+            self.app.pause(pause)
+            polled = self._send("GET", location, {}, inputs)
+        return polled
+
+    def _send(
+        self,
+        method: str,
+        uri: str,
+        headers: Mapping[str, str],
+        inputs: Mapping[str, Any],
+        **content: Any,
+    ) -> httpx.Response | None:
+        """One request, with what the authentication adds to each; None where it is lost."""
+        sent = dict(headers)
+        if authentication := inputs.get("authentication"):
+            _only(authentication, "type", "audience")
+            _is(authentication, type="ManagedServiceIdentity")
+            if not str(authentication["audience"]).startswith("api://"):
+                raise BadContent("a managed identity gets a token for an audience only")
+            sent["Authorization"] = f"Bearer {IDENTITY_TOKEN}"
         try:
             return self.app.client.request(
-                method, uri, headers=headers, json=body, timeout=CALL_SECONDS
+                method, uri, headers=sent, timeout=CALL_SECONDS, **content
             )
         except httpx.TransportError:
             return None
@@ -329,8 +398,10 @@ class _Running:
                 return json.loads(text)
             case "not", [bool(one)]:
                 return not one
-            case "and", [bool(one), bool(other)]:
-                return one and other
+            case "and", [bool(), bool(), *_]:
+                return all(each is True for each in arguments)
+            case "or", [bool(), bool(), *_]:
+                return any(each is True for each in arguments)
             case "if", [bool(condition), then, otherwise]:
                 return then if condition else otherwise
             case "coalesce", [_, *_]:

@@ -1,5 +1,7 @@
 """A storefront's orders, the function that takes them, and what goes wrong on the way."""
 
+import base64
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ import httpx
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
-from tests.end_to_end.chain import Chain, app_with_tries, line, started
+from tests.end_to_end.chain import Chain, app_in_a_hurry, line, started
 
 
 def order(*lines: dict[str, Any]) -> dict[str, Any]:
@@ -83,16 +85,24 @@ class Shop:
         if any(call.status == 429 for call in self.cloud.journal.requests("partner_center")):
             time.sleep(0.25)
 
+    def look_again(self, seconds: float) -> None:
+        """Called in the place of a wait before a poll; what was accepted is done meanwhile."""
+        time.sleep(0.02)
+
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Shop]:
-    """A function that tells its caller of every failure instead of trying again itself."""
+def opened(directory: Path, *, patient: bool = True, **settings: str) -> Iterator[Shop]:
+    """A function that tells its caller of every failure instead of trying again itself.
+
+    If it is not `patient`, it gives up what it has accepted as soon as a try fails.
+    """
     settings = {
         "CART_ALLOW_CHECKOUT": "true",
         "CART_MAX_WAIT_SECONDS": "0",
         "CART_INFLIGHT_WAIT_SECONDS": "0.2",
+        **settings,
     }
-    with started(app_with_tries(directory, 1), **settings) as chain:
+    with started(app_in_a_hurry(directory, patient=patient), **settings) as chain:
         yield Shop(chain)
 
 
@@ -100,17 +110,40 @@ class Between(httpx.HTTPTransport):
     """A way to the function where the first requests get something else instead of its answer.
 
     A response: the request never gets through. None: it is carried out, and its answer lost.
+    `exchanges` are all requests that were sent, with the answers that came back.
     """
 
     def __init__(self, *instead: httpx.Response | None) -> None:
         super().__init__(verify=False)  # as there is no TLS, no time is spent on certificates
         self._instead = list(instead)
+        self.exchanges: list[tuple[httpx.Request, httpx.Response]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if not self._instead:
-            return super().handle_request(request)
-        instead = self._instead.pop(0)
-        if instead is None:
+        answer = self._instead.pop(0) if self._instead else super().handle_request(request)
+        if answer is None:
             super().handle_request(request).read()
             raise httpx.ReadTimeout("lost", request=request)
-        return instead
+        self.exchanges.append((request, answer))
+        return answer
+
+
+class SignIn(Between):
+    """The same behind App Service authentication, which lets callers with a token in.
+
+    It says who they are in a header, and leaves out the addresses of accepted operations.
+    """
+
+    def __init__(self, token: str, *roles: str) -> None:
+        super().__init__()
+        self._token = token
+        claims = [{"typ": "azp", "val": str(uuid.uuid4())}]
+        claims += [{"typ": "roles", "val": role} for role in roles]
+        principal = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
+        self._principal = base64.b64encode(json.dumps(principal).encode()).decode()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.startswith("/api/accepted/"):
+            if request.headers.get("Authorization") != f"Bearer {self._token}":
+                return httpx.Response(401)
+            request.headers["X-MS-CLIENT-PRINCIPAL"] = self._principal
+        return super().handle_request(request)

@@ -79,6 +79,17 @@ def call(**headers: str) -> dict[str, Any]:
     }
 
 
+def polling(**members: Any) -> dict[str, Any]:
+    """An HTTP action that follows the asynchronous pattern."""
+    action = {name: each for name, each in call().items() if name != "operationOptions"}
+    return {**action, **members}
+
+
+def accepted(location: str = "http://function/result", **headers: str) -> httpx.Response:
+    """A 202 that says where to ask, and when."""
+    return httpx.Response(202, headers={"Location": location, **headers})
+
+
 @pytest.mark.parametrize(
     ("template", "value"),
     [
@@ -167,3 +178,34 @@ def test_what_is_final_and_that_retry_after_is_honoured() -> None:
 )
 def test_content(answer: httpx.Response, body: Any) -> None:
     assert run_of(call(), answer).history["Action"].outputs["body"] == body
+
+
+def test_the_asynchronous_pattern_asks_until_there_is_another_answer_than_202() -> None:
+    later = accepted(**{"Retry-After": "5"})
+
+    run = run_of(polling(), accepted(), later, later, httpx.Response(201, json={"a": 1}))
+
+    assert run.polls == [20, 5, 5]
+    assert run.history["Action"].outputs["statusCode"] == 201
+    # Without the pattern, the 202 is the answer.
+    assert run_of(call(), accepted()).history["Action"].outputs["statusCode"] == 202
+
+
+@pytest.mark.parametrize("location", ["", "/result"])
+def test_an_address_that_is_not_absolute_is_no_place_to_ask(location: str) -> None:
+    with pytest.raises(BadContent, match="absolute"):
+        run_of(polling(), accepted(), accepted(location))
+
+
+def test_an_error_of_a_poll_begins_the_whole_try_anew_and_a_redirect_is_final() -> None:
+    run = run_of(polling(), accepted(), httpx.Response(503), accepted(), httpx.Response(302))
+
+    assert (run.polls, run.waits) == ([20, 20], [7])
+    assert run.history["Action"].status == "Failed"
+
+
+def test_an_action_that_polls_ends_at_its_limit() -> None:
+    run = run_of(polling(limit={"timeout": "PT50S"}), *[accepted()] * 3)
+
+    assert run.polls == [20, 20]
+    assert run.history["Action"].status == "TimedOut"

@@ -2,16 +2,18 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import httpx
+import pytest
 
 from local.function_process import ROOT
 from local.functions_host import DEFAULT_KEY
 from samples.storefront.place_order import place_order
 from tests.end_to_end.chain import KEY_HEADER
-from tests.infra import bicep
-from tests.samples.callers import WORKFLOW
+from tests.infra import bicep, compiler
+from tests.samples.callers import AUDIENCE, TEMPLATE, WORKFLOW, deployed
 from tests.samples.logic_apps import check
 from tests.samples.shop import Shop
 
@@ -29,22 +31,48 @@ def test_the_order_is_taken_by_both(shop: Shop) -> None:
     assert skus == [[f"{line['productId']}:{line['skuId']}" for line in order["lines"]]]
 
 
-def test_the_template_deploys_this_workflow(tmp_path: Path) -> None:
-    template = tmp_path / "main.bicep"
-    template.write_text(_block(READMES[1], "bicep"), "utf-8")
-
-    assert not bicep.syntax(template).has_error
-    given = {each.name: each for each in bicep.read(template) if each.kind == "param"}
-    assert given.keys() == WORKFLOW["parameters"].keys()
-    assert given["functionKey"].decorators == {"secure": True}
-    properties = bicep.one(template, "workflow").value["properties"]
-    assert properties["parameters"] == {
+def test_the_template_deploys_this_workflow() -> None:
+    assert not bicep.syntax(TEMPLATE).has_error
+    given = {each.name: each for each in bicep.read(TEMPLATE) if each.kind == "param"}
+    assert given.keys() == {*WORKFLOW["parameters"], "audience", "location"}
+    assert given["functionKey"].decorators["secure"] is True
+    workflow = bicep.one(TEMPLATE, "workflow").value
+    assert workflow["identity"] == {"type": "SystemAssigned"}
+    assert workflow["properties"]["parameters"] == {
         name: {"value": bicep.Expression(name)} for name in WORKFLOW["parameters"]
     }
-    assert properties["definition"] == bicep.Expression("sample.definition")
-    assert bicep.one(template, "sample").value == bicep.Expression(
-        "loadJsonContent('workflow.json')"
-    )
+    commands = READMES[1].read_text("utf-8")
+    for parameters in re.findall(r"--parameters (.+)", commands):
+        assert set(re.findall(r"(\w+)=", parameters)) <= given.keys()
+    assert set(re.findall(r"properties\.outputs\.(\w+)", commands)) <= {
+        each.name for each in bicep.read(TEMPLATE) if each.kind == "output"
+    }
+
+
+@pytest.mark.skipif(
+    compiler.COMPILER is None,
+    reason="There is no Bicep compiler: set BICEP, or run `az bicep install`.",
+)
+def test_bicep_deploys_the_definition_that_the_tests_run(tmp_path: Path) -> None:
+    folder = shutil.copytree(TEMPLATE.parent, tmp_path / "logic-app")
+    for command in ("lint", "build"):
+        done = compiler.run(command, folder / TEMPLATE.name, home=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    formatted = compiler.run("format", folder / TEMPLATE.name, "--stdout", home=tmp_path)
+    assert formatted.stdout == TEMPLATE.read_text("utf-8")
+    for given, signs_in in ({"functionKey": "k"}, False), ({"audience": AUDIENCE}, True):
+        values = {"functionUrl": "https://app.example", "location": "westeurope", **given}
+        lines = [f"param {name} = '{value}'" for name, value in values.items()]
+        parameters = folder / "main.bicepparam"
+        parameters.write_text("\n".join(["using 'main.bicep'", *lines, ""]), "utf-8")
+        done = compiler.run(
+            *("snapshot", "--mode", "overwrite", *compiler.SCOPE, "--resource-group", "group"),
+            parameters,
+            home=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        [made] = json.loads((folder / "main.snapshot.json").read_text())["predictedResources"]
+        assert made["properties"]["definition"] == deployed(signs_in=signs_in)
 
 
 def test_every_status_and_code_of_the_workflow_is_documented() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,13 +10,24 @@ import pytest
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
 
+from cart_core.operations.operation import GIVE_UP_AFTER
 from cart_core.settings import Settings
 from tests.end_to_end.chain import FUNCTION_KEY, closed_port, licence
 from tests.samples.callers import DEFINITION, WORKFLOW, Workflow
-from tests.samples.logic_apps import BadContent, Run, intervals
-from tests.samples.shop import Shop, order, refused_busy, software, throttled
+from tests.samples.logic_apps import IDENTITY_TOKEN, BadContent, Run, intervals, seconds
+from tests.samples.shop import (
+    Shop,
+    SignIn,
+    opened,
+    order,
+    refused_busy,
+    software,
+    throttled,
+)
 
-POLICY = DEFINITION["actions"]["Until_found"]["actions"]["Place_order"]["inputs"]["retryPolicy"]
+UNTIL_FOUND = DEFINITION["actions"]["Until_found"]
+PLACE_ORDER = UNTIL_FOUND["actions"]["Place_order"]
+POLICY = PLACE_ORDER["inputs"]["retryPolicy"]
 RETRIES: int = POLICY["count"]
 
 Deploy = Callable[..., Workflow]
@@ -78,37 +90,78 @@ def test_a_partial_and_a_reused_order_fail_the_run(deploy: Deploy) -> None:
     assert (reused.status, reused.error_code) == ("Failed", "idempotency_key_reused")
 
 
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop whose function gives up an order as soon as a try fails."""
+    with opened(tmp_path_factory.mktemp("hasty"), patient=False) as shop:
+        yield shop
+
+
 @pytest.mark.parametrize(
-    ("disturbance", "status", "code", "bought"),
+    ("disturbance", "bought"),
     [
-        (throttled("/carts$", None), 429, "partner_center_throttled", 0),
-        (refused_busy(None), 503, "partner_center_busy", 0),
-        (
-            Disturbance("partner_center", None, path="/carts/.", commit=True, status=500),
-            *(502, "partner_center_failed", 1),
-        ),
+        (throttled("/carts$", None), 0),
+        (refused_busy(None), 0),
+        (Disturbance("partner_center", None, path="/carts/.", commit=True, status=500), 1),
     ],
-    ids=lambda value: value if isinstance(value, str) else None,
+    ids=["throttled", "busy", "unknown"],
 )
-def test_trouble_that_outlasts_the_retries(
-    shop: Shop, deploy: Deploy, disturbance: Disturbance, status: int, code: str, bought: int
+def test_an_order_that_the_function_gave_up_is_pending_until_an_operator_replays_it(
+    hasty: Shop, disturbance: Disturbance, bought: int
 ) -> None:
-    """The run fails, with a pending order; resubmitted, it finds or finishes the one order."""
-    shop.trouble(disturbance)
+    """The run fails, and no answer says that it is refused; then it finds or makes the order."""
+    hasty.cloud.reset()
+    hasty.trouble(disturbance)
     goods = order()
-    app = deploy().app
+    with Workflow(hasty) as caller:
+        run = caller.app.post(goods)
+        assert answered(run) == (500, "pending", "operation_dead")
+        assert run.answer
+        assert (run.answer.body["outcome"] == "unknown") == bool(bought)
+        assert (run.status, run.error_code) == ("Failed", "operation_dead")
+        assert len(hasty.bought) == bought
 
-    run = app.post(goods)
-    assert answered(run) == (status, "pending", code)
+        hasty.cloud.disturbances.clear()
+        key = {"x-functions-key": FUNCTION_KEY}
+        where = f"/api/operations?customerId={goods['customerId']}"
+        [dead] = caller.client.get(where, headers=key).json()["operations"]
+        assert dead["state"] == "dead"
+        replay = f"/api/operations/{dead['id']}/replay"
+        assert caller.client.post(replay, headers=key).status_code == 200
+        assert answered(caller.app.post(goods)) == (201, "completed", None)
+    assert len(hasty.bought) == 1
+
+
+def test_a_function_that_cannot_accept_is_asked_again_and_then_the_order_is_pending(
+    shop: Shop, deploy: Deploy
+) -> None:
+    problem = {"status": 503, "code": "store_unavailable", "retryable": True, "outcome": "not_sent"}
+    headers = {"MS-CorrelationId": "c", "Retry-After": "7"}
+    unavailable = httpx.Response(503, json={**problem, "detail": "No."}, headers=headers)
+
+    run = deploy(*[unavailable] * (1 + RETRIES)).app.post(order())
+
+    assert answered(run) == (503, "pending", "store_unavailable")
     assert run.answer
-    assert (run.answer.body["outcome"] == "unknown") == bool(bought)
-    assert bool(run.answer.headers.get("Retry-After")) == (status in {429, 503})
-    assert (run.status, run.error_code) == ("Failed", code)
-    assert len(run.waits) == RETRIES
-    assert len(shop.bought) == bought
+    assert run.answer.headers["Retry-After"] == "7"
+    assert (run.status, run.error_code) == ("Failed", "store_unavailable")
+    assert (len(run.waits), run.polls) == (RETRIES, [])
+    assert shop.bought == []
 
-    shop.cloud.disturbances.clear()
-    assert answered(app.post(goods)) == (201, "completed", None)
+
+def test_a_workflow_that_signs_in_has_no_key(tmp_path: Path) -> None:
+    entra = {"CART_CALLERS": "entra", "WEBSITE_AUTH_ENABLED": "true"}
+    with opened(tmp_path, **entra) as shop:
+        way = SignIn(IDENTITY_TOKEN, "Orders.Buy")
+        with Workflow(shop, way=way) as caller:
+            assert caller.place(order())[0] == "completed"
+        assert len(shop.bought) == 1
+        assert not any("x-functions-key" in each.headers for each, _ in way.exchanges)
+
+        with Workflow(shop, way=SignIn(IDENTITY_TOKEN, "Carts.Read")) as caller:
+            assert caller.place(order())[0] == "role_missing"
+        with Workflow(shop, way=SignIn("the token of another tenant")) as caller:
+            assert caller.place(order())[0] == "pending"
     assert len(shop.bought) == 1
 
 
@@ -168,6 +221,13 @@ def test_the_last_retry_comes_after_the_claim_of_a_call_that_died() -> None:
     )
 
     assert sum(shortest for shortest, _ in intervals(POLICY)) > claim
+
+
+def test_the_workflow_is_more_patient_than_the_function() -> None:
+    polling = seconds(PLACE_ORDER["limit"]["timeout"])
+
+    assert polling > GIVE_UP_AFTER.total_seconds()
+    assert seconds(UNTIL_FOUND["limit"]["timeout"]) > polling
 
 
 def test_every_parameter_has_a_value_and_the_key_is_secret() -> None:
