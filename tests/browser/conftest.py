@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
 
 from local import page
 from local.api_docs import ADDRESS, ApiDocs
@@ -49,8 +50,8 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="module")
-def served(browser: "Browser") -> Iterator[tuple[LocalCloud, FunctionProcess]]:
-    """The app in its local cloud, as `make run` serves it, but without Azurite."""
+def served(browser: "Browser", azurite: Azurite) -> Iterator[tuple[LocalCloud, FunctionProcess]]:
+    """The app in its local cloud, as `make run` serves it."""
     running: list[FunctionProcess] = []
 
     def function() -> tuple[str, str] | None:
@@ -58,8 +59,8 @@ def served(browser: "Browser") -> Iterator[tuple[LocalCloud, FunctionProcess]]:
 
     docs = ApiDocs(function)
     with ExitStack() as stack:
-        cloud = stack.enter_context(LocalCloud.in_thread(routes=docs.routes()))
-        page.extend(cloud, function, has_storage=False)
+        cloud = stack.enter_context(LocalCloud.in_thread(azurite=azurite, routes=docs.routes()))
+        page.extend(cloud, function, has_storage=True)
         cloud.page.links[ADDRESS] = "API documentation"
         environment = app_environment(
             cloud, CART_ALLOW_CHECKOUT="true", LOCAL_PAGE_URL=cloud.page_url

@@ -1,14 +1,12 @@
 """What this app adds to the page of the local cloud, and what the Functions host tells it."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.page.panels import PageError
-from partner_center_emulator.watch.journal import Arrival
 
 from local import page
 from local.api_docs import ApiDocs
@@ -91,6 +89,17 @@ def test_every_sample_does_what_it_is_called(served: Served, sample: str, said: 
     assert SAMPLES[sample].label
 
 
+def test_what_is_not_waited_for_is_accepted_and_delivered_again_in_the_same_way(
+    served: Served,
+) -> None:
+    accepted = served.act("send", sample="cart", key="later", later=True)
+    assert accepted["said"] == "202 Accepted: NotStarted"
+    assert "Prefer: respond-async" in accepted["sections"][0]["text"]
+    again = served.act("send-again")
+    assert "Prefer: respond-async" in again["sections"][0]["text"]
+    assert served.act("try-now", operation="x")["said"] == "404 Not Found: operation_not_found"
+
+
 def test_an_order_without_a_key_is_answered_with_advice(served: Served) -> None:
     assert "idempotency_key_required" in served.act("send", sample="order", key="")["said"]
 
@@ -100,8 +109,12 @@ def test_a_key_that_no_header_can_have_is_said_to_be_wrong(served: Served) -> No
 
 
 def test_a_call_is_shown_with_headers_and_bodies_but_no_key(served: Served) -> None:
+    key = {"code": served.function.key}
+    httpx.get(f"{served.function.url}/api/nowhere", params=key, trust_env=False, timeout=60)
     served.act("send", sample="cart", key="shown")
-    row = served.told("function-calls")[0]
+    row, with_key = served.told("function-calls")[:2]
+    target = served.client.get(f"page/panels/function-calls/{with_key['id']}").text
+    assert r"/api/nowhere?code=loc\u2026 (9 characters)" in target
     sections = served.client.get(f"page/panels/function-calls/{row['id']}").json()
     shown = {section["title"]: section["text"] for section in sections}
 
@@ -161,52 +174,3 @@ async def test_before_the_function_is_there_nothing_can_be_sent() -> None:
 
 async def test_a_function_that_has_ended_has_no_calls() -> None:
     assert await page.calls_panel(lambda: ("http://127.0.0.1:1", "key")).rows() == []
-
-
-# --- Records ----------------------------------------------------------------------------------
-
-
-def record(state: str, **members: Any) -> bytes:
-    """A record as the app writes it, as far as the page reads it."""
-    return json.dumps(
-        {
-            **{"operation": "place_order", "customerId": "c", "key": "order-1", "state": state},
-            **{"steps": [{"name": "cart", "done": state == "completed"}]},
-            **{"expiresAt": "2027-01-31T10:11:12.000000Z", **members},
-        }
-    ).encode()
-
-
-@pytest.fixture
-async def cloud() -> AsyncIterator[LocalCloud]:
-    async with LocalCloud() as running:
-        yield running
-
-
-def written(cloud: LocalCloud, body: bytes, *, status: int = 201, method: str = "PUT") -> None:
-    arrival = Arrival("storage", method, "h", "/c/purchases/x.json", "", {}, body, 0.0, status)
-    cloud.journal._arrivals.append(arrival)
-
-
-async def test_the_records_are_shown_in_their_newest_state(cloud: LocalCloud) -> None:
-    panel = page.records_panel(cloud.journal, has_storage=True)
-    assert panel.empty == "Nothing yet."
-    assert "no Azurite" in page.records_panel(cloud.journal, has_storage=False).empty
-    written(cloud, record("in_progress"))
-    assert [row.tone for row in await panel.rows()] == ["busy"]
-    written(cloud, record("completed"))
-    written(cloud, record("unknown"), status=412)
-    written(cloud, record("unknown"), method="GET")
-    written(cloud, b"no JSON")
-    written(cloud, b'{"other": 1}')
-    written(cloud, record("unknown", key="order-2"))
-
-    second, first = await panel.rows()
-
-    assert first.cells == ("order-1", "place_order", "completed", "cart (done)", "2027-01-31 10:11")
-    assert (first.group, first.tone) == ("Customer c", "good")
-    assert (second.cells[:3], second.tone) == (("order-2", "place_order", "unknown"), "bad")
-    (section,) = await panel.detail(first.id)
-    assert json.loads(section.text)["state"] == "completed"
-    with pytest.raises(PageError):
-        await panel.detail("gone")

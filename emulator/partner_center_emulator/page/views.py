@@ -36,9 +36,19 @@ def other_calls_panel(journal: Journal) -> Panel:
         journal,
         "other-calls",
         "Calls of the other services",
-        "Requests to the managed identity, Key Vault, Entra ID and Blob Storage, newest first.",
-        lambda arrival: arrival.service != "partner_center",
+        "Requests to the managed identity, Key Vault, Entra ID and Storage, newest first. "
+        "Who looks into an empty queue is left out.",
+        lambda arrival: arrival.service != "partner_center" and not _found_nothing(arrival),
     )
+
+
+def _found_nothing(arrival: Arrival) -> bool:
+    """Whether somebody looked for messages and found none, as who listens to a queue does often."""
+    if arrival.method != "GET" or not arrival.path.endswith("/messages"):
+        return False
+    if arrival.milliseconds is None:
+        return True  # nothing yet
+    return arrival.status == 200 and b"<QueueMessage>" not in arrival.answer_body
 
 
 def _calls(

@@ -1,0 +1,124 @@
+"""The panels of what this app stores: its idempotency records and its accepted operations."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from partner_center_emulator.page.masking import masked_body
+from partner_center_emulator.page.panels import Button, PageError, Panel, Row, Section, Tone
+from partner_center_emulator.page.views import clock, pretty
+
+from local.stored_documents import Document, StoredDocuments
+
+_TONES: dict[str, Tone] = {
+    **{"completed": "good", "in_progress": "busy", "unknown": "bad"},
+    **{"succeeded": "good", "waiting": "busy", "running": "busy"},
+    **{"failed": "bad", "dead": "bad", "parked": "bad"},
+}
+
+
+def records_panel(stored: StoredDocuments, *, has_storage: bool) -> Panel:
+    """The idempotency records."""
+
+    def current() -> dict[str, Document]:
+        """The newest document of each record, by operation, customer and key.
+
+        An operation may have a copy of its record, by which another one like it is noticed; the
+        copy is not written again, so the record is the newer of the two.
+        """
+        return _newest(
+            ("/".join(each[part] for part in ("operation", "customerId", "key")), each)
+            for each in stored.all()
+            if "steps" in each
+        )
+
+    async def rows() -> list[Row]:
+        return [_record(name, record) for name, record in reversed(current().items())]
+
+    async def detail(row: str) -> list[Section]:
+        if row not in (records := current()):
+            raise PageError("This record is gone.")
+        return [Section("Record", pretty(records[row]))]
+
+    return Panel(
+        "records",
+        "Idempotency records",
+        "What the app remembers of each key, by customer, newest first.",
+        ("Key", "Operation", "State", "Steps", "Kept until"),
+        rows,
+        detail,
+        _empty(has_storage=has_storage),
+    )
+
+
+def operations_panel(stored: StoredDocuments, *, has_storage: bool) -> Panel:
+    """The operations that were accepted to be done later, the ended ones too."""
+
+    def current() -> dict[str, Document]:
+        return _newest((each["id"], each) for each in stored.all() if "acceptedAt" in each)
+
+    async def rows() -> list[Row]:
+        return [_operation(each) for each in reversed(current().values())]
+
+    async def detail(row: str) -> list[Section]:
+        if row not in (operations := current()):
+            raise PageError("This operation is gone.")
+        text = pretty(operations[row]).encode()
+        return [Section("Operation", masked_body(text, hide=frozenset({"token"})))]
+
+    return Panel(
+        "operations",
+        "Queued operations",
+        "What was answered 202 and is done from a queue, by customer, the last change first.",
+        ("Accepted", "Operation", "Key", "State", "Tries", "What came of it"),
+        rows,
+        detail,
+        _empty(has_storage=has_storage),
+    )
+
+
+def _newest(documents: Iterable[tuple[str, Document]]) -> dict[str, Document]:
+    """The last document under each name, the last written at the end."""
+    newest: dict[str, Document] = {}
+    for name, document in documents:
+        newest.pop(name, None)
+        newest[name] = document
+    return newest
+
+
+def _empty(*, has_storage: bool) -> str:
+    if has_storage:
+        return "Nothing yet."
+    return "They are in the function's memory, where nobody can look: there is no Azurite here."
+
+
+def _record(name: str, record: Document) -> Row:
+    steps = [f"{s['name']}{' (done)' if s['done'] else ''}" for s in record["steps"]]
+    until = record["expiresAt"][:16].replace("T", " ")
+    cells = (record["key"], record["operation"], record["state"], ", ".join(steps), until)
+    group = f"Customer {record['customerId']}"
+    return Row(name, cells, _TONES.get(record["state"], ""), group)
+
+
+def _operation(operation: Document) -> Row:
+    state = operation["state"]
+    cells = (
+        clock(datetime.fromisoformat(operation["acceptedAt"]).timestamp()),
+        *(operation["operation"], operation["key"], state, str(operation["tries"])),
+        _outcome(operation),
+    )
+    try_now = Button("Try now", "try-now", {"operation": operation["id"]})
+    buttons = (try_now,) if state in ("waiting", "dead", "parked") else ()
+    group = f"Customer {operation['customerId']}"
+    return Row(operation["id"], cells, _TONES.get(state, ""), group, buttons)
+
+
+def _outcome(operation: Document) -> str:
+    """How it ended, or what holds it up."""
+    said = []
+    if answer := operation["answer"]:
+        said += [str(answer["status"]), answer["body"].get("code", "")]
+    if problem := operation["problem"]:
+        said.append(problem["code"])
+    if again := operation["nextAttempt"]:
+        said.append(f"again at {clock(datetime.fromisoformat(again).timestamp())[:8]}")
+    return " ".join(filter(None, said))
