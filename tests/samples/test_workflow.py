@@ -150,8 +150,7 @@ def test_a_function_that_cannot_accept_is_asked_again_and_then_the_order_is_pend
 
 
 def test_a_workflow_that_signs_in_has_no_key(tmp_path: Path) -> None:
-    entra = {"CART_CALLERS": "entra", "WEBSITE_AUTH_ENABLED": "true"}
-    with opened(tmp_path, **entra) as shop:
+    with opened(tmp_path, CART_CALLERS="entra", WEBSITE_AUTH_ENABLED="true") as shop:
         way = SignIn(IDENTITY_TOKEN, "Orders.Buy")
         with Workflow(shop, way=way) as caller:
             assert caller.place(order())[0] == "completed"

@@ -213,7 +213,10 @@ def test_each_try_is_a_span_that_is_linked_to_the_callers_trace(
     async def work() -> None:
         house = House()
         house.center.script["create"] = [refused(429, retry_after="20")]
-        await order(house, **({"traceparent": traceparent} if traceparent else {}))
+        if traceparent is None:
+            await order(house)
+        else:
+            await order(house, traceparent=traceparent)
         await house.pass_time(60)
 
     with collected() as signals:
