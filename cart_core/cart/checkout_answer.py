@@ -115,11 +115,14 @@ def with_groups_not_told(
 
 def with_groups_in_doubt(body: dict[str, Any]) -> dict[str, Any]:
     """The answer while an earlier checkout may order the groups that this one has refused."""
-    errors = [error | {"outcome": Outcome.UNKNOWN} for error in body["orderErrors"]]
-    warnings = [_may_be_ordered(error).as_json() for error in errors]
+    errors = body["orderErrors"]
+    refused = [error for error in errors if error["outcome"] == Outcome.REJECTED]
+    if not refused:
+        return body
+    warnings = [_may_be_ordered(error).as_json() for error in refused]
     return body | {
         "status": "in_progress",
-        "orderErrors": errors,
+        "orderErrors": [error | {"outcome": Outcome.UNKNOWN} for error in errors],
         "warnings": [*body["warnings"], *warnings],
     }
 

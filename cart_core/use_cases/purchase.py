@@ -319,10 +319,11 @@ class Attempt:
         body, trace = answered
         if groups := self._groups_not_told(answered):
             body = with_groups_not_told(body, groups, ordered=self._ordered)
+        an_earlier_one_may_order = self._claim.under_way_for() > 0
         if body["status"] == "in_progress":
             self._call.sent.unanswered = True
-        elif body["status"] == "partial" and self._claim.under_way_for():
-            body = with_groups_in_doubt(body)  # An earlier checkout may order them yet.
+        if an_earlier_one_may_order:
+            body = with_groups_in_doubt(body)
         return Answered(body, trace)
 
 

@@ -186,6 +186,8 @@ async def test_without_a_sku_the_skus_of_the_product_are_listed() -> None:
 @in_virtual_time
 async def test_each_segment_has_skus_of_its_own_and_a_stale_item_ends_what_was_read() -> None:
     world = World()
+    skus = collection({"id": "0001", "title": "One"})
+    world.center.documents[f"{OF_CUSTOMER}/products/{PRODUCT}/skus"] = skus
     for segment in ("commercial", "education", "commercial"):
         await world.read("list_offers", productId=PRODUCT, segment=segment)
     assert len(world.center.asked) == 2

@@ -134,11 +134,6 @@ NOT_READ: dict[str, tuple[Answer, str, bool]] = {
     "no list": (reply(200, {"items": 5}), "partner_center_unreadable", True),
     "no JSON": (Reply(200, {}, b"<html>"), "partner_center_unreadable", True),
     "not clear": (reply(200, {"items": [{}]}), "partner_center_unreadable", True),
-    "broken, with a code of the catalogue": (
-        refused(503, "400018"),
-        "partner_center_failed",
-        True,
-    ),
     "a gateway's 404": (reply(404, {"statusCode": 404}), "partner_center_unreadable", True),
     "forbidden": (FORBIDDEN, "partner_center_forbidden", False),
     "no such customer": (refused(404, "60003"), "partner_center_not_found", False),
