@@ -83,6 +83,7 @@ REPLIES: dict[str, Answer] = {
     "silent": reply(201, {"orders": []}),
     "one-refused": reply(201, {"orderErrors": [{"orderGroupId": "0", "code": "800023"}]}),
     "half": reply(201, checkout_document("order-1") | {"orderErrors": [WORKING]}),
+    "third": reply(201, checkout_document("order-1") | {"orderErrors": [WORKING, ORDER_ERROR]}),
     "unreadable": reply(201, {}),
     "expired": reply(200, cart_document("Expired")),
     "spelt": reply(200, {"Id": CART_ID, "Status": "ordered", "LineItems": []}),
@@ -513,6 +514,15 @@ async def test_a_group_is_not_refused_while_an_earlier_checkout_may_order_it() -
         assert body["status"] == status
         assert [order["id"] for order in body["orders"]] == ["order-1"]
     assert body["orderErrors"] == [ORDER_ERROR | {"outcome": "rejected"}]
+
+
+@in_virtual_time
+async def test_nor_is_it_refused_beside_another_group_that_is_being_ordered() -> None:
+    world = await begun("first")
+    scripted(world, "lost third", "several")
+    body = (await world.check_out(headers=FOR_USER)).body
+    assert {error["outcome"] for error in body["orderErrors"]} == {"unknown"}
+    assert [each["code"] for each in body["warnings"]] == ["order_in_progress"] * 2
 
 
 @pytest.mark.parametrize("first", ["half", "lost b b"])
