@@ -47,14 +47,14 @@ class WorkedOff:
 
     `record_name` is the name of the record of the operation's key. `comes_back` says after which
     Problem the operation is tried again, so that its key stays taken. `accepted_at` is when it was
-    accepted, in POSIX seconds. `consent` is called just before a checkout is sent, where somebody
-    may have changed his mind since: it raises Problem if the checkout must not be sent.
+    accepted, in POSIX seconds. `require_wanted` is called just before a checkout is sent, where
+    somebody may have changed his mind since: it raises Problem if the checkout must not be sent.
     """
 
     record_name: str
     comes_back: Callable[[Exception], bool]
     accepted_at: float
-    consent: Callable[[], Awaitable[None]] | None = None
+    require_wanted: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

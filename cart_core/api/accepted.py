@@ -253,17 +253,17 @@ class Performing:
         name = operation.operation
         run = self._endpoints[name]
         if operation.order:
-            consent = partial(self._require_wanted, operation)
-            invocation.worked_off = replace(worked_off, consent=consent)
+            require_wanted = partial(self._require_wanted, operation)
+            invocation.worked_off = replace(worked_off, require_wanted=require_wanted)
             if name == "create_cart":  # It has no checkout before which it could ask.
-                run = _asking_first(consent, run)
+                run = _asking_first(require_wanted, run)
         response, problem = await perform(name, run, request, invocation)
         return Performed(_stored(response), problem)
 
 
-def _asking_first(consent: Callable[[], Awaitable[None]], run: Operation) -> Operation:
+def _asking_first(require_wanted: Callable[[], Awaitable[None]], run: Operation) -> Operation:
     async def asked(request: Request, invocation: Invocation) -> Response:
-        await consent()
+        await require_wanted()
         return await run(request, invocation)
 
     return asked

@@ -141,8 +141,8 @@ class Attempt:
         request_id, asked_again = self._claim.request_id, False
         for longest_pause in PAUSES:
             await self._look_if_needed(longest_pause)
-            if (worked_off := self._call.worked_off) and worked_off.consent:
-                await worked_off.consent()
+            if (worked_off := self._call.worked_off) and worked_off.require_wanted:
+                await worked_off.require_wanted()
             await self._claim.begin()
             try:
                 answered = await tools.carts.check_out(
