@@ -25,7 +25,7 @@ class StorefrontOrders:
         self._bodies = bodies
 
     async def list(self, request: Request, invocation: Invocation) -> Response:
-        """200 with the orders that are parked, the oldest first, and why."""
+        """200 with the orders that need a person, the oldest first, and why."""
         source = request.query.get("source")
         try:
             found = [
@@ -36,7 +36,7 @@ class StorefrontOrders:
             records = [await self._orders.find(name) for name in found[:MOST_LISTED]]
         except StoreUnavailable as failure:
             raise _unavailable(failure) from None
-        orders = [_as_json(record) for record in records if record and record.state == "parked"]
+        orders = [_as_json(record) for record in records if record and record.needs_person]
         return _response({"total": len(found), "orders": orders}, invocation)
 
     async def get(self, request: Request, invocation: Invocation) -> Response:
@@ -57,23 +57,31 @@ class StorefrontOrders:
             }
             for part in record.parts or ()
         ]
-        more = {"cancelled": record.cancelled, "flags": record.flags, "parts": parts}
+        flags = [flag.code for flag in record.flags]
+        more = {"cancelled": record.cancelled, "flags": flags, "parts": parts}
         return _response(_as_json(record) | more, invocation)
 
     async def release(self, request: Request, invocation: Invocation) -> Response:
         """200 with the order, which is looked into again by what was stored of it."""
-        return await self._change(request, invocation, self._orders.release, "open")
+        return await self._change(
+            request, invocation, self._orders.release, lambda after: after.state == "open"
+        )
 
     async def discard(self, request: Request, invocation: Invocation) -> Response:
-        """200 with the order, which is never bought."""
-        return await self._change(request, invocation, self._orders.discard, "discarded")
+        """200 with the order, which is never bought, or whose flags are settled."""
+        return await self._change(
+            request,
+            invocation,
+            self._orders.discard,
+            lambda after: after.state == "discarded" or bool(after.flags),
+        )
 
     async def _change(
         self,
         request: Request,
         invocation: Invocation,
         change: Callable[[str], Awaitable[OrderRecord | None]],
-        state: str,
+        is_changed: Callable[[OrderRecord], bool],
     ) -> Response:
         try:
             after = await change(_name(request))
@@ -81,7 +89,7 @@ class StorefrontOrders:
             raise _unavailable(failure) from None
         if after is None:
             raise _not_found()
-        if after.state != state:
+        if not is_changed(after):
             raise Problem("order_not_parked", f"The order is {after.state}, and not parked.")
         return _response({"id": _id(after), "state": after.state}, invocation)
 
@@ -110,7 +118,10 @@ def _as_json(record: OrderRecord) -> dict[str, Any]:
         "orderId": record.order_id,
         "state": record.state,
         "receivedDateTime": format_moment(record.received_at),
-        "reasons": record.reasons,
+        "reasons": [
+            *record.reasons,
+            *(flag.reason.as_json() for flag in record.flags if not flag.settled),
+        ],
     }
 
 

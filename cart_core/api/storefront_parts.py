@@ -15,7 +15,7 @@ from cart_core.json_text import write_json
 from cart_core.operations.operation import AcceptedOperation
 from cart_core.problem import Outcome, Problem
 from cart_core.storefronts.fetching import ShopUnavailable
-from cart_core.storefronts.order_record import PartResult, PartStatus
+from cart_core.storefronts.order_record import ORDER_CANCELLED, PartResult, PartStatus
 from cart_core.storefronts.orders import Orders
 from cart_core.storefronts.ports import HandedOver
 
@@ -92,7 +92,7 @@ class Parts:
             ) from None
         if not wanted:
             raise Problem(
-                "order_cancelled",
+                ORDER_CANCELLED,
                 "The shop's order was cancelled before it was bought, or its source has left"
                 " storefronts.toml.",
             )

@@ -2,7 +2,7 @@
 
 open        something is left to do for the order. The timer lists this folder: so it finds an
 order whose bell was lost, and never has to read those of the past
-parked      the order waits for a person, as long as that takes
+parked      the order needs a person, as long as that takes
 done        nothing is left to do; a rule of the storage account deletes what is old here
 unreadable  signed, and no order as its platform documents it; the same rule deletes it
 """
@@ -67,7 +67,7 @@ class Bodies:
             for full, facts in await self._documents.list(folder + own):
                 name = full.removeprefix(folder)
                 decides = name == record.standing.body
-                aim = PARKED if decides and record.state == "parked" else DONE
+                aim = PARKED if decides and record.needs_person else DONE
                 received = float(facts.get(_RECEIVED, 0))
                 is_noted = decides or folder == PARKED or now - received >= NOTED_AFTER
                 if is_noted and aim != folder:

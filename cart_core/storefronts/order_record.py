@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from cart_core.storefronts.changes import Standing, newest
-from cart_core.storefronts.parking import Reason
+from cart_core.storefronts.parking import Reason, ReasonCode
 
 VERSION: Final = 1
 
@@ -36,7 +36,8 @@ A part whose purchase had not begun when the order was cancelled is not bought.
 
 PartStatus = Literal["completed", "partial", "failed", "unknown"]
 
-RESOLVED_DIFFERENTLY: Final = "resolved_differently"
+ORDER_CANCELLED: Final = "order_cancelled"
+"""The problem of a part that was not bought because the shop's order was cancelled before."""
 
 
 class _Stored(BaseModel):
@@ -73,6 +74,22 @@ class PartResult(_Stored):
     problem: str | None = None
 
 
+class Flag(_Stored):
+    """What a person has to see of an order whose parts stay as they are.
+
+    `about` says what the shop's order comes to now. `settled` is what a person has dealt with.
+    """
+
+    code: ReasonCode
+    about: str = ""
+    settled: bool = False
+
+    @property
+    def reason(self) -> Reason:
+        """The flag as a reason why a person is needed."""
+        return Reason(self.code, None, self.about)
+
+
 class OrderRecord(_Stored):
     """The record of one order. Records do not change: each method gives the next one.
 
@@ -95,7 +112,7 @@ class OrderRecord(_Stored):
     handed_over: bool = False
     begun: list[str] = []
     results: dict[str, PartResult] = {}
-    flags: list[str] = []
+    flags: list[Flag] = []
     reported: list[str] = []
 
     @classmethod
@@ -127,6 +144,11 @@ class OrderRecord(_Stored):
         """Whether the purchase of any part has begun: then a cancellation comes too late for it."""
         return bool(self.begun)
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether the order waits for a person, or has a flag that nobody has dealt with."""
+        return self.state == "parked" or any(not flag.settled for flag in self.flags)
+
     def received(self, arrived: Standing, now: datetime) -> Self:
         """After one more delivery. The same record where it changes nothing."""
         current = _standing(self.standing)
@@ -147,9 +169,13 @@ class OrderRecord(_Stored):
         return self.model_copy(update={"handed_over": True})
 
     def found_cancelled(self) -> Self:
-        """After the shop itself, asked for the order, has said that it is cancelled."""
+        """After it was seen that the order is cancelled, by its body or by the shop itself.
+
+        It is flagged where that comes too late.
+        """
         standing = self.standing.model_copy(update={"cancelled": True})
-        return self.model_copy(update={"standing": standing})
+        after = self.model_copy(update={"standing": standing})
+        return after.flagged("cancelled_after_purchase") if self.is_bought else after
 
     @property
     def is_looked_into(self) -> bool:
@@ -166,18 +192,23 @@ class OrderRecord(_Stored):
         An order that has its parts keeps them. That it comes to something else now is flagged.
         """
         if self.parts is not None:
-            return self.flagged(RESOLVED_DIFFERENTLY)
+            codes = ", ".join(sorted({reason.code for reason in reasons}))
+            return self.flagged("resolved_differently", codes or state)
         return self._in(state, reasons=[reason.as_json() for reason in reasons])
 
     def frozen(self, parts: Sequence[dict[str, Any]]) -> Self:
         """With the parts that are bought from now on, whatever a later delivery says.
 
-        Where the order has parts already, it keeps them; other ones are flagged.
+        Where the order has parts already, it keeps them; other ones are flagged, and so are those
+        that were not bought because the order was cancelled then.
         """
         new = [StoredPart.model_validate(part) for part in parts]
         if self.parts is None:
             return self._in("frozen", parts=new)
-        return self if new == self.parts else self.flagged(RESOLVED_DIFFERENTLY)
+        given_up = any(each.problem == ORDER_CANCELLED for each in self.results.values())
+        if new == self.parts and not given_up:
+            return self
+        return self.flagged("resolved_differently", "; ".join(map(_summary, new)))
 
     def with_begun(self, customer_id: str) -> Self | None:
         """With the purchase of one part begun; None where it must not begin.
@@ -194,15 +225,18 @@ class OrderRecord(_Stored):
     def with_nothing_bought(self, customer_id: str) -> Self:
         """After it is certain that the purchase that had begun has bought nothing."""
         begun = [each for each in self.begun if each != customer_id]
-        return self.model_copy(update={"begun": begun})
+        late = [each for each in self.flags if begun or each.code != "cancelled_after_purchase"]
+        return self.model_copy(update={"begun": begun, "flags": late})
 
     def released(self) -> Self:
         """After a person has said that a parked order is to be looked into again."""
         return self._in("open", looked_at=None) if self.state == "parked" else self
 
     def discarded(self) -> Self:
-        """After a person has said that a parked order is never bought."""
-        return self._in("discarded") if self.state == "parked" else self
+        """After a person has said that a parked order is never bought, and has seen its flags."""
+        flags = [flag.model_copy(update={"settled": True}) for flag in self.flags]
+        after = self.model_copy(update={"flags": flags})
+        return after._in("discarded") if self.state == "parked" else after
 
     def with_result(self, customer_id: str, result: PartResult) -> Self:
         """With what became of one customer's part; ended once each part has its result."""
@@ -217,11 +251,18 @@ class OrderRecord(_Stored):
     def _in(self, state: State, **changes: Any) -> Self:
         return self.model_copy(update={"reasons": [], **changes, "state": state})
 
-    def flagged(self, flag: str) -> Self:
-        """With something that a person has to see; once is enough."""
-        if flag in self.flags:
+    def flagged(self, code: ReasonCode, about: str = "") -> Self:
+        """With something that a person has to see; the same once more changes nothing."""
+        if any((flag.code, flag.about) == (code, about) for flag in self.flags):
             return self
-        return self.model_copy(update={"flags": [*self.flags, flag]})
+        others = [flag for flag in self.flags if flag.code != code]
+        return self.model_copy(update={"flags": [*others, Flag(code=code, about=about)]})
+
+
+def _summary(part: StoredPart) -> str:
+    """A part in one line for a person."""
+    lines = (f"{each['quantity']} x {each['catalogItemId']}" for each in part.cart["lineItems"])
+    return f"{', '.join(lines)} for {part.customer_id}"
 
 
 def _stored(standing: Standing) -> StoredStanding:

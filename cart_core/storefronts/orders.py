@@ -159,13 +159,16 @@ class Orders:
         return after
 
     async def discard(self, name: str) -> OrderRecord | None:
-        """Let a parked order never be bought, whatever the shop still sends of it."""
+        """Let a parked order never be bought, whatever the shop still sends of it.
+
+        Of an order that has its parts, the flags are settled.
+        """
 
         async def discarded(record: OrderRecord) -> OrderRecord | None:
             return record.discarded()
 
         after = await self._changed(name, discarded)
-        if after and after.state == "discarded":
+        if after and not after.needs_person:
             after = await self._report(after)
             await self._bodies.settle(after, self._clock())
         return after
@@ -209,9 +212,22 @@ class Orders:
         return later is not None and later.timestamp() - self._clock() > 1.0
 
     async def _looked_into(self, record: OrderRecord) -> OrderRecord | None:
-        settled = record.state == "discarded" or (record.cancelled and not record.is_bought)
-        if record.is_looked_into or settled or self._is_early(record):
+        if record.is_looked_into or record.state == "discarded" or self._is_early(record):
             return record
+        after = await self._resolved(record)
+        told = (record.state == "parked", record.flags)
+        if after.needs_person and told != (after.state == "parked", after.flags):
+            reasons = [*(each["code"] for each in after.reasons), *(f.code for f in after.flags)]
+            _LOG.warning(
+                "an order of %s needs a person: %s", record.source, ", ".join(sorted({*reasons}))
+            )
+            telemetry.count_parked(record.source)
+        return after
+
+    async def _resolved(self, record: OrderRecord) -> OrderRecord:
+        """After a look into the body that decides."""
+        if record.cancelled:
+            return record.looked_into().found_cancelled()
         rules = await self._rules(record.source)
         try:
             order = await self._order(record)
@@ -225,9 +241,6 @@ class Orders:
         if isinstance(found, Parts):
             return looked.frozen([part.as_json() for part in found.parts])
         if isinstance(found, Parked):
-            codes = sorted({reason.code for reason in found.reasons})
-            _LOG.warning("an order of %s is parked: %s", record.source, ", ".join(codes))
-            telemetry.count_parked(record.source)
             return looked.resolved("parked", found.reasons)
         if isinstance(found, Refused):
             return looked.resolved(

@@ -16,6 +16,7 @@ ReasonCode = Literal[
     "order_edited",
     "lines_incomplete",
     "resolved_differently",
+    "cancelled_after_purchase",
 ]
 
 ADVICE: Final[dict[ReasonCode, str]] = {
@@ -31,7 +32,8 @@ ADVICE: Final[dict[ReasonCode, str]] = {
     "quantity_unknown": "correct the quantity in the shop",
     "order_edited": "see in the shop what is left of the order, and order that by hand",
     "lines_incomplete": "release the order again; if it stays so, order it by hand",
-    "resolved_differently": "nothing more is bought; settle the difference by hand",
+    "resolved_differently": "nothing more is bought; settle the difference by hand, then discard",
+    "cancelled_after_purchase": "cancel what was bought within 7 days, or keep it; then discard",
 }
 """What a person can do about each reason."""
 

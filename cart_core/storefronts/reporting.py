@@ -59,29 +59,32 @@ def _reports(record: OrderRecord) -> list[Report]:
         "source": record.source,
         "orderId": record.order_id,
         "state": record.state,
-        "flags": record.flags,
+        "flags": [flag.code for flag in record.flags],
     }
     found: list[Report] = []
     if record.cancelled:
         # Nobody has heard of an order of which nothing was said before.
         if record.parts is not None or record.reported:
             after = {**facts, "afterPurchase": record.is_bought}
-            found.append(_report(record, "order.cancelled", after))
+            found.append(_report("order.cancelled", after))
         if not record.is_bought:
             return found
     if record.state == "parked":
-        found.append(_report(record, "order.parked", {**facts, "reasons": record.reasons}))
+        found.append(_report("order.parked", {**facts, "reasons": record.reasons}))
     if record.state in ("refused", "discarded"):
-        found.append(_report(record, "order.failed", {**facts, "reasons": record.reasons}))
+        found.append(_report("order.failed", {**facts, "reasons": record.reasons}))
     if record.state in ("frozen", "ended"):
         customers = [part.customer_id for part in record.parts or ()]
-        found.append(_report(record, "order.submitted", {**facts, "customers": customers}))
+        found.append(_report("order.submitted", {**facts, "customers": customers}))
     if record.state == "ended":
         results = {
             customer: result.model_dump(by_alias=True)
             for customer, result in record.results.items()
         }
-        found.append(_report(record, _end_of(record), {**facts, "results": results}))
+        found.append(_report(_end_of(record), {**facts, "results": results}))
+    for flag in record.flags:
+        if flag.code == "resolved_differently":  # Of a late cancellation was told above.
+            found.append(_report("order.parked", {**facts, "reasons": [flag.reason.as_json()]}))
     return found
 
 
@@ -92,7 +95,7 @@ def _end_of(record: OrderRecord) -> EventType:
     return "order.failed" if statuses == {"failed"} else "order.partially_completed"
 
 
-def _report(record: OrderRecord, kind: EventType, data: dict[str, Any]) -> Report:
+def _report(kind: EventType, data: dict[str, Any]) -> Report:
     """A message whose id is computed from its news alone: not from the state or the other flags."""
     news = {name: value for name, value in data.items() if name not in {"state", "flags"}}
     text = json.dumps([kind, news], sort_keys=True)

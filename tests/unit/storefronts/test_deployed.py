@@ -163,6 +163,12 @@ async def test_a_cancellation_comes_too_late_for_a_checkout_that_was_not_answere
         each for each in storefront.receiver.received if each["type"] == "order.cancelled"
     )
     assert cancelled["data"]["afterPurchase"] is True
+    listed = (await storefront.operate("list_parked_orders")).body
+    assert [each["reasons"][0]["code"] for each in listed["orders"]] == ["cancelled_after_purchase"]
+    settled = await storefront.operate("discard_parked_order", ID)
+    assert (settled.status, settled.body["state"]) == (200, "ended")
+    assert (await storefront.operate("list_parked_orders")).body["total"] == 0
+    assert (await storefront.operate("release_parked_order", ID)).body["code"] == "order_not_parked"
 
 
 @in_virtual_time

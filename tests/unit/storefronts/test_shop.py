@@ -84,6 +84,8 @@ async def test_a_cancellation_after_the_purchase_is_reported_and_changes_nothing
     record = await shop.work()
 
     assert record.cancelled
+    assert [flag.code for flag in record.flags] == ["cancelled_after_purchase"]
+    assert record.needs_person
     assert await shop.orders.may_buy(RECORD, CONTOSO)
     assert [
         message["data"]["afterPurchase"]
@@ -97,11 +99,13 @@ async def test_a_checkout_that_bought_nothing_can_still_be_cancelled() -> None:
     await shop.deliver()
     await shop.work()
     assert await shop.orders.may_buy(RECORD, CONTOSO)
+    await shop.deliver(**CANCELLED)
+    assert (await shop.work()).needs_person
+
     await shop.orders.nothing_bought(RECORD, CONTOSO)
 
-    await shop.deliver(**CANCELLED)
-
     assert not await shop.orders.may_buy(RECORD, CONTOSO)
+    assert not (await shop.work()).needs_person
 
 
 async def test_what_is_frozen_stays_and_another_resolution_is_flagged() -> None:
@@ -114,8 +118,54 @@ async def test_what_is_frozen_stays_and_another_resolution_is_flagged() -> None:
     record = await shop.work()
 
     assert record.parts == before
-    assert record.flags == ["resolved_differently"]
+    assert [(flag.code, flag.about) for flag in record.flags] == [
+        ("resolved_differently", f"5 x CFQ7TTC0LH18:0001 for {FABRIKAM}")
+    ]
     assert list(shop.buyer.accepted) == [(CONTOSO, next(iter(shop.buyer.accepted))[1])]
+
+
+async def test_each_difference_needs_a_person_once_until_he_has_settled_it() -> None:
+    shop = Shop()
+    line = sample("shopify")["line_items"][0]
+    await shop.deliver()
+    await shop.work()
+
+    async def needs_person(minute: int, **changes: Any) -> bool:
+        await shop.deliver(updated_at=f"2026-12-02T11:{minute}:00-05:00", **changes)
+        return (await shop.work()).needs_person
+
+    assert not await needs_person(10, note="nothing that matters")
+    assert await needs_person(11, line_items=[line | {"current_quantity": 3}])
+    assert await needs_person(12, line_items=[line | {"current_quantity": 3}])
+    assert "parked" in await shop.folders()
+    settled = await shop.orders.discard(RECORD)
+    assert settled
+    assert settled.state == "frozen"
+    assert "parked" not in await shop.folders()
+    assert not await needs_person(13, line_items=[line | {"current_quantity": 3}])
+    assert await needs_person(14, line_items=[line | {"sku": "CFQ7TTC0LH18"}])
+
+    told = [m["data"]["reasons"] for m in shop.inbox.messages.values() if "parked" in m["type"]]
+    assert [(reason["code"], reason["about"]) for (reason,) in told] == [
+        ("resolved_differently", f"3 x CFQ7TTC0LH18:0001 for {CONTOSO}"),
+        ("resolved_differently", "sku_resembles"),
+    ]
+    assert len(shop.buyer.accepted) == 1
+
+
+async def test_an_order_that_is_opened_again_after_it_was_given_up_needs_a_person() -> None:
+    shop = Shop()
+    await shop.deliver()
+    await shop.work()
+    await shop.deliver(**CANCELLED)
+    given_up = PartResult(status="failed", problem="order_cancelled")
+    await shop.orders.part_ended(RECORD, CONTOSO, given_up)
+    assert not (await shop.work()).needs_person
+
+    await shop.deliver(updated_at="2026-12-03T00:00:00Z")
+
+    assert (await shop.work()).needs_person
+    assert shop.inbox.types[2:] == ["order.failed", "order.parked"]
 
 
 async def test_a_parked_order_is_looked_into_again_when_a_person_releases_it() -> None:
