@@ -559,7 +559,7 @@ def _assemble_storefronts(
     parts, routes = Parts(orders), StorefrontOrders(orders, bodies)
     return _Storefronts(
         intake,
-        StorefrontWorker(sources, orders, bodies, reports, bell, clock=clock),
+        StorefrontWorker(sources, intake, orders, bodies, reports, bell, clock=clock),
         parts,
         parts.require_wanted,
         {

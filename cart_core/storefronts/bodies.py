@@ -19,8 +19,8 @@ PARKED: Final = "parked/"
 DONE: Final = "done/"
 UNREADABLE: Final = "unreadable/"
 
-NOTED_AFTER: Final = 60.0
-"""Seconds after which a body is in its order's record, or whoever received it has died."""
+NOTED_AFTER: Final = 180.0
+"""Seconds after which a body is in its order's record: the timer notes one whose receiver died."""
 
 _RECEIVED: Final = "received"
 
@@ -44,6 +44,14 @@ class Bodies:
     async def keep(self, name: str, body: bytes, now: float) -> None:
         """Store the body of a delivery. `now` is in POSIX seconds."""
         await self._documents.create(OPEN + name, body, {_RECEIVED: f"{now:.3f}"})
+
+    async def read_open(self, record: str) -> list[tuple[bytes, float]]:
+        """The bodies in `open` of an order, and when each was received, in POSIX seconds."""
+        bodies: list[tuple[bytes, float]] = []
+        for name, facts in await self._documents.list(OPEN + order_folder(record)):
+            if found := await self._documents.read(name):
+                bodies.append((found.content, float(facts.get(_RECEIVED, 0))))
+        return bodies
 
     async def keep_unreadable(self, source: str, body: bytes) -> None:
         """Store a signed body that nobody can read, for a person."""

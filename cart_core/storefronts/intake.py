@@ -24,6 +24,7 @@ from cart_core.storefronts.order_record import (
     body_name,
     record_name,
     since_name,
+    source_of,
 )
 from cart_core.storefronts.platforms import Platform, platform_of
 from cart_core.storefronts.ports import Bell
@@ -106,7 +107,10 @@ class Intake:
         try:
             if not await self._is_signed(name, source, headers, body):
                 return _REFUSED
-            return await self._store(name, source, body)
+            receipt = await self._store(name, source, body, self._now())
+            if receipt.order_id:
+                await self._ring(name, receipt.order_id)
+            return receipt
         except SourceClosed as closed:
             _LOG.error("the source %s is closed: %s", name, closed)
             return Receipt(503, "closed")
@@ -131,8 +135,17 @@ class Intake:
             )
         return used is not None
 
-    async def _store(self, name: str, source: _Open, body: bytes) -> Receipt:
-        received = datetime.fromtimestamp(self._clock(), UTC)
+    async def note_again(self, record: str) -> None:
+        """Note the bodies of an order that a process has stored which died before it noted them.
+
+        Those that are in the order's record change nothing. Raises StoreUnavailable.
+        """
+        name = source_of(record)
+        if source := self._sources.get(name):
+            for body, received in await self._bodies.read_open(record):
+                await self._store(name, source, body, datetime.fromtimestamp(received, UTC))
+
+    async def _store(self, name: str, source: _Open, body: bytes, received: datetime) -> Receipt:
         since = await self.since(name)
         try:
             reading: Reading = source.platform.read(read_body(body), received)
@@ -148,11 +161,13 @@ class Intake:
         order_id = reading.order_id if isinstance(reading, Notice) else reading.id
         stored_as = body_name(name, order_id, body)
         await self._note(name, order_id, _standing(reading, stored_as), body, received)
+        return Receipt(200, "stored", order_id)
+
+    async def _ring(self, name: str, order_id: str) -> None:
         try:
             await self._bell.ring(record_name(name, order_id))
         except StoreUnavailable as failure:  # It is stored: the timer will find it.
             _LOG.warning("a delivery of %s has no bell: %s", name, failure)
-        return Receipt(200, "stored", order_id)
 
     async def _note(
         self, name: str, order_id: str, standing: Standing, body: bytes, received: datetime
@@ -183,12 +198,13 @@ class Intake:
     async def since(self, name: str) -> datetime:
         """From when on orders of a source are bought: as its file says, or when it was first seen.
 
-        The latter is stored before the first delivery is acknowledged. Raises StoreUnavailable.
+        The latter is stored by the timer, and before the first delivery is acknowledged. Raises
+        StoreUnavailable.
         """
         if configured := self._sources[name].source.since:
             return configured
         if name not in self._since:
-            now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
+            now = self._now().isoformat()
             if await self._documents.create(since_name(name), now.encode(), {}) is None:
                 found = await self._documents.read(since_name(name))
                 if found is None:
@@ -196,6 +212,9 @@ class Intake:
                 now = found.content.decode()
             self._since[name] = datetime.fromisoformat(now)
         return self._since[name]
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
 
 def _wanted(order: StorefrontOrder, since: datetime) -> StorefrontOrder | Ignored:

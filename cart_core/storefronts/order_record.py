@@ -290,6 +290,11 @@ def record_name(source: str, order_id: str) -> str:
     return f"{RECORDS}{source}/{_digest(order_id)}"
 
 
+def source_of(record: str) -> str:
+    """The source of an order, by the name of its record."""
+    return record.removeprefix(RECORDS).partition("/")[0]
+
+
 def body_name(source: str, order_id: str, body: bytes) -> str:
     """The name of a delivery's body, the same for the same bytes."""
     return f"{source}/{_digest(order_id)}/{hashlib.sha256(body).hexdigest()}"

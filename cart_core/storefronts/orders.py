@@ -16,11 +16,11 @@ from cart_core.storefronts.fetching import ShopUnavailable
 from cart_core.storefronts.json_body import UnreadableBody, read_body
 from cart_core.storefronts.order import Ignored, Notice, StorefrontOrder
 from cart_core.storefronts.order_record import (
-    RECORDS,
     OrderRecord,
     PartResult,
     StoredPart,
     purchase_key,
+    source_of,
 )
 from cart_core.storefronts.parking import Reason
 from cart_core.storefronts.platforms import platform_of
@@ -174,7 +174,7 @@ class Orders:
         return after
 
     def _is_known(self, name: str) -> bool:
-        return name.removeprefix(RECORDS).partition("/")[0] in self._sources
+        return source_of(name) in self._sources
 
     async def _work(self, name: str) -> OrderRecord | None:
         record = await self._changed(name, self._looked_into)

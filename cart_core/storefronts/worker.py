@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.operations.sweeper import AT_ONCE, BEGIN_WITHIN, OVERDUE, UNANSWERED, rings_now
 from cart_core.storefronts.bodies import Bodies
+from cart_core.storefronts.intake import Intake
 from cart_core.storefronts.orders import Orders
 from cart_core.storefronts.ports import Bell
 from cart_core.storefronts.report_delivery import REPORTS, ReportDelivery
@@ -26,6 +27,7 @@ class StorefrontWorker:
     def __init__(
         self,
         sources: Collection[str],
+        intake: Intake,
         orders: Orders,
         bodies: Bodies,
         reports: ReportDelivery,
@@ -34,6 +36,7 @@ class StorefrontWorker:
         clock: Callable[[], float],
     ) -> None:
         self._sources = sources
+        self._intake = intake
         self._orders = orders
         self._bodies = bodies
         self._reports = reports
@@ -50,11 +53,14 @@ class StorefrontWorker:
     async def sweep(self) -> None:
         """Once a minute: ring for what is overdue, and work off what nobody answers.
 
-        Raises StoreUnavailable where the lists cannot be read.
+        The first one after a source was configured stores when that was. Raises StoreUnavailable
+        where the lists cannot be read.
         """
         if not self._sources:
             return
         began = self._clock()
+        for source in self._sources:
+            await self._intake.since(source)
         orders, parked = await self._bodies.list_open(), await self._bodies.list_parked()
         reports = await self._reports.list_open()
         found = [_Overdue(each.record, began - each.since) for each in orders]
@@ -70,6 +76,8 @@ class StorefrontWorker:
         )
         for each in overdue:
             if rings_now(each.seconds):
+                if not each.name.startswith(REPORTS):
+                    await self._intake.note_again(each.name)
                 await self._bell.ring(each.name)
         await self._work_off([each.name for each in overdue if each.seconds >= UNANSWERED], began)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cart_core.api.webhooks import Webhooks
 from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.problem import Problem
 from cart_core.storefronts.fetching import ShopAnswer, ShopUnavailable
-from cart_core.storefronts.order_record import record_name
+from cart_core.storefronts.order_record import body_name, record_name
 from cart_core.storefronts.sources import Source, read_sources
 from tests.kit.builders import CUSTOMER
 from tests.kit.catalogue import SKU, availability
@@ -124,6 +125,45 @@ async def test_the_timer_finds_an_order_whose_bells_are_lost() -> None:
     storefront.bells.down = False
 
     await storefront.pass_time(1000)
+
+    assert len(storefront.center.bought) == 1
+
+
+@in_virtual_time
+async def test_the_timer_notes_what_a_process_stored_that_died_before_it_noted_it() -> None:
+    storefront = Storefront()
+    await storefront.deliver(id=1)
+    for changes in ({}, {"id": 1, **CANCELLED}):
+        storefront.documents.down = True
+        assert (await storefront.deliver(**changes)).status == 503
+        storefront.documents.down = False
+        body = json.dumps(sample("shopify") | changes).encode()
+        name = body_name("shop", str(changes.get("id", ORDER_ID)), body)
+        await storefront.bodies.create(
+            f"open/{name}", body, {"received": f"{storefront.clock():.3f}"}
+        )
+
+    await storefront.pass_time(900)
+
+    assert len(storefront.center.bought) == 2
+    listed = (await storefront.operate("list_parked_orders")).body["orders"]
+    assert [(each["orderId"], each["reasons"][0]["code"]) for each in listed] == [
+        ("1", "cancelled_after_purchase")
+    ]
+    folders = {name.partition("/")[0] for name, _ in await storefront.bodies.list("")}
+    assert folders == {"done", "parked"}
+
+
+@in_virtual_time
+async def test_a_source_without_since_begins_with_its_first_minute_in_the_app() -> None:
+    storefront = Storefront()
+    storefront.text = SHOP.replace("since = 2026-12-01T00:00:00Z\n", "")
+    await storefront.pass_time(180)
+    made = datetime.fromtimestamp(storefront.clock(), UTC) - timedelta(seconds=30)
+
+    await storefront.deliver(created_at=made.isoformat())
+    await storefront.deliver(id=2, created_at=(made - timedelta(minutes=5)).isoformat())
+    await storefront.pass_time(600)
 
     assert len(storefront.center.bought) == 1
 
