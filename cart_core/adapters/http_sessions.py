@@ -6,6 +6,7 @@ Every session limits the time of each step and of each request as a whole, and n
 twice. Repeating is up to the caller, who knows the deadline.
 """
 
+import importlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -122,6 +123,17 @@ def open_session(total_timeout: float = TOTAL_TIMEOUT) -> "requests.Session":
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter(max_retries=retry))
     return session
+
+
+def import_first(sdk: str) -> None:
+    """Import a part of Azure's SDK where the app is built, before any thread needs it.
+
+    The modules of azure-core import each other. Two threads that begin at different ends wait for
+    each other, and Python lets one of them go on with half a module, which fails.
+    """
+    from azure.core.pipeline.transport import RequestsTransport  # noqa: F401  # It is lazy too.
+
+    importlib.import_module(sdk)
 
 
 def azure_transport(session: "requests.Session") -> "RequestsTransport":

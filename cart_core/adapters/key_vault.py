@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from cart_core.adapters.http_sessions import OpenSession, azure_transport, open_session
+from cart_core.adapters.http_sessions import (
+    OpenSession,
+    azure_transport,
+    import_first,
+    open_session,
+)
 from cart_core.partner_center.pauses import DEFAULT_PAUSE, asked_pause
 from cart_core.tokens import RequestedPause, TokenFailure
 
@@ -40,6 +45,7 @@ class KeyVault:
         clock: Callable[[], float] = time.time,
         new_session: OpenSession = open_session,
     ) -> None:
+        import_first("azure.keyvault.secrets")
         self._url = url
         self._identity = identity
         self._setting = setting

@@ -4,7 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cart_core.adapters.http_sessions import OpenSession, azure_transport, open_session
+from cart_core.adapters.http_sessions import (
+    OpenSession,
+    azure_transport,
+    import_first,
+    open_session,
+)
 from cart_core.partner_center.pauses import DEFAULT_PAUSE, asked_pause
 from cart_core.tokens import AccessToken, RequestedPause, TokenFailure
 
@@ -27,6 +32,7 @@ class ManagedIdentity:
         clock: Callable[[], float] = time.time,
         new_session: OpenSession = open_session,
     ) -> None:
+        import_first("azure.identity")
         self._client_id = client_id
         self._clock = clock
         self._new_session = new_session
