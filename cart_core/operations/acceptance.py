@@ -95,7 +95,9 @@ class Acceptance:
                 await self._operations.put_away(found.operation)
                 version = await self._operations.create(operation)
             else:
-                return _again(found, call, asked)
+                again = _again(found, call, asked)
+                if again.operation.is_told or await self._tell(found):
+                    return again
         try:
             answer = await self._claims.accept(call, asked.operation, asked.plan, asked.content)
         except Problem:
@@ -125,11 +127,19 @@ class Acceptance:
             changed_at=now,
         )
 
+    async def _tell(self, found: Versioned) -> bool:
+        """Write down that its addresses are given to a repetition; False where it has changed.
+
+        Whoever accepted it may be about to take it back, and finds it changed then.
+        """
+        told = found.operation.told()
+        return await self._operations.replace(told, found.version) is not None
+
     async def _withdraw(self, operation: AcceptedOperation, version: str) -> None:
         """Take back an operation that nobody was told of.
 
-        Raises Problem `operation_in_progress` if somebody works on it already: then only its own
-        record will say what became of it.
+        Raises Problem `operation_in_progress` if a repetition was told of it, or somebody works on
+        it already: then only its own record will say what became of it.
         """
         if not await self._operations.delete(operation, version):
             raise in_progress(1)

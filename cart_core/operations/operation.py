@@ -104,8 +104,9 @@ class AcceptedOperation(_Stored):
     it was begun, `lostTries` how often in a row whoever had begun it did not say how it ended, and
     `deferrals` how often in a row it was put off. `problem` is how the last try failed, and
     `outcome` what is known of the effect, in the words of an error's `outcome`. `callerId` is None
-    where the platform signs nobody in. `order` is the name of the record of the storefront's order
-    that it is a part of, and whoever follows that order is told how it goes.
+    where the platform signs nobody in. `repeated` says that a repetition of its request was given
+    its addresses before anybody had begun with it. `order` is the name of the record of the
+    storefront's order that it is a part of, and whoever follows that order is told how it goes.
     """
 
     version: int = VERSION
@@ -117,6 +118,7 @@ class AcceptedOperation(_Stored):
     fingerprint: str
     caller_id: str | None
     correlation_id: str
+    repeated: bool = False
     order: str | None = None
     request: AcceptedRequest | None
     state: State = "waiting"
@@ -158,6 +160,15 @@ class AcceptedOperation(_Stored):
     def in_doubt(self) -> bool:
         """Whether it may have had its effect, as far as is known."""
         return self.state == "running" or self.outcome == "unknown"
+
+    @property
+    def is_told(self) -> bool:
+        """Whether its addresses stay valid: whoever accepted it cannot take it back any more."""
+        return self.repeated or self.state != "waiting" or self.changed_at != self.accepted_at
+
+    def told(self) -> Self:
+        """A repetition of its request is given its addresses."""
+        return self.model_copy(update={"repeated": True})
 
     def begun(self, now: datetime, lease: timedelta) -> Self:
         """Somebody works on it now."""

@@ -7,6 +7,7 @@ import pytest
 
 from cart_core.api.invocation import answer
 from cart_core.api.messages import Request, Response
+from cart_core.idempotency.record import Record
 from cart_core.json_text import write_json
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.fakes import in_virtual_time
@@ -230,6 +231,31 @@ async def test_an_asynchronous_request_is_accepted_while_a_synchronous_one_runs(
     found = await result(house, accepted)
     assert (found.status, found.body) == (201, (await running).body)
     assert len(house.center.bought) == 1
+
+
+@in_virtual_time
+async def test_an_operation_whose_addresses_a_repetition_has_is_not_withdrawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    done = await _send(house, headers=KEYED)
+    create = house.store.create
+
+    async def slowly(name: str, record: Record) -> str | None:
+        await asyncio.sleep(1)
+        return await create(name, record)
+
+    monkeypatch.setattr(house.store, "create", slowly)
+    first = asyncio.create_task(order(house))
+    await asyncio.sleep(0.5)
+    second = await order(house)
+    assert second.status == 202
+    assert (await first).status == 503
+    await house.pass_time(60)
+    found = await result(house, second)
+    assert (found.status, found.body) == (201, done.body)
+    assert len(house.center.bought) == 1
+    assert house.open == []
 
 
 @pytest.mark.parametrize(
