@@ -150,7 +150,7 @@ var platformSettings = {
   OTEL_TRACES_SAMPLER: 'parentbased_always_on' // the exporter's own sampler keeps only five spans a second
 }
 
-var settings = union(moreSettings, appSettings, empty(refreshTokenVaultUrl) ? {} : userSettings, platformSettings)
+var settings = union(moreSettings, appSettings, auth == 'app_user' ? userSettings : {}, platformSettings)
 
 var warmForHttp = [
   {

@@ -1,11 +1,16 @@
 """Runs Bicep's own compiler, and reads what it predicts that a deployment makes.
 
+A Compiler stays up and answers many questions (`bicep jsonrpc`), because most of a call of the
+program is its start. It would read the variables that it was started with, so it is asked about
+copies of the parameter file that have the values in their place.
+
 The compiler is the file that the variable BICEP names, `bicep` on PATH, or what `az bicep install`
 put into the home directory. Where there is none, the tests that need it are skipped.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -75,30 +80,96 @@ def copy_of_infra(directory: Path) -> Path:
     return copy
 
 
-def refusal(directory: Path, **environment: str) -> str:
-    """Why the compiler predicts nothing for these variables."""
-    copy = copy_of_infra(directory)
-    (copy / "main.snapshot.json").unlink(missing_ok=True)
-    done = run(
-        *("snapshot", "--mode", "overwrite", *SCOPE, copy / "main.bicepparam"),
-        home=directory,
-        **(REQUIRED | environment),
-    )
-    assert not (copy / "main.snapshot.json").exists(), f"{environment} was accepted"
-    return done.stderr + done.stdout
+class Refused(Exception):
+    """Why the compiler predicts nothing."""
 
 
-def predict(directory: Path, **environment: str) -> Prediction:
-    """What the compiler predicts for these variables, without a word of it on the way."""
-    copy = copy_of_infra(directory)
-    done = run(
-        *("snapshot", "--mode", "overwrite", *SCOPE, copy / "main.bicepparam"),
-        home=directory,
-        **(REQUIRED | environment),
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr
-    snapshot = json.loads((copy / "main.snapshot.json").read_text())
-    return Prediction(snapshot["predictedResources"], snapshot["diagnostics"], snapshot["outputs"])
+class Compiler:
+    """One process of the compiler, and a copy of infra/ that it is asked about."""
+
+    def __init__(self, directory: Path) -> None:
+        assert COMPILER is not None
+        self._infra = copy_of_infra(directory)
+        self._source = (self._infra / "main.bicepparam").read_text("utf-8")
+        self._asked = 0
+        self._process = subprocess.Popen(
+            [COMPILER, "jsonrpc", "--stdio"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "HOME": str(directory)},
+        )
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        self._process.communicate()
+
+    def parameters(self, **environment: str) -> dict[str, Any]:
+        """The parameters of a deployment with these variables. Raises Refused."""
+        answer = self._ask("compileParams", path=self._written(environment), parameterOverrides={})
+        if not answer["success"]:
+            raise Refused(self._said(answer))
+        parameters: dict[str, Any] = json.loads(answer["parameters"])["parameters"]
+        return parameters
+
+    def predict(self, **environment: str) -> Prediction:
+        """What a deployment with these variables makes. Raises Refused."""
+        path = self._written(environment)
+        scope = {"subscriptionId": SUBSCRIPTION, "tenantId": TENANT}
+        try:
+            answer = self._ask("getSnapshot", path=path, metadata=scope, externalInputs=[])
+        except Refused:
+            said = self._said(self._ask("compileParams", path=path, parameterOverrides={}))
+            if said:
+                raise Refused(said) from None
+            raise
+        snapshot = json.loads(answer["snapshot"])
+        return Prediction(
+            snapshot["predictedResources"], snapshot["diagnostics"], snapshot["outputs"]
+        )
+
+    @staticmethod
+    def _said(answer: dict[str, Any]) -> str:
+        """Errors and warnings with the number of their line."""
+        return "\n".join(
+            f"main.bicepparam({each['range']['start']['line'] + 1},1) {each['message']}"
+            for each in answer["diagnostics"]
+        )
+
+    def _written(self, environment: dict[str, str]) -> str:
+        """The parameter file with these values in it; a new file, so no answer is an old one."""
+        values = REQUIRED | environment
+
+        def value(call: re.Match[str]) -> str:
+            given = values.get(call[1])
+            if given is None:
+                return call[2] or call[0]
+            return "'" + given.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+        source = re.sub(r"readEnvironmentVariable\('(\w+)'(?:, ('.*?'))?\)", value, self._source)
+        path = self._infra / f"main-{self._asked}.bicepparam"
+        path.write_text(source, "utf-8")
+        return str(path)
+
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The result of a method (JSON-RPC 2.0 with headers). Raises Refused for an error."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._asked += 1
+        request = {"jsonrpc": "2.0", "id": self._asked, "method": f"bicep/{method}"}
+        body = json.dumps(request | {"params": params}).encode()
+        self._process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self._process.stdin.flush()
+        length = 0
+        while header := self._process.stdout.readline().strip():
+            name, _, value = header.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        answer = json.loads(self._process.stdout.read(length))
+        if "error" in answer:
+            raise Refused(answer["error"]["message"])
+        result: dict[str, Any] = answer["result"]
+        return result
 
 
 def write_snapshot() -> None:

@@ -109,7 +109,9 @@ def test_the_site_is_what_the_app_counts_on(predict: Predict) -> None:
     (identity,) = site["identity"]["userAssignedIdentities"]
     authentication = config["deployment"]["storage"]["authentication"]
     assert authentication["type"] == "UserAssignedIdentity"
-    assert authentication["userAssignedIdentityResourceId"] in identity
+    for each in (identity, authentication["userAssignedIdentityResourceId"]):
+        assert "'identity-{0}'" in each
+        assert each.rstrip(")]").endswith(".outputs.id.value")
     # The plan is the one whose limits are kept here, and the runtime is the package's.
     assert plan["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
     assert plan["properties"] == {"reserved": True}
@@ -147,7 +149,8 @@ def test_what_a_person_adds_reaches_the_site_and_replaces_no_setting_of_the_temp
 ) -> None:
     """So nothing can be bought unless the deployment says so."""
     before = predict().settings()
-    added = {"CART_MAX_QUANTITY": "500", "CART_ALLOW_CHECKOUT": "true", "AZURE_CLIENT_ID": "x"}
+    added = {"CART_MAX_QUANTITY": "500", "CART_ALLOW_CHECKOUT": "true"}
+    added |= {"PARTNER_CENTER_CLIENT_ID": "x", "OTEL_TRACES_SAMPLER": "x"}
     after = predict(CARTS_MORE_SETTINGS=json.dumps(added)).settings()
 
     assert before["CART_ALLOW_CHECKOUT"] == "false"

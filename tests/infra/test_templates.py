@@ -39,6 +39,7 @@ ROLES = {
     ("Storage Blob Data Owner", "storageAccounts/stcarts"),
     ("Storage Queue Data Contributor", "storageAccounts/stcarts"),
     ("Storage Blob Data Contributor", "containers/records"),
+    ("Storage Blob Data Contributor", "containers/storefront-bodies"),
     ("Key Vault Secrets User", "vaults/kv-carts-"),
     ("Monitoring Metrics Publisher", "components/appi-carts-"),
 }
@@ -153,6 +154,7 @@ def test_the_proof_of_purchases_is_not_where_the_code_and_the_keys_are(predict: 
     assert {re.sub(r"[0-9a-z]{13}/", "/", name) for name in containers} == {
         "stcarts/default/deployments",
         "strec/default/records",
+        "strec/default/storefront-bodies",
     }
     assert "hostStorage" in prediction.settings()["AzureWebJobsStorage__blobServiceUri"]
     assert "recordStorage" in prediction.settings()["CART_STORE_URL"]
