@@ -28,6 +28,7 @@ def what_is_wrong(arguments: list[str]) -> str:
         return f"there is no command '{command or ' '.join(arguments[:3])}'"
     loader.command_name = invoker.data["command_string"] = command
     loader.load_arguments(command)
+    loader.command_table = {command: loader.command_table[command]}  # the others cost time
     invoker.parser.load_command_table(loader)
     errors = io.StringIO()
     try:
