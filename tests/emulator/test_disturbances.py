@@ -66,9 +66,9 @@ async def test_a_silent_service_neither_answers_nor_acts(cloud: LocalCloud, call
     cloud.disturbances.inject(Disturbance("partner_center", action="silence"))
     call = asyncio.create_task(create(caller))
     await until(lambda: cloud.journal.requests("partner_center"))
-    await asyncio.wait([call], timeout=0.2)
+    assert (await create(caller)).status_code == 201  # A later one is answered meanwhile.
     assert not call.done()
-    assert cloud.partner_center.carts == {}
+    assert len(cloud.partner_center.carts) == 1
     call.cancel()
 
 

@@ -11,6 +11,7 @@ from partner_center_emulator.page.masking import masked_body, masked_headers, ma
 from partner_center_emulator.page.panels import Action, Done, Field, PageError
 from partner_center_emulator.partner_center import catalogue
 from partner_center_emulator.watch.disturbances import Disturbance
+from partner_center_emulator.watch.journal import Arrival
 
 from tests.emulator.caller import CARTS, Caller, document, licence, line, refusal
 
@@ -119,6 +120,33 @@ async def test_the_calls_are_shown_newest_first_with_what_was_sent_and_answered(
     assert json.loads(shown["Request body"])["lineItems"][0]["friendlyName"] == "Ours"
     assert json.loads(shown["Answer body"])["id"] == cart["id"]
     assert "ms-requestid: " in shown["Answer headers"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "answer", "shown"),
+    [
+        ("GET", 200, b"<QueueMessagesList />", False),
+        ("GET", None, b"", False),
+        (
+            "GET",
+            200,
+            b"<QueueMessagesList><QueueMessage>1</QueueMessage></QueueMessagesList>",
+            True,
+        ),
+        ("GET", 404, b"", True),
+        ("POST", 201, b"", True),
+    ],
+    ids=["nothing", "not yet", "a message", "no queue", "put"],
+)
+async def test_who_looks_into_an_empty_queue_is_not_shown(
+    cloud: LocalCloud, method: str, status: int | None, answer: bytes, shown: bool
+) -> None:
+    arrival = Arrival("storage", method, "h", "/bells/messages", "", {}, b"", 0.0, status)
+    arrival.milliseconds = None if status is None else 1.0
+    arrival.answer_body = answer
+    cloud.journal._arrivals.append(arrival)
+
+    assert len(await rows(cloud, "other-calls")) == shown
 
 
 async def test_no_secret_of_the_way_is_shown(caller: Caller, page: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,15 @@ class Place:
     directory: Path
     queue: str
 
-    def started(self, encoding: str = "none", **changes: str) -> FunctionProcess:
-        """The app under the host. What fails is tried twice, and at once."""
+    @asynccontextmanager
+    async def started(
+        self, encoding: str = "none", **changes: str
+    ) -> AsyncIterator[FunctionProcess]:
+        """The app under the host. What fails is tried twice, and at once.
+
+        The host is started and stopped in a thread: what it asks its cloud for until it has ended
+        is answered by the event loop.
+        """
         queues = {
             "messageEncoding": encoding,
             "maxDequeueCount": 2,
@@ -71,7 +78,13 @@ class Place:
         (self.directory / "host.json").write_text(json.dumps({"extensions": {"queues": queues}}))
         (self.directory / "function_app.py").write_text(APP.replace("QUEUE", self.queue))
         environment = app_environment(self.cloud) | changes
-        return FunctionProcess(environment, app_dir=self.directory, drain_seconds=60)
+        running = await asyncio.to_thread(
+            lambda: FunctionProcess(environment, app_dir=self.directory, drain_seconds=60)
+        )
+        try:
+            yield running
+        finally:
+            await asyncio.to_thread(running.__exit__)
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
         """Asks the queue service as its owner."""
@@ -128,7 +141,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def test_messages_are_deleted_or_poisoned(place: Place) -> None:
     for text in ("good", "bad", '{"id": 7}'):
         await place.put(text)
-    with await asyncio.to_thread(place.started):
+    async with place.started():
         assert await place.poisoned() == ["bad"]
         await until(lambda: len(place.taken) == 4)
         assert await place.texts(place.queue) == []
@@ -139,7 +152,7 @@ async def test_messages_are_deleted_or_poisoned(place: Place) -> None:
 async def test_with_base64_plain_text_goes_straight_to_poison(place: Place) -> None:
     await place.put("plain")
     await place.put(base64.b64encode(b"good").decode())
-    with await asyncio.to_thread(place.started, "base64"):
+    async with place.started("base64"):
         assert await place.poisoned() == ["plain"]
         await until(lambda: place.taken)
     assert place.taken == [["good", 1]]
@@ -148,7 +161,7 @@ async def test_with_base64_plain_text_goes_straight_to_poison(place: Place) -> N
 async def test_after_sigterm_messages_are_taken_and_timers_fire_while_requests_drain(
     place: Place,
 ) -> None:
-    with await asyncio.to_thread(place.started) as running:
+    async with place.started() as running:
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             held = asyncio.create_task(client.get(f"{running.url}/api/held"))
             await until((place.directory / "held").exists)
@@ -168,7 +181,7 @@ async def test_after_sigterm_messages_are_taken_and_timers_fire_while_requests_d
 async def test_what_is_switched_off_is_not_started(place: Place) -> None:
     await place.put("good")
     off = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("take", "held")}
-    with await asyncio.to_thread(lambda: place.started(**off)) as running:
+    async with place.started(**off) as running:
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             assert (await client.get(f"{running.url}/api/held")).status_code == 404
         await until(lambda: len(place.lines("ticks")) > 1)
@@ -179,6 +192,6 @@ async def test_a_storage_that_refuses_the_host_ends_it(place: Place) -> None:
     place.cloud.disturbances.inject(
         Disturbance("storage", times=None, path=place.queue, status=403)
     )
-    with await asyncio.to_thread(place.started) as running:
+    async with place.started() as running:
         assert await asyncio.to_thread(running.process.wait, PATIENCE) == 1
         assert "QueueRefusedError" in running.output()
