@@ -11,13 +11,11 @@ from contextlib import ExitStack
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
-from local import page
-from local.api_docs import ADDRESS, ApiDocs
 from local.demo import demo
-from local.environment import BUYING, app_environment
-from local.function_process import FunctionProcess
+from local.environment import app_environment
+from local.local_app import local_app
 from local.samples import curl_line
-from local.storefronts import storefront_environment
+from local.storefronts import default_file
 
 _stopped = threading.Event()
 """Set by SIGTERM and SIGINT."""
@@ -25,26 +23,14 @@ _stopped = threading.Event()
 
 def run(port: int) -> int:
     """Serves the app in a local cloud, with a page that shows it, until a signal comes."""
-    functions: list[FunctionProcess] = []
-
-    def function() -> tuple[str, str] | None:
-        return (functions[0].url, functions[0].key) if functions else None
-
-    docs = ApiDocs(function)
     with ExitStack() as stack:
         azurite = _azurite(stack)
-        cloud = stack.enter_context(LocalCloud.in_thread(azurite=azurite, routes=docs.routes()))
-        page.extend(cloud, function, has_storage=azurite is not None)
-        if docs.has_assets:
-            cloud.page.links[ADDRESS] = "API documentation"
-        shops = storefront_environment(cloud)
-        environment = app_environment(cloud, **BUYING, **shops, LOCAL_PAGE_URL=cloud.page_url)
         try:
-            running = FunctionProcess(environment, port=port, inherit_log=True)
+            app = local_app(azurite, default_file(), port=port, inherit_log=True)
+            _, running = stack.enter_context(app)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 2
-        functions.append(stack.enter_context(running))
         print(f"Open {running.url} in a browser to see what happens. Ctrl-C ends it. Try:\n")
         print(curl_line(running.url, running.key), flush=True)
         while running.process.poll() is None:

@@ -9,9 +9,10 @@ from partner_center_emulator.page.site import Site
 from partner_center_emulator.page.views import clock, tone
 from partner_center_emulator.watch.journal import Journal
 
-from local import page_actions
-from local.page_actions import Function
-from local.page_documents import operations_panel, records_panel
+from local.deliveries import Deliveries, Function
+from local.page_actions import actions
+from local.page_documents import operations_panel, records_panel, storefront_orders_panel
+from local.shops import Shops
 from local.stored_documents import StoredDocuments
 
 
@@ -22,16 +23,17 @@ class Cloud(Protocol):
     journal: Journal
 
 
-def extend(cloud: Cloud, function: Function, *, has_storage: bool) -> None:
+def extend(cloud: Cloud, function: Function, shops: Shops, *, has_storage: bool) -> None:
     """Adds this app's panels and actions to a cloud's page, before the cloud's own."""
     cloud.page.title = "Partner Center carts, in the local cloud"
     stored = StoredDocuments(cloud.journal)
     cloud.page.panels[:0] = [calls_panel(function)]
     cloud.page.panels[2:2] = [
         operations_panel(stored, has_storage=has_storage),
+        storefront_orders_panel(stored, has_storage=has_storage),
         records_panel(stored, has_storage=has_storage),
     ]
-    cloud.page.actions[:0] = page_actions.actions(function)
+    cloud.page.actions[:0] = actions(Deliveries(function), shops)
 
 
 def calls_panel(function: Function) -> Panel:

@@ -1,38 +1,40 @@
 """The actions of this app on the page of the local cloud: each calls it as a caller would."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from partner_center_emulator.page.panels import Action, Done, Field, PageError, Values
 
-import aiohttp
-from partner_center_emulator.page.masking import masked_body, masked_headers
-from partner_center_emulator.page.panels import Action, Done, Field, PageError, Section, Values
-
+from local.deliveries import Deliveries, Request
 from local.samples import SAMPLES
+from local.shops import Delivery, Shops, UnfitSampleError
+from local.storefront_samples import Kind
 
 _SAMPLES = "Send a sample"
 
-Function = Callable[[], tuple[str, str] | None]
-"""Gives the function's URL and its key, or None as long as it starts."""
+_PLATFORMS = {
+    "shopify": "Shopify",
+    "woocommerce": "WooCommerce",
+    "bigcommerce": "BigCommerce",
+    "stripe": "Stripe",
+    "standard_webhooks": "Standard Webhooks",
+}
+_KINDS = {
+    Kind.PAID: "A paid order",
+    Kind.DOUBTFUL: "A paid order with a doubtful SKU",
+    Kind.CANCELLED: "A cancellation",
+}
+_MOST_ORDERS = 999_999_999
 
 
-class _Request(NamedTuple):
-    """A POST to the function."""
-
-    path: str
-    content: str = ""
-    headers: Mapping[str, str] = {}
-
-
-def actions(function: Function) -> list[Action]:
+def actions(deliveries: Deliveries, shops: Shops) -> list[Action]:
     """All of them; those without a group belong to buttons of rows."""
-    return [*_samples(function), _try_now(function)]
+    return [
+        _send(deliveries),
+        _send_webhook(deliveries, shops),
+        _send_again(deliveries),
+        *_of_operators(deliveries),
+    ]
 
 
-def _samples(function: Function) -> list[Action]:
-    """Sends a sample with a key, and delivers the last one once more."""
-    sent: list[_Request] = []
-
+def _send(deliveries: Deliveries) -> Action:
     async def send(values: Values) -> Done:
         sample = SAMPLES[values["sample"]]
         headers = {"Content-Type": "application/json"}
@@ -40,68 +42,86 @@ def _samples(function: Function) -> list[Action]:
             headers["Idempotency-Key"] = values["key"]
         if values["later"]:
             headers["Prefer"] = "respond-async"
-        sent[:] = [_Request(sample.path, sample.content, headers)]
-        return await _post(function, sent[0])
-
-    async def send_again(values: Values) -> Done:
-        if not sent:
-            raise PageError("Nothing was sent yet.")
-        return await _post(function, sent[0])
+        return await deliveries.send(lambda: Request(sample.path, sample.content, headers))
 
     choices = {name: sample.label for name, sample in SAMPLES.items()}
-    return [
-        Action(
-            *("send", "Send a sample", "The same key again is the same order again."),
-            *(send, _SAMPLES),
-            (
-                Field("sample", "Sample", "order", choices),
-                Field("key", "Idempotency-Key", "order-1001"),
-                Field("later", "Do not wait for it (Prefer: respond-async)", False),
-            ),
+    return Action(
+        *("send", "Send a sample", "The same key again is the same order again."),
+        *(send, _SAMPLES),
+        (
+            Field("sample", "Sample", "order", choices),
+            Field("key", "Idempotency-Key", "order-1001"),
+            Field("later", "Do not wait for it (Prefer: respond-async)", False),
         ),
-        Action(
-            *("send-again", "Deliver it again", "As a storefront does that got no answer."),
-            *(send_again, _SAMPLES),
+    )
+
+
+def _send_webhook(deliveries: Deliveries, shops: Shops) -> Action:
+    greeted: set[str] = set()
+
+    def request(delivery: Delivery) -> Request:
+        return Request(delivery.path, delivery.body, delivery.headers(), with_key=False)
+
+    async def send(values: Values) -> Done:
+        name, kind, number = values["source"], Kind(values["kind"]), int(values["order"])
+        if name not in greeted:
+            greeting = await deliveries.post(request(shops.greeting(name)))
+            if greeting.said.startswith("200"):
+                greeted.add(name)
+        try:
+            delivery = shops.order(name, number, kind, wrongly_signed=values["wrong"])
+        except UnfitSampleError as unfit:
+            raise PageError(
+                f"The sample does not fit what {name} expects ({unfit}). "
+                "Send a body of your own with `make webhook`."
+            ) from None
+        return await deliveries.send(lambda: request(delivery))
+
+    platforms = {name: f"{name} ({_PLATFORMS[kind]})" for name, kind in shops.platforms.items()}
+    first = next(iter(platforms), "")
+    return Action(
+        *("send-webhook", "Send a webhook", "As the shop itself does: signed, and without a key."),
+        *(send, _SAMPLES if platforms else ""),
+        (
+            Field("source", "Shop", first, platforms),
+            Field(
+                "kind", "It says", Kind.PAID.value, {k.value: label for k, label in _KINDS.items()}
+            ),
+            Field("order", "Order number", 1001, maximum=_MOST_ORDERS),
+            Field("wrong", "Sign it with a secret of nobody", False),
+        ),
+    )
+
+
+def _send_again(deliveries: Deliveries) -> Action:
+    async def send_again(values: Values) -> Done:
+        return await deliveries.send_again()
+
+    about = "As a storefront does that got no answer."
+    return Action("send-again", "Deliver it again", about, send_again, _SAMPLES)
+
+
+def _of_operators(deliveries: Deliveries) -> list[Action]:
+    """The buttons of operations, and of storefronts' orders that are parked."""
+
+    def action(name: str, label: str, about: str, path: str) -> Action:
+        async def act(values: Values) -> Done:
+            return await deliveries.post(Request(path.format(values.get("id"))))
+
+        return Action(name, label, about, act)
+
+    orders = "/api/storefront-orders/{}"
+    return [
+        action(
+            *("try-now", "Try now", "An operator sets a queued operation going."),
+            "/api/operations/{}/replay",
+        ),
+        action(
+            *("release-order", "Release", "A parked order is looked into again."),
+            f"{orders}/release",
+        ),
+        action(
+            *("discard-order", "Discard", "A parked order is never bought."),
+            f"{orders}/discard",
         ),
     ]
-
-
-def _try_now(function: Function) -> Action:
-    async def try_now(values: Values) -> Done:
-        operation_id = str(values.get("operation"))
-        return await _post(function, _Request(f"/api/operations/{operation_id}/replay"))
-
-    return Action("try-now", "Try now", "An operator sets a queued operation going.", try_now)
-
-
-async def _post(function: Function, request: _Request) -> Done:
-    if (running := function()) is None:
-        raise PageError("The function is not there yet.")
-    url, function_key = running
-    headers = {"x-functions-key": function_key, **request.headers}
-    content = request.content.encode()
-    try:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(url + request.path, data=content, headers=headers) as answer,
-        ):
-            body = await answer.read()
-    except (aiohttp.ClientError, ValueError) as error:
-        raise PageError(f"The function did not answer: {error}") from None
-    replayed = ", replayed" if "Idempotent-Replayed" in answer.headers else ""
-    sections: Sequence[Section] = (
-        Section("Request", f"POST {request.path}\n{masked_headers(headers)}"),
-        Section("Request body", masked_body(content)),
-        Section("Answer body", masked_body(body)),
-    )
-    return Done(f"{answer.status} {answer.reason}{replayed}{_word(body)}", sections)
-
-
-def _word(body: bytes) -> str:
-    """The code of a problem, or the status or the state of what was asked for, at a glance."""
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return ""
-    word = next(filter(None, map(document.get, ("code", "status", "state"))), "")
-    return f": {word}" if word else ""

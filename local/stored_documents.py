@@ -26,6 +26,11 @@ class StoredDocuments:
                 self._follow(arrival)
         return list(self._documents.values())
 
+    def find(self, name: str) -> Document | None:
+        """The JSON object whose path ends with this; None where there is none."""
+        found = (each for path, each in self._documents.items() if path.endswith(f"/{name}"))
+        return next(found, None)
+
     def _follow(self, arrival: Arrival) -> None:
         done = (arrival.method, arrival.status)
         if done in (("PUT", 201), ("DELETE", 202)):

@@ -52,13 +52,18 @@ WHERE = {
 """Where each platform takes the address."""
 
 
+def default_file() -> Path:
+    """The file storefronts.toml where there is one, else the sample."""
+    return FILE if FILE.exists() else SAMPLE
+
+
 def storefront_environment(cloud: LocalCloud, file: Path | None = None) -> dict[str, str]:
     """The variables by which an app in a local cloud has storefronts; their secrets are put there.
 
     Without a file it is storefronts.toml where there is one, else the sample.
     """
-    file = file or (FILE if FILE.exists() else SAMPLE)
-    for source in _sources(file).values():
+    file = file or default_file()
+    for source in sources_in(file).values():
         names = [*source.secrets, *([source.report.secret] if source.report else [])]
         names += [getattr(source, name) for name in SHOP_SECRETS if hasattr(source, name)]
         for name in names:
@@ -77,8 +82,13 @@ def local_secret(name: str) -> str:
     return f"whsec_{base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()}"
 
 
-def sign(scheme: Scheme, secret: str, body: bytes, now: float) -> dict[str, str]:
-    """The headers that a platform of this scheme would send with the body."""
+def sign(
+    scheme: Scheme, secret: str, body: bytes, now: float, message_id: str = ""
+) -> dict[str, str]:
+    """The headers that a platform of this scheme would send with the body.
+
+    By Standard Webhooks a message has an id, which is the same in each delivery of it.
+    """
     key, timestamp = signing_key(scheme, secret) or b"", str(int(now))
     if scheme in (Scheme.SHOPIFY, Scheme.WOOCOMMERCE):
         signature = base64.b64encode(hmac.digest(key, body, "sha256")).decode()
@@ -87,7 +97,7 @@ def sign(scheme: Scheme, secret: str, body: bytes, now: float) -> dict[str, str]
     if scheme is Scheme.STRIPE:
         signed = hmac.new(key, f"{timestamp}.".encode() + body, "sha256").hexdigest()
         return {"Stripe-Signature": f"t={timestamp},v1={signed}"}
-    message_id = f"msg_{uuid.uuid4().hex}"
+    message_id = message_id or f"msg_{uuid.uuid4().hex}"
     digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
     return {
         "webhook-id": message_id,
@@ -160,7 +170,7 @@ def _resolved(name: str, source: Source, order: StorefrontOrder, now: datetime) 
 
 
 def _check(path: Path) -> int:
-    for name, source in _sources(path).items():
+    for name, source in sources_in(path).items():
         secrets = ", ".join(source.secrets)
         print(f"{name}: {source.platform}. Address https://APP/api/webhooks/{name}")
         print(f"  enter it at: {WHERE[source.platform]}")
@@ -168,7 +178,8 @@ def _check(path: Path) -> int:
     return 0
 
 
-def _sources(path: Path) -> dict[str, Source]:
+def sources_in(path: Path) -> dict[str, Source]:
+    """The sources in a file. Raises SystemExit with what to do where it is wrong or not there."""
     try:
         return read_sources(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -238,7 +249,7 @@ def order_id_of(source: Source, body: bytes) -> str | None:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m local.storefronts", description=__doc__)
-    parser.add_argument("--file", type=Path, default=FILE if FILE.exists() else SAMPLE)
+    parser.add_argument("--file", type=Path, default=default_file())
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate the file of sources")
     for command in ("map", "send"):
@@ -252,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "check":
         return _check(given.file)
-    sources = _sources(given.file)
+    sources = sources_in(given.file)
     if given.source not in sources:
         raise SystemExit(f"{given.file} has no source {given.source}: {', '.join(sources)}")
     source, body = sources[given.source], given.body.read_bytes()

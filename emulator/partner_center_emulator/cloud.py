@@ -5,9 +5,10 @@ import base64
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from aiohttp import web
@@ -67,7 +68,8 @@ class LocalCloud:
     LocalCloud.in_thread() as cloud` on an event loop of its own. The parts are public attributes,
     to be looked at and changed at any time. A running `azurite` adds Blob Storage, with a container
     of the cloud's own. `seed` makes the disturbances that have a probability repeatable. `routes`
-    are served beside the page; they are those of who runs the cloud.
+    are served beside the page; they are those of who runs the cloud. `third_parties` are further
+    hosts that a client asks, by their names, with the routes of each.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class LocalCloud:
         seed: int = 0,
         azurite: Azurite | None = None,
         routes: Sequence[web.AbstractRouteDef] = (),
+        third_parties: Mapping[str, Sequence[web.RouteDef]] = MappingProxyType({}),
     ) -> None:
         self.journal = Journal()
         self.disturbances = Disturbances(seed)
@@ -100,8 +103,9 @@ class LocalCloud:
             deeds.actions(self),
         )
         self._routes = routes
+        self._third_parties = third_parties
         self._directory = tempfile.TemporaryDirectory(prefix="local-cloud-")
-        self.certificate = ServerCertificate(Path(self._directory.name))
+        self.certificate = ServerCertificate(Path(self._directory.name), third_parties)
         self._runners: list[web.AppRunner] = []
         self._plain_url = ""
         self._register_application()
@@ -172,7 +176,7 @@ class LocalCloud:
     async def __aenter__(self) -> Self:
         secure = web.Application(client_max_size=_MAX_BODY_BYTES)
         partner_center = PartnerCenterApi(self.partner_center, self.tokens)
-        services: list[tuple[tuple[str, ...], Service, list[web.RouteDef]]] = [
+        services: list[tuple[tuple[str, ...], Service, Sequence[web.RouteDef]]] = [
             (_VAULT_HOSTS, "key_vault", self.key_vault.routes()),
             (_ENTRA_HOSTS, "entra", self.entra.routes()),
             (_PARTNER_CENTER_HOSTS, "partner_center", partner_center.routes()),
@@ -181,6 +185,7 @@ class LocalCloud:
             await self.storage.start()
             of_storage = (self.storage.host, self.storage.queue_host)
             services.append((of_storage, "storage", self.storage.routes()))
+        services += [((host,), "third_party", own) for host, own in self._third_parties.items()]
         for hosts, service, routes in services:
             for host in hosts:
                 secure.add_domain(host, self._application(service, routes))
@@ -250,7 +255,7 @@ class LocalCloud:
             self.entra.federated.add((issuer, IDENTITY.object_id, audience))
         self.sign_in()
 
-    def _application(self, service: Service, routes: list[web.RouteDef]) -> web.Application:
+    def _application(self, service: Service, routes: Sequence[web.RouteDef]) -> web.Application:
         """One service, with every request journalled and open to disturbances."""
         application = web.Application(
             middlewares=[

@@ -3,17 +3,15 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
-from local import page
-from local.api_docs import ADDRESS, ApiDocs
-from local.environment import app_environment
 from local.function_process import FunctionProcess
+from local.local_app import local_app
+from local.storefronts import SAMPLE
 from tests.kit.tools import unavailable
 
 if TYPE_CHECKING:
@@ -52,21 +50,8 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture(scope="module")
 def served(browser: "Browser", azurite: Azurite) -> Iterator[tuple[LocalCloud, FunctionProcess]]:
     """The app in its local cloud, as `make run` serves it."""
-    running: list[FunctionProcess] = []
-
-    def function() -> tuple[str, str] | None:
-        return (running[0].url, running[0].key) if running else None
-
-    docs = ApiDocs(function)
-    with ExitStack() as stack:
-        cloud = stack.enter_context(LocalCloud.in_thread(azurite=azurite, routes=docs.routes()))
-        page.extend(cloud, function, has_storage=True)
-        cloud.page.links[ADDRESS] = "API documentation"
-        environment = app_environment(
-            cloud, CART_ALLOW_CHECKOUT="true", LOCAL_PAGE_URL=cloud.page_url
-        )
-        running.append(stack.enter_context(FunctionProcess(environment)))
-        yield cloud, running[0]
+    with local_app(azurite, SAMPLE) as running:
+        yield running
 
 
 @pytest.fixture

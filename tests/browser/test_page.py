@@ -79,6 +79,31 @@ def test_an_order_that_nobody_waits_for_is_seen_in_the_queue_and_done(seen: Seen
     assert "/accepted-operations/messages" in row(seen, "other-calls", "DELETE").inner_text()
 
 
+def test_a_shops_own_webhook_is_seen_from_its_delivery_to_what_was_bought(seen: Seen) -> None:
+    assert do(seen, "Send a webhook", source="big", order=2001) == "200 OK"
+
+    row(seen, "function-calls", "/api/webhooks/big").wait_for()
+    assert "completed" in row(seen, "storefront-orders", "ended").inner_text()
+    assert "place_order" in row(seen, "operations", "storefront-big-").inner_text()
+    row(seen, "other-calls", "api.bigcommerce.com/stores/abc123/v2/orders/2001/products").wait_for()
+    assert do(seen, "Deliver it again") == "200 OK"
+    assert do(seen, "Send a webhook", source="big", order=2001) == "200 OK"
+    assert do(seen, "Send a webhook", source="big", wrong=True) == "401 Unauthorized"
+    assert seen.page.locator("#storefront-orders tr[data-row]", has_text="2001").count() == 1
+    assert len(seen.cloud.partner_center.orders) == 1
+
+
+def test_a_parked_order_is_released_or_discarded(seen: Seen) -> None:
+    assert do(seen, "Send a webhook", source="shop", kind="doubtful", order=2002) == "200 OK"
+    parked = row(seen, "storefront-orders", "sku_resembles CFQ7TTC0LH18:monthly")
+    parked.get_by_role("button", name="Release").click()
+    seen.page.locator("#said", has_text="200 OK: open").wait_for()
+    parked.get_by_role("button", name="Discard").click()
+    row(seen, "storefront-orders", "discarded").wait_for()
+    row(seen, "other-calls", "erp.example.com/hooks/licences").wait_for()
+    assert seen.cloud.partner_center.carts == {}
+
+
 def test_a_click_shows_headers_and_bodies_which_stay_open_while_more_happens(seen: Seen) -> None:
     do(seen, "Send a sample", sample="cart", key="seen-2")
     number = row(seen, "calls", "/carts").get_attribute("data-row")

@@ -64,10 +64,18 @@ TABLE = {
         {"aiohttp", "pydantic", "pytest"},
     ),
     "local": Room(
-        {"__main__", "api_docs", "environment", "function_process", "functions_host", "host_calls"}
-        | {"demo", "host_messages", "host_queue", "host_triggers", "loopback_guard", "page"}
-        | {"page_actions", "page_documents", "queue_listener", "queue_trigger", "samples"}
-        | {"stored_documents", "storefronts", "timer_trigger"},
+        {
+            "__main__",
+            "api_docs",
+            "deliveries",
+            "environment",
+            "function_process",
+            "functions_host",
+            "host_calls",
+        }
+        | {"demo", "host_messages", "host_queue", "host_triggers", "local_app", "loopback_guard"}
+        | {"page", "page_actions", "page_documents", "queue_listener", "queue_trigger", "samples"}
+        | {"shops", "stored_documents", "storefront_samples", "storefronts", "timer_trigger"},
         {EMULATOR, PAGE, SERVICES, WATCH},
         {"aiohttp", "azure.functions", "cart_core", "httpx", "multidict", "yarl"},
     ),
@@ -85,7 +93,7 @@ def test_the_table_names_every_module() -> None:
     paths = {path for folder in folders for path in folder.rglob("*.py")}
     modules = {*MODULES, *(f"{folder}.__init__" for folder in TABLE)}
     assert {p for p in paths if "node_modules" not in p.parts} == set(map(path_of, modules))
-    assert len(MODULES) == 54
+    assert len(MODULES) == 58
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -6,6 +6,7 @@ import ssl
 
 import httpx
 import pytest
+from aiohttp import web
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.network.certificates import SERVER_NAMES
 from partner_center_emulator.network.proxy import Connection
@@ -54,6 +55,24 @@ async def test_a_newer_route_leads_a_host_to_another_server(
     async with server:
         response = await client.get("https://other.vault.azure.net/secrets")
     assert response.status_code == 204
+
+
+async def test_a_third_party_is_reached_by_its_name_and_seen_in_the_journal() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"asked": request.path})
+
+    shop = {"api.shop.example": [web.get("/{path:.*}", answer)]}
+    async with LocalCloud(third_parties=shop) as cloud:
+        trust = ssl.create_default_context(cafile=cloud.certificate.ca_file)
+        cloud.disturbances.inject(Disturbance("third_party", status=503))
+        async with httpx.AsyncClient(
+            proxy=cloud.proxy.url, verify=trust, trust_env=False, timeout=60
+        ) as client:
+            url = "https://api.shop.example/orders/1"
+            answers = [await client.get(url) for _ in range(2)]
+    assert [each.status_code for each in answers] == [503, 200]
+    assert answers[1].json() == {"asked": "/orders/1"}
+    assert [each.host for each in cloud.journal.requests("third_party")] == ["api.shop.example"] * 2
 
 
 async def test_only_the_clouds_own_authority_vouches_for_its_certificate(cloud: LocalCloud) -> None:

@@ -10,11 +10,11 @@ from partner_center_emulator.cloud import LocalCloud
 
 from local import page
 from local.api_docs import ApiDocs
-from local.environment import app_environment
 from local.function_process import FunctionProcess
+from local.local_app import local_app
 from local.samples import CARTS, SAMPLES
-
-BUYING = {"CART_ALLOW_CHECKOUT": "true"}
+from local.shops import Shops
+from local.storefronts import SAMPLE
 
 
 class Served:
@@ -42,19 +42,10 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    running: list[FunctionProcess] = []
-
-    def function() -> tuple[str, str] | None:
-        return (running[0].url, running[0].key) if running else None
-
-    with LocalCloud.in_thread(routes=ApiDocs(function).routes()) as cloud:
-        page.extend(cloud, function, has_storage=False)
-        environment = app_environment(cloud, **BUYING, LOCAL_PAGE_URL=cloud.page_url)
-        with FunctionProcess(environment) as process:
-            running.append(process)
-            seen = Served(cloud, process)
-            yield seen
-            seen.client.close()
+    with local_app(None, SAMPLE) as (cloud, function):
+        seen = Served(cloud, function)
+        yield seen
+        seen.client.close()
 
 
 def test_the_root_of_the_function_leads_to_the_page(served: Served) -> None:
@@ -97,7 +88,37 @@ def test_what_is_not_waited_for_is_accepted_and_delivered_again_in_the_same_way(
     assert "Prefer: respond-async" in accepted["sections"][0]["text"]
     again = served.act("send-again")
     assert "Prefer: respond-async" in again["sections"][0]["text"]
-    assert served.act("try-now", operation="x")["said"] == "404 Not Found: operation_not_found"
+    assert served.act("try-now", id="x")["said"] == "404 Not Found: operation_not_found"
+
+
+@pytest.mark.parametrize("source", ["shop", "woo", "big", "pay", "erp"])
+def test_a_webhook_is_sent_as_the_shop_itself_does(served: Served, source: str) -> None:
+    sent = served.act("send-webhook", source=source, order=41)
+    assert sent["said"] == "200 OK"
+    assert "x-functions-key" not in sent["sections"][0]["text"]
+    assert f"POST /api/webhooks/{source}" in sent["sections"][0]["text"]
+    assert served.act("send-again")["said"] == "200 OK"
+    wrong = served.act("send-webhook", source=source, wrong=True)
+    assert wrong["said"] == "401 Unauthorized"
+
+
+def test_a_shop_greets_once_so_that_its_first_order_is_not_from_before(served: Served) -> None:
+    for number in (51, 52):
+        served.act("send-webhook", source="woo", order=number)
+    bodies = []
+    for row in served.told("function-calls"):
+        sections = served.client.get(f"page/panels/function-calls/{row['id']}").json()
+        shown = {section["title"]: section["text"] for section in sections}
+        if shown["Request"] == "POST /api/webhooks/woo":
+            bodies.append(json.loads(shown["Request body"]))
+    assert bodies.count({}) == 1
+    assert [body["id"] for body in bodies[:2]] == [52, 51]
+
+
+@pytest.mark.parametrize("button", ["release-order", "discard-order"])
+def test_the_button_of_an_order_that_is_gone_says_so(served: Served, button: str) -> None:
+    order = f"shop-{'0' * 64}"
+    assert served.act(button, id=order)["said"] == "404 Not Found: order_not_found"
 
 
 def test_an_order_without_a_key_is_answered_with_advice(served: Served) -> None:
@@ -163,7 +184,7 @@ def test_the_api_is_called_at_the_origin_of_the_page(served: Served) -> None:
 
 async def test_before_the_function_is_there_nothing_can_be_sent() -> None:
     async with LocalCloud(routes=ApiDocs(lambda: None).routes()) as cloud:
-        page.extend(cloud, lambda: None, has_storage=False)
+        page.extend(cloud, lambda: None, Shops({}), has_storage=False)
         async with httpx.AsyncClient(base_url=cloud.page_url, trust_env=False) as client:
             for action in ("send", "send-again"):
                 answer = await client.post(f"page/actions/{action}", json={})

@@ -11,7 +11,10 @@ from partner_center_emulator.watch.journal import Arrival, Journal
 
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.operations.operation import AcceptedOperation, AcceptedRequest
-from local.page_documents import operations_panel, records_panel
+from cart_core.storefronts.changes import Standing
+from cart_core.storefronts.order_record import OrderRecord, PartResult
+from cart_core.storefronts.parking import Reason
+from local.page_documents import operations_panel, records_panel, storefront_orders_panel
 from local.stored_documents import StoredDocuments
 
 NOW = datetime(2027, 1, 31, 10, 11, 12, tzinfo=UTC)
@@ -136,3 +139,66 @@ async def test_an_operation_is_shown_with_what_came_of_it_or_holds_it_up(
     assert await records_panel(container.stored, has_storage=True).rows() == []
     with pytest.raises(PageError):
         await panel.detail("gone")
+
+
+# --- Orders of storefronts ------------------------------------------------------------------------
+
+STANDING = Standing.of(NOW, cancelled=False, paid=True, units=5, body="shop/an-order/a-body")
+OPEN = OrderRecord.first("shop", "1001", STANDING, NOW)
+CANCELLED = OPEN.found_cancelled()
+FROZEN = OPEN.frozen([{"customerId": "c", "lines": ["1"], "cart": {}}])
+BEGUN = FROZEN.with_begun("c")
+assert BEGUN
+BOUGHT = BEGUN.with_result("c", PartResult(status="completed", orders=["a1"]))
+REFUSED = BEGUN.with_result("c", PartResult(status="failed", problem="cart_not_orderable"))
+
+
+@pytest.mark.parametrize(
+    ("order", "state", "said", "tone", "buttons"),
+    [
+        (OPEN, "open", "", "busy", 0),
+        (OPEN.put_off(NOW), "open", "again at {now}", "busy", 0),
+        (CANCELLED, "cancelled", "", "", 0),
+        (OPEN.resolved("parked", [Reason("sku_unknown", "1", "M365")]), "parked",
+         "sku_unknown M365", "bad", 2),
+        (FROZEN, "frozen", "handed over", "busy", 0),
+        (BEGUN, "frozen", "being bought", "busy", 0),
+        (BOUGHT, "ended", "completed a1", "good", 0),
+        (BOUGHT.found_cancelled().flagged("cancelled_late"), "ended, cancelled",
+         "completed a1, cancelled_late", "", 0),
+        (REFUSED, "ended", "failed cart_not_orderable", "bad", 0),
+    ],
+    ids=["open", "put off", "cancelled", "parked", "frozen", "begun", "bought", "late", "failed"],
+)  # fmt: skip
+async def test_a_storefronts_order_is_shown_with_what_came_of_it(
+    order: OrderRecord, state: str, said: str, tone: str, buttons: int
+) -> None:
+    container = Container()
+    panel = storefront_orders_panel(container.stored, has_storage=True)
+    container.reached(b'{"id": 1001}', path="/c/open/shop/an-order/a-body")
+    container.reached(OPEN.to_json(), path="/c/orders/shop/x")
+    container.reached(order.to_json(), path="/c/orders/shop/x")
+
+    (row,) = await panel.rows()
+
+    now = NOW.astimezone().strftime("%H:%M:%S")
+    assert row.cells == (f"{now}.000", "1001", state, said.format(now=now))
+    assert (row.tone, row.group, len(row.buttons)) == (tone, "Source shop", buttons)
+    assert row.id == order.name.removeprefix("orders/").replace("/", "-")
+    remembered, decides = await panel.detail(row.id)
+    assert json.loads(remembered.text)["state"] == order.state
+    assert json.loads(decides.text) == {"id": 1001}
+    for other in (operations_panel, records_panel):
+        assert await other(container.stored, has_storage=True).rows() == []
+    with pytest.raises(PageError):
+        await panel.detail("gone")
+
+
+async def test_rows_of_one_group_stand_together() -> None:
+    container = Container()
+    panel = storefront_orders_panel(container.stored, has_storage=True)
+    for number, (source, order) in enumerate([("a", "1"), ("b", "2"), ("a", "3")]):
+        record = OrderRecord.first(source, order, STANDING, NOW)
+        container.reached(record.to_json(), path=f"/c/orders/{number}")
+
+    assert [row.cells[1] for row in await panel.rows()] == ["3", "1", "2"]

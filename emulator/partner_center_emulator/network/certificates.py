@@ -1,5 +1,6 @@
 """The certificates of the local cloud: its servers', and its app registration's."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
@@ -32,16 +33,16 @@ _APPLICATION = "partner-center-client"
 class ServerCertificate:
     """One server certificate for every production host name, and the authority that signed it.
 
-    They are files, so that other processes can use them too.
+    They are files, so that other processes can use them too. `more` are further host names.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: Iterable[str] = ()) -> None:
         """Makes the authority and the certificate, and writes them in PEM into `directory`."""
         self.ca_file = directory / "ca.pem"
         self.certificate_file = directory / "server.pem"
         self.key_file = directory / "server-key.pem"
         authority = trustme.CA()
-        leaf = authority.issue_cert(*SERVER_NAMES)
+        leaf = authority.issue_cert(*SERVER_NAMES, *more)
         authority.cert_pem.write_to_path(self.ca_file)
         self.certificate_file.write_bytes(b"".join(b.bytes() for b in leaf.cert_chain_pems))
         leaf.private_key_pem.write_to_path(self.key_file)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 _HEADERS = {
     *("authorization", "cookie", "proxy-authorization", "set-cookie", "x-functions-key"),
-    "x-identity-header",
+    *("x-auth-token", "x-identity-header"),
 }
 _MEMBERS = {
     *("access_token", "assertion", "client_assertion", "client_secret", "id_token"),

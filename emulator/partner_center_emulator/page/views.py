@@ -36,7 +36,7 @@ def other_calls_panel(journal: Journal) -> Panel:
         journal,
         "other-calls",
         "Calls of the other services",
-        "Requests to the managed identity, Key Vault, Entra ID and Storage, newest first. "
+        "Requests to all but Partner Center, newest first: managed identity, Key Vault, Entra, … "
         "Who looks into an empty queue is left out.",
         lambda arrival: arrival.service != "partner_center" and not _found_nothing(arrival),
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from aiohttp import web
 
-Service = Literal["identity", "key_vault", "entra", "partner_center", "storage"]
+Service = Literal["identity", "key_vault", "entra", "partner_center", "storage", "third_party"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 
 _MAXIMUM = 20_000

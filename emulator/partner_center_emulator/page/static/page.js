@@ -130,13 +130,19 @@ function drawPanel(panel) {
   drawRows(panel.id, []);
 }
 
+// Only a cell with a word that is longer than a UUID may break within words, as ids and addresses do.
+const LONGEST_WORD = 36;
+const isLong = (text) => text.split(/\s/).some((word) => word.length > LONGEST_WORD);
+
 function drawRow(panel, row) {
   const state = panel.columns.findIndex((column) => ["State", "Status"].includes(column));
   const cells = row.cells.map((text, index) => index === 0
-    ? element("td", {}, element("button", {
+    ? element("td", { class: isLong(text) && "long" }, element("button", {
       class: "open", "aria-expanded": "false", onclick: (event) => toggle(event, panel, row.id),
     }, text || "open"))
-    : element("td", { class: index === state && "state" }, text));
+    : element("td", {
+      class: [index === state && "state", isLong(text) && "long"].filter(Boolean).join(" "),
+    }, text));
   if (row.buttons.length) {
     cells.at(-1).append(element("div", {}, ...row.buttons.map((button) =>
       element("button", {
