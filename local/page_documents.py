@@ -193,7 +193,7 @@ def _shop_order(name: str, order: Document) -> Row:
 
 def _fate(order: Document) -> str:
     """Why a storefront's order waits, or what each customer's part came to."""
-    said = [f"{each['code']} {each['about']}".strip() for each in order["reasons"]]
+    said = list(map(_reason, order["reasons"]))
     for part in order["parts"] or ():
         customer = part["customerId"]
         result = order["results"].get(customer)
@@ -206,4 +206,8 @@ def _fate(order: Document) -> str:
         said.append(
             f"again at {clock(datetime.fromisoformat(order['nextAttempt']).timestamp())[:8]}"
         )
-    return ", ".join([*said, *order["flags"]])
+    return ", ".join([*said, *map(_reason, order["flags"])])
+
+
+def _reason(reason: Document) -> str:
+    return f"{reason['code']} {reason['about']}".strip()
