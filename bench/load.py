@@ -9,6 +9,8 @@ subjects:
     keyed      the same with a new Idempotency-Key every time (in the process of `function`)
     skus, ids  a cart of 50 lines that name 10 SKUs, or the availabilities that these have, with a
                new key every time (in the process of `items`)
+    webhook    a signed order of Shopify, 20 KB, a new one every time
+    forged     the same, signed with another secret (in the process of `webhook`)
     caller     HTTP requests to the apps that `bench.served` serves, whose URLs are in the
                environment variable SERVED, by name, as JSON
     tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, while
@@ -20,6 +22,7 @@ threads: they include the generator, and the worker library or what calls the ha
 """
 
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -31,8 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import Invoke, open_function
+from cart_core.storefronts.signatures import Scheme
 from local.functions_host import DEFAULT_KEY
 from local.samples import CUSTOMER, SAMPLE_CART
+from local.storefronts import SAMPLE, local_secret, sign
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROUTE = {"customerId": CUSTOMER}
@@ -49,8 +54,10 @@ _ITEMS = (
 )
 """Availabilities of the emulator, each the only one of its SKU that such a line can mean."""
 
-Post = Callable[[], Awaitable[int]]
-"""Sends one cart and returns the status of the answer."""
+_BODY_BYTES = 20_000
+
+Post = Callable[[], Awaitable[bool]]
+"""Sends one request, and says whether it was answered as it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Round:
 
 @dataclass(slots=True)
 class Figures:
-    """The result of a round; times in seconds. `failed` counts the answers other than 201."""
+    """The result of a round; times in seconds. `failed` counts the wrong answers."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -87,13 +94,13 @@ async def run(order: Round, posts: dict[str, Post]) -> Figures:
             for post, latencies in turns:
                 sent = time.perf_counter()
                 try:
-                    status = await post()
+                    good = await post()
                 except Exception as error:
-                    status = 0
+                    good = False
                     if not figures.failed:
                         print(f"First failure: {type(error).__name__}: {error}", file=sys.stderr)
                 latencies.append(time.perf_counter() - sent)
-                figures.failed += status != 201
+                figures.failed += not good
 
     # The first requests open the connections, and are not counted.
     await asyncio.gather(*(post() for post, _ in turns for _ in range(order.lanes)))
@@ -112,7 +119,7 @@ async def open_direct() -> Post:
     client = HttpxAiohttpClient(proxy=os.environ.get("HTTPS_PROXY"))
     url = f"{_PARTNER_CENTER}/v1/customers/{CUSTOMER}/carts"
 
-    async def post() -> int:
+    async def post() -> bool:
         headers = {
             "Authorization": f"Bearer {token}",
             "Accept": "application/json",
@@ -121,7 +128,7 @@ async def open_direct() -> Post:
             "MS-CorrelationId": str(uuid.uuid4()),
             "X-Locale": "en-US",
         }
-        return (await client.post(url, headers=headers, content=_CART)).status_code
+        return (await client.post(url, headers=headers, content=_CART)).status_code == 201
 
     return post
 
@@ -130,9 +137,26 @@ def posting(invoke: Invoke, *, keyed: bool = False, cart: bytes = _CART) -> Post
     """The requests of a caller of the function."""
     headers = {"host": "127.0.0.1", "content-type": "application/json", "accept": "*/*"}
 
-    async def post() -> int:
+    async def post() -> bool:
         more = {"idempotency-key": str(uuid.uuid4())} if keyed else {}
-        return await invoke(headers | more, cart)
+        return await invoke(headers | more, cart) == 201
+
+    return post
+
+
+def delivering(invoke: Invoke, *, forged: bool = False) -> Post:
+    """The deliveries of a shop: each is another paid order."""
+    order = json.loads((SAMPLE.parent / "shopify.json").read_text("utf-8"))
+    order["note"] = ""
+    order["note"] = "x" * (_BODY_BYTES - len(json.dumps(order)))
+    numbers = itertools.count(time.time_ns())
+    secret = "a secret that nobody knows" if forged else local_secret("shop-webhook-secret")
+
+    async def post() -> bool:
+        body = json.dumps(order | {"id": next(numbers)}).encode()
+        signed = sign(Scheme.SHOPIFY, secret, body, time.time())
+        headers = {name.lower(): value for name, value in signed.items()}
+        return await invoke(headers, body) == (401 if forged else 200)
 
     return post
 
@@ -157,10 +181,10 @@ async def calling(url: str) -> Post:
     address = f"{url}/api/customers/{CUSTOMER}/carts"
     headers = {"x-functions-key": DEFAULT_KEY, "content-type": "application/json"}
 
-    async def post() -> int:
+    async def post() -> bool:
         async with session.post(address, headers=headers, data=_CART) as answer:
             await answer.read()
-            return answer.status
+            return answer.status == 201
 
     return post
 
@@ -197,8 +221,8 @@ def access_token() -> str:
 async def serve(subject: str) -> None:
     """Opens a subject, makes its first request, then runs rounds until the input ends.
 
-    Raises RuntimeError where the first request is not answered with 201, because then there is
-    nothing to measure.
+    Raises RuntimeError where the first request is not answered as it has to be, because then there
+    is nothing to measure.
     """
     posts: dict[str, Post] = {}
     if subject == "caller":
@@ -214,13 +238,16 @@ async def serve(subject: str) -> None:
         invoke = await open_function(ROOT, _ROUTE)
         posts["ids"] = posting(invoke, keyed=True, cart=items_cart(by_sku=False))
         posts["skus"] = posting(invoke, keyed=True, cart=items_cart(by_sku=True))
+    elif subject == "webhook":
+        invoke = await open_function(ROOT, {"source": "shop"}, "receive_webhook")
+        posts["webhook"], posts["forged"] = delivering(invoke), delivering(invoke, forged=True)
     else:
         posts["direct"] = await open_direct()
     began = time.perf_counter()
-    statuses = [await post() for name, post in posts.items() if name != "keyed"]
+    good = [await post() for name, post in posts.items() if name not in ("keyed", "forged")]
     first = time.perf_counter() - began
-    if set(statuses) != {201}:
-        raise RuntimeError(f"The first request of '{subject}' was answered with {statuses}.")
+    if not all(good):
+        raise RuntimeError(f"The first request of '{subject}' was refused.")
     if subject == "function":
         posts["direct"] = await open_direct()
     print_json({"first": first})

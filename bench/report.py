@@ -10,7 +10,7 @@ class Row:
     """One figure of the function, with the same figure of the yardstick and of the tutorial.
 
     The target limits the ratio (`ratio_at_most`, `ratio_at_least`) or the figure itself
-    (`at_least`, `exactly`).
+    (`at_least`, `at_most`, `exactly`).
     `cloud_bound` says that the local cloud, not the subject, may have limited the figure.
     `median_ratio` is the median of the ratios of single rounds, which takes the place of the ratio
     of the figures: what makes the machine slower for a while is in both rounds of a pair.
@@ -24,6 +24,7 @@ class Row:
     ratio_at_most: float | None = None
     ratio_at_least: float | None = None
     at_least: float | None = None
+    at_most: float | None = None
     exactly: float | None = None
     cloud_bound: bool = False
     median_ratio: float | None = None
@@ -45,6 +46,8 @@ class Row:
             return f"ratio ≥ {self.ratio_at_least:g}", reached
         if self.at_least is not None:
             return f"≥ {self.at_least:g}", self.function >= self.at_least
+        if self.at_most is not None:
+            return f"≤ {self.at_most:g}", self.function <= self.at_most
         if self.exactly is not None:
             return f"= {self.exactly:g}", self.function == self.exactly
         return None

@@ -1,4 +1,4 @@
-"""Calls an app's `create_cart` as Azure does: through Microsoft's worker library, if installed.
+"""Calls a function of an app as Azure does: through Microsoft's worker library, if installed.
 
 With the library, the figures include what it does for each invocation. Its gRPC messages are
 replaced by plain objects, so the figures include neither protobuf nor the transport from the host
@@ -13,8 +13,6 @@ from pathlib import Path
 from local.functions_host import load
 from tests.worker.runtime import Request, Worker
 
-_FUNCTION = "create_cart"
-
 Invoke = Callable[[Mapping[str, str], bytes], Awaitable[int]]
 """Posts headers (names in lower case) and a body, and returns the status of the answer."""
 
@@ -24,8 +22,10 @@ def has_runtime() -> bool:
     return importlib.util.find_spec("azure_functions_runtime") is not None
 
 
-async def open_function(app_dir: Path, route: Mapping[str, str]) -> Invoke:
-    """`create_cart` of the app in `app_dir`, for one set of route parameters.
+async def open_function(
+    app_dir: Path, route: Mapping[str, str], name: str = "create_cart"
+) -> Invoke:
+    """One function of the app in `app_dir`, for one set of route parameters.
 
     A process can open one app only, because the module of each is called `function_app`.
     """
@@ -34,14 +34,14 @@ async def open_function(app_dir: Path, route: Mapping[str, str]) -> Invoke:
         worker = await Worker.start(app_dir)
 
         async def invoke(headers: Mapping[str, str], body: bytes) -> int:
-            request = Request(_FUNCTION, "POST", url, headers, route, body)
+            request = Request(name, "POST", url, headers, route, body)
             return (await worker.invoke(request)).status
 
         return invoke
 
     import azure.functions as func
 
-    function = next(function for function in load(app_dir) if function.name == _FUNCTION)
+    function = next(function for function in load(app_dir) if function.name == name)
 
     async def call(headers: Mapping[str, str], body: bytes) -> int:
         answer = await function.invoke(
