@@ -12,6 +12,8 @@ from tests.soak.report import table
 from tests.soak.results import write
 from tests.soak.soak import Plan, soak
 from tests.soak.trouble import KINDS
+from tests.soak.webhooks import Plan as PlanOfWebhooks
+from tests.soak.webhooks import soak as soak_webhooks
 
 
 def main() -> int:
@@ -37,6 +39,11 @@ def main() -> int:
         help="most orders are accepted, and worked off from a queue whose bells are haunted",
     )
     parser.add_argument(
+        "--webhooks",
+        action="store_true",
+        help="shops deliver so many orders; of the other options only --seed and --logs count",
+    )
+    parser.add_argument(
         "--without", nargs="+", choices=KINDS, default=[], help="kinds of trouble to leave out"
     )
     parser.add_argument(
@@ -50,6 +57,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
+    if options.webhooks:
+        return _webhooks(options.orders, seed, options.logs)
     repeats = options.repeat_checkout
     plan = Plan(
         keys=options.orders,
@@ -64,12 +73,27 @@ def main() -> int:
         result = asyncio.run(soak(plan, azurite))
     print(table(result))
     write(result, options.results)
-    if options.logs:
-        options.logs.mkdir(parents=True, exist_ok=True)
-        for number, log in enumerate(result.logs):
-            (options.logs / f"{number:03}.log").write_text(log, "utf-8")
-        (options.logs / "failures").write_text("\n".join(result.failures), "utf-8")
+    _leave(options.logs, result.logs, result.failures)
     return 1 if result.failures else 0
+
+
+def _webhooks(orders: int, seed: int, logs: Path | None) -> int:
+    print(f"{orders} orders of shops, seed {seed} ...", file=sys.stderr)
+    with Azurite() as azurite:
+        result = asyncio.run(soak_webhooks(PlanOfWebhooks(orders, seed), azurite))
+    print(result.table())
+    _leave(logs, result.logs, result.failures)
+    return 1 if result.failures else 0
+
+
+def _leave(directory: Path | None, logs: list[str], failures: list[str]) -> None:
+    """Leaves the processes' logs, and a list of all failures."""
+    if directory is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    for number, log in enumerate(logs):
+        (directory / f"{number:03}.log").write_text(log, "utf-8")
+    (directory / "failures").write_text("\n".join(failures), "utf-8")
 
 
 if __name__ == "__main__":
