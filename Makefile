@@ -23,7 +23,7 @@ storefronts: $(VENV)/.installed  ## Check storefronts.toml, and say where each a
 	@$(RUN) -m local.storefronts check
 
 webhook: $(VENV)/.installed  ## Sign a body, send it to the running app, show what it comes to; SOURCE=shop BODY=file
-	@$(RUN) -m local.storefronts send $(SOURCE) $(BODY)
+	@$(RUN) -m local.storefronts send $(SOURCE) $(BODY) --url http://127.0.0.1:$(PORT)
 
 unit: $(VENV)/.installed  ## Unit and layer tests: no sockets, no Azurite, no checkov, in seconds
 	@$(RUN) -m pytest -q tests/unit -m "not slow"

@@ -64,9 +64,7 @@ def storefront_environment(cloud: LocalCloud, file: Path | None = None) -> dict[
     """
     file = file or default_file()
     for source in sources_in(file).values():
-        names = [*source.secrets, *([source.report.secret] if source.report else [])]
-        names += [getattr(source, name) for name in SHOP_SECRETS if hasattr(source, name)]
-        for name in names:
+        for name in _secret_names(source):
             cloud.key_vault.set_secret(VAULT, name, SecretVersion(local_secret(name)))
     found = {"CART_STOREFRONTS_FILE": str(file)}
     container = cloud.connection_details().container_url
@@ -75,6 +73,12 @@ def storefront_environment(cloud: LocalCloud, file: Path | None = None) -> dict[
 
 SHOP_SECRETS = ("access_token", "api_key")
 """The members of a source that name a secret for the shop's own API."""
+
+
+def _secret_names(source: Source) -> list[str]:
+    """All secrets that a source needs, by their names in Key Vault."""
+    own = [getattr(source, name) for name in SHOP_SECRETS if hasattr(source, name)]
+    return [*source.secrets, *own, *([source.report.secret] if source.report else [])]
 
 
 def local_secret(name: str) -> str:
@@ -170,8 +174,10 @@ def _resolved(name: str, source: Source, order: StorefrontOrder, now: datetime) 
 
 
 def _check(path: Path) -> int:
-    for name, source in sources_in(path).items():
-        secrets = ", ".join(source.secrets)
+    sources = sources_in(path)
+    print(f"{path} is valid.{' Copy it to storefronts.toml, and edit it.' * (path == SAMPLE)}")
+    for name, source in sources.items():
+        secrets = ", ".join(_secret_names(source))
         print(f"{name}: {source.platform}. Address https://APP/api/webhooks/{name}")
         print(f"  enter it at: {WHERE[source.platform]}")
         print(f"  secrets in Key Vault: {secrets}")

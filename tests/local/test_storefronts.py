@@ -23,6 +23,9 @@ def test_the_file_is_checked_and_each_address_is_told(capsys: pytest.CaptureFixt
 
     assert "shop: shopify. Address https://APP/api/webhooks/shop" in printed
     assert printed.count("secrets in Key Vault: ") == 5
+    assert "secrets in Key Vault: big-client-secret, big-access-token" in printed
+    assert "secrets in Key Vault: shop-webhook-secret, shop-report-secret" in printed
+    assert "Copy it to storefronts.toml" in printed
 
 
 def test_all_problems_of_a_file_are_told(tmp_path: Path) -> None:
