@@ -274,19 +274,18 @@ def main(arguments: list[str] | None = None) -> int:
         raise SystemExit(f"{given.file} has no source {given.source}: {', '.join(sources)}")
     source, body = sources[given.source], given.body.read_bytes()
     if given.command == "send":
-        status = _send(given.url, given.source, source, body)
-        if status == 0 and (order_id := order_id_of(source, body)):
+        if status := _send(given.url, given.source, source, body):
+            return status
+        if order_id := order_id_of(source, body):
             for line in became(given.url, given.source, order_id, given.key):
                 print(line)
             return 0
-    else:
-        status = 0
     fetched = None
     if given.order and given.lines:
         fetched = given.order.read_bytes(), given.lines.read_bytes()
     for line in mapped(given.source, source, body, fetched):
         print(line)
-    return status
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from cart_core.cart.answer import CartAnswer
 from cart_core.cart.request import CartRules, read_cart
+from cart_core.storefronts.sources import read_sources
 from local.samples import CUSTOMER, curl_line
+from local.storefronts import SAMPLE, order_id_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -20,6 +22,14 @@ def test_the_cart_of_the_command_is_valid() -> None:
     body = re.search(r"-d '(.*)'", README)
     assert body
     read_cart(json.loads(body[1]), CUSTOMER, CartRules(), [])
+
+
+def test_the_webhook_that_is_sent_is_an_order_of_the_sample_file() -> None:
+    command = re.search(r"^make webhook SOURCE=(\w+) BODY=(\S+)$", README, re.MULTILINE)
+    assert command
+    source = read_sources(SAMPLE.read_text("utf-8"))[command[1]]
+
+    assert order_id_of(source, (ROOT / command[2]).read_bytes())
 
 
 def test_the_answer_and_the_error_have_these_members() -> None:

@@ -3,14 +3,27 @@
 from pathlib import Path
 
 import pytest
+from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
 
 from cart_core.storefronts.platforms import platform_of
 from cart_core.storefronts.signatures import MIN_KEY_BYTES, matching_key, signing_key
 from cart_core.storefronts.sources import read_sources
-from local.storefronts import SAMPLE, local_secret, main, sign
+from local.environment import BUYING, app_environment
+from local.function_process import FunctionProcess
+from local.shops import Shops
+from local.storefronts import SAMPLE, local_secret, main, sign, storefront_environment
 
 FOLDER = SAMPLE.parent
 CONTOSO = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
+SAMPLES = {
+    "shop": "shopify",
+    "woo": "woocommerce",
+    "big": "bigcommerce",
+    "pay": "stripe",
+    "erp": "standard-webhooks",
+}
+"""The sample body of each source of the sample file."""
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -62,7 +75,7 @@ def test_each_sample_is_shown_as_what_would_be_bought(
         assert "--order" in told(capsys, "map", source, str(FOLDER / f"{body}.json"))
 
 
-@pytest.mark.parametrize("source", ["shop", "woo", "big", "pay", "erp"])
+@pytest.mark.parametrize("source", SAMPLES)
 def test_what_is_sent_is_signed_as_the_platform_signs(source: str) -> None:
     scheme = platform_of(read_sources(SAMPLE.read_text("utf-8"))[source]).scheme
     key = signing_key(scheme, local_secret("shop-webhook-secret"))
@@ -90,8 +103,24 @@ def test_an_order_that_is_not_certain_says_what_to_do(
     assert "add it to the SKU table" in printed
 
 
+def test_each_sample_is_bought_by_the_app_that_runs_here(
+    azurite: Azurite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    third_parties = Shops(read_sources(SAMPLE.read_text("utf-8"))).third_parties()
+    with LocalCloud.in_thread(azurite=azurite, third_parties=third_parties) as cloud:
+        environment = app_environment(cloud, **BUYING, **storefront_environment(cloud, SAMPLE))
+        with FunctionProcess(environment) as function:
+            for source, sample in SAMPLES.items():
+                body = str(FOLDER / f"{sample}.json")
+                printed = told(capsys, "send", source, body, "--url", function.url)
+                assert "answered 200" in printed
+                assert f"  {CONTOSO}: 5 x CFQ7TTC0LH18:0001: completed" in printed
+        assert len(cloud.partner_center.orders) == len(SAMPLES)
+
+
 def test_an_app_that_does_not_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     body = str(FOLDER / "shopify.json")
 
     assert main(["--file", str(SAMPLE), "send", "shop", body, "--url", "http://127.0.0.1:1"]) == 1
-    assert "Start it with `make run`" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.rstrip().endswith("Start it with `make run`.")

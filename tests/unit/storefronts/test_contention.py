@@ -99,6 +99,7 @@ async def test_a_process_that_dies_anywhere_buys_once_when_the_shop_and_the_bell
             await shop.work()
         except Died:
             shop.configure(shop.sources)
+            await shop.deliver(**UPDATED)
     record = await shop.work()
 
     assert record.state == "frozen"
