@@ -1,12 +1,16 @@
 """docs/storefronts.md says of parked orders and reports what the code says."""
 
+import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
+from cart_core.storefronts.changes import Standing
 from cart_core.storefronts.order import Ignored
+from cart_core.storefronts.order_record import OrderRecord, PartResult
 from cart_core.storefronts.parking import ADVICE, ReasonCode
-from cart_core.storefronts.reporting import EventType
+from cart_core.storefronts.reporting import EventType, due_reports
 from cart_core.storefronts.sku import BILLING_ALIASES, COMMITMENTS, Item, SkuRules, read_sku
 from tests.docs.tables import names, table
 
@@ -25,6 +29,18 @@ def test_every_report_is_named() -> None:
     paragraph = PAGE.partition("## What you are told")[2].partition("##")[0]
 
     assert set(re.findall(r"`(order\.\w+)`", paragraph)) == set(get_args(EventType))
+
+
+def test_the_report_of_the_page_is_what_is_sent() -> None:
+    shown = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+    sent_at = datetime.fromisoformat(shown["timestamp"])
+    ((customer, result),) = shown["data"]["results"].items()
+    standing = Standing.of(sent_at, cancelled=False, body="b")
+    part = {"customerId": customer, "lines": [], "cart": {}}
+    first = OrderRecord.first(shown["data"]["source"], shown["data"]["orderId"], standing, sent_at)
+    ended = first.frozen([part]).with_result(customer, PartResult.model_validate(result))
+
+    assert json.loads(due_reports(ended)[-1].body(sent_at.timestamp())) == shown
 
 
 def test_every_reason_why_a_delivery_is_ignored_is_in_the_runbook() -> None:
