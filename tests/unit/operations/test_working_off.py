@@ -77,6 +77,21 @@ async def test_nobody_sleeps_through_a_pause() -> None:
 
 
 @in_virtual_time
+async def test_a_bell_that_rings_too_early_rings_again() -> None:
+    house = House()
+    house.timer = False
+    house.center.script["create"] = [refused(429, retry_after="300")]
+    accepted = await order(house)
+    await house.pass_time(10)
+    [bell] = house.bells.messages
+    bell.visible = monotonic()
+    await house.pass_time(20)
+    assert (await result(house, accepted)).status == 202
+    await house.pass_time(400)
+    assert (await result(house, accepted)).status == 201
+
+
+@in_virtual_time
 async def test_a_refusal_is_the_answer_and_frees_the_key() -> None:
     house = House()
     house.center.script["create"] = [FORBIDDEN]
