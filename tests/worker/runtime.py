@@ -4,7 +4,8 @@ In Azure the library gets protobuf messages from a proxy that speaks gRPC to the
 only reads their attributes, so plain objects take their place here.
 
 `python -m tests.worker.runtime APP_DIR` indexes the app, answers the requests in a JSON list on
-standard input one by one, and prints the bindings of each function and the answers as JSON.
+standard input one by one, and prints the bindings of each function and the answers as JSON. What
+has a `message` is a message of a queue; its answer is an empty object.
 """
 
 import asyncio
@@ -20,6 +21,10 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from local import loopback_guard
+from local.queue_trigger import Message as QueueMessage
+from local.queue_trigger import trigger_metadata
+
+_MOMENT = "Sun, 22 Nov 2026 12:00:00 GMT"
 
 
 class Message(SimpleNamespace):
@@ -120,17 +125,40 @@ class Worker:
             query={},
             body=Message(bytes=request.body) if request.body else Message(),
         )
+        done = await self._invoke(request.function, "req", Message(http=http), request.trace_parent)
+        answer = done.return_value.http
+        return Answer(int(answer.status_code), answer.headers, answer.body.bytes)
+
+    async def ring(self, function: str, message: str) -> None:
+        """Hands a message of a queue to a function, with its metadata as the host sends them.
+
+        Raises RuntimeError where the function does, which brings the message back.
+        """
+        taken = QueueMessage("an-id", "a-receipt", message, 1, *([_MOMENT] * 3))
+        metadata = {
+            name: Message(**{datum.type: datum.value})
+            for name, datum in trigger_metadata(taken, message).items()
+        }
+        await self._invoke(function, "message", Message(string=message), metadata=metadata)
+
+    async def _invoke(
+        self,
+        function: str,
+        parameter: str,
+        data: Message,
+        trace_parent: str = "",
+        metadata: Mapping[str, Message] | None = None,
+    ) -> Any:
         invocation = Message(
             invocation_id=str(uuid.uuid4()),
-            function_id=self._ids[request.function],
-            trace_context=Message(trace_parent=request.trace_parent, trace_state="", attributes={}),
+            function_id=self._ids[function],
+            trace_context=Message(trace_parent=trace_parent, trace_state="", attributes={}),
             retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
-            trigger_metadata={},
-            input_data=[_Input("req", Message(http=http))],
+            trigger_metadata=metadata or {},
+            input_data=[_Input(parameter, data)],
         )
         call = Message(request=Message(invocation_request=invocation))
-        answer = _succeeded(await self._runtime.invocation_request(call)).return_value.http
-        return Answer(int(answer.status_code), answer.headers, answer.body.bytes)
+        return _succeeded(await self._runtime.invocation_request(call))
 
 
 def _succeeded(response: Any) -> Any:
@@ -145,6 +173,10 @@ async def _main() -> None:
     worker = await Worker.start(Path(sys.argv[1]))
     answers: list[dict[str, Any]] = []
     for request in json.load(sys.stdin):
+        if "message" in request:
+            await worker.ring(**request)
+            answers.append({})
+            continue
         answer = await worker.invoke(Request(**request | {"body": request["body"].encode()}))
         answers.append(asdict(answer) | {"body": answer.body.decode()})
     functions = {each.name: list(map(json.loads, each.raw_bindings)) for each in worker.functions}

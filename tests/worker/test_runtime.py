@@ -1,8 +1,10 @@
 """The app under Microsoft's own worker library."""
 
 import json
+from xml.etree import ElementTree
 
 from partner_center_emulator.cloud import LocalCloud
+from partner_center_emulator.services.azurite import Azurite
 
 from cart_core import __version__
 from local.environment import app_environment
@@ -67,3 +69,28 @@ def test_a_cart_is_created_read_changed_and_bought_through_the_local_cloud() -> 
         assert json.loads(answer["body"])["lineItems"][0]["quantity"] == 3
     order = json.loads(bought["body"])
     assert (order["cartId"], order["status"]) == (cart["id"], "completed")
+
+
+def test_an_accepted_order_is_worked_off_by_a_message_of_the_queue(azurite: Azurite) -> None:
+    with LocalCloud.in_thread(azurite=azurite) as cloud:
+        environment = app_environment(cloud)
+        order = create(SAMPLE_CART)
+        order["headers"] |= {"idempotency-key": "order-1", "prefer": "respond-async"}
+        [accepted] = run(order, environment=environment)["answers"]
+        assert accepted["status"] == 202
+        [hung] = cloud.journal.requests("storage", "accepted-operations/messages")
+        bell = ElementTree.fromstring(hung.body).findtext("MessageText")
+        result = run({"function": "work_off", "message": bell}, order, environment=environment)
+        assert len(cloud.partner_center.carts) == 1
+
+    assert result["functions"]["work_off"] == [
+        {
+            "type": "queueTrigger",
+            "direction": "IN",
+            "name": "message",
+            "queueName": "accepted-operations",
+            "connection": "AzureWebJobsStorage",
+        }
+    ]
+    assert result["answers"][1]["status"] == 201
+    assert result["answers"][1]["headers"]["Idempotent-Replayed"] == "true"

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -88,6 +89,21 @@ async def test_a_bell_that_rings_too_early_rings_again() -> None:
     await house.pass_time(20)
     assert (await result(house, accepted)).status == 202
     await house.pass_time(400)
+    assert (await result(house, accepted)).status == 201
+
+
+@in_virtual_time
+async def test_a_bell_rings_again_whose_record_somebody_has_changed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    house.timer = False
+    accepted = await order(house)
+    monkeypatch.setattr(house.documents, "replace", AsyncMock(return_value=None))
+    await house.pass_time(1)
+    monkeypatch.undo()
+    assert house.center.asked == []
+    await house.pass_time(60)
     assert (await result(house, accepted)).status == 201
 
 
