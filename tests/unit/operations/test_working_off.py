@@ -25,7 +25,7 @@ from tests.kit.partner_center import (
     refused,
 )
 from tests.kit.signals import collected
-from tests.unit.operations.house import House, monitor, order, result
+from tests.unit.operations.house import ORDER, House, monitor, order, result
 
 DAY = 86_400.0
 TRACE = 0x0AF7651916CD43DD8448EB211C80319C
@@ -186,6 +186,25 @@ async def test_what_is_unknown_is_read_before_it_is_given_up_and_stays_unknown(
     assert house.center.asked[-1].operation == "get"
     found = await result(house, accepted)
     assert (found.body["code"], found.body["outcome"]) == ("operation_dead", "unknown")
+
+
+@in_virtual_time
+async def test_what_is_refused_before_its_record_was_looked_at_ends_nothing_that_is_unknown() -> (
+    None
+):
+    house = House()
+    house.center.script["create"] = [lost] * 5
+    two = ORDER.replace(b'"quantity": 1', b'"quantity": 2')
+    accepted = await order(house, two)
+    await house.pass_time(4)
+    assert [each.outcome for each in house.open] == ["unknown"]
+    house.deploy(CART_MAX_QUANTITY="1")
+    await house.pass_time(60)
+    assert [(each.state, each.outcome) for each in house.open] == [("waiting", "unknown")]
+    house.deploy()
+    await house.pass_time(600)
+    assert (await result(house, accepted)).status == 201
+    assert len(house.center.bought) == 1
 
 
 @in_virtual_time
