@@ -24,11 +24,13 @@ LEGS = {"both legs": (True, True), "without the queue": (False, True)}
 every_script = pytest.mark.parametrize("script", SCRIPTS)
 
 
+@pytest.mark.parametrize("timer", [True, False])
 @in_virtual_time
-async def test_the_acceptance_may_be_cut_anywhere() -> None:
+async def test_the_acceptance_may_be_cut_anywhere(timer: bool) -> None:
     number, done = 0, False
     while not done:
         house, accepted = House(), None
+        house.timer = timer
         passed = house.dies_at(number)
         with suppress(Killed):
             accepted = await order(house)

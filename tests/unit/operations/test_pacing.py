@@ -135,6 +135,7 @@ async def test_an_accepted_order_is_not_sent_either_and_costs_no_try() -> None:
     await house.pass_time(200)
     [waiting] = house.open
     assert (waiting.state, waiting.tries, house.center.asked) == ("waiting", 0, [])
+    assert (waiting.deferrals, waiting.problem) == (0, None)
     await house.pass_time(400)
     assert len(house.center.bought) == 1
 
