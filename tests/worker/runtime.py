@@ -136,7 +136,7 @@ class Worker:
         """
         taken = QueueMessage("an-id", "a-receipt", message, 1, *([_MOMENT] * 3))
         metadata = {
-            name: Message(**{datum.type: datum.value})
+            name: Message(**{str(datum.type): datum.value})
             for name, datum in trigger_metadata(taken, message).items()
         }
         await self._invoke(function, "message", Message(string=message), metadata=metadata)

@@ -73,6 +73,17 @@ async def test_a_replayed_order_is_bought_and_cannot_be_replayed_again() -> None
 
 
 @in_virtual_time
+async def test_a_replay_starts_the_day_anew() -> None:
+    house, accepted = await dead(create=THROTTLED)
+    house.center.script["create"] = list(THROTTLED[:80])
+    await operate(house, "replay_operation")
+    await house.pass_time(DAY / 2)
+    assert [each.state for each in house.open] == ["waiting"]
+    await house.pass_time(DAY / 2)
+    assert (await result(house, accepted)).status == 201
+
+
+@in_virtual_time
 async def test_a_replay_of_what_is_unknown_keeps_the_request_id() -> None:
     house, accepted = await dead(create=[lost, *[LOST] * 2000])
     before = {each.request_id for each in house.center.requests_for("create")}

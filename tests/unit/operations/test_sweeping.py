@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 
 from cart_core import __version__
+from cart_core.operations.bell import Bell
+from cart_core.operations.bells import TakenMessage
 from cart_core.operations.operation import KEPT
-from tests.kit.fakes import in_virtual_time
+from cart_core.operations.sweeper import UNANSWERED
+from tests.kit.fakes import EPOCH_SECONDS, in_virtual_time
 from tests.kit.partner_center import refused
 from tests.unit.operations.house import House, monitor, order, result
 
@@ -20,7 +23,7 @@ async def test_a_lost_bell_is_hung_up_again() -> None:
     house = House()
     accepted = await order(house)
     house.bells.messages.clear()
-    await house.pass_time(300)
+    await house.pass_time(UNANSWERED - 1)  # Later the timer works it off itself.
     assert (await result(house, accepted)).status == 201
     assert house.bells.messages == []
 
@@ -74,6 +77,20 @@ async def test_a_hiccup_of_the_storage_poisons_bells_and_loses_nothing() -> None
     await house.pass_time(300)
     assert (await result(house, accepted)).status == 201
     assert (house.bells.poisoned, house.bells.messages) == ([], [])
+
+
+@in_virtual_time
+async def test_a_poisoned_bell_is_hung_up_before_its_copy_is_deleted() -> None:
+    house = House()
+    bell = Bell("orders/shop/" + "0" * 64, EPOCH_SECONDS).text()  # In no list of operations.
+    house.queue, house.bells.poisoned = False, [TakenMessage("1", "a-receipt", bell)]
+    house.bells.down = True
+    await house.pass_time(60)
+    assert (len(house.bells.poisoned), house.bells.messages) == (1, [])
+    house.bells.down = False
+    await house.pass_time(60)
+    assert house.bells.poisoned == []
+    assert [each.text for each in house.bells.messages] == [bell]
 
 
 @in_virtual_time
