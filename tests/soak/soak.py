@@ -29,6 +29,10 @@ ASYNCHRONOUS: Final = 0.75
 
 LISTENER_OFF: Final = "AzureWebJobs.work_off.Disabled"
 
+LONGEST_TROUBLE: Final = 240.0
+"""Seconds after which the trouble ends for accepted operations: what is put off again and again
+comes back ever later, and callers wait for it to the end."""
+
 AFTERWARDS: Final = 120.0
 """Seconds after which everything must have ended that was accepted: the timer finds lost bells when
 an operation is overdue by a minute."""
@@ -45,7 +49,7 @@ class Plan:
     """A soak. Without `deduplicate`, Partner Center makes a cart for each request it gets.
 
     Without `repeat_checkout`, it refuses to check out a cart that is ordered. The trouble lasts
-    until all is delivered, or until so many processes were killed.
+    until all is delivered, or until so many processes were killed, or for LONGEST_TROUBLE.
     """
 
     keys: int
@@ -102,7 +106,10 @@ async def soak(plan: Plan, azurite: Azurite) -> Result:
             deliveries = scenario.deliveries(orders, dice, share)
             began = time.monotonic()
             enough, end = asyncio.Event(), asyncio.Event()
-            sweeping = asyncio.create_task(legs.sweep(end)) if plan.asynchronous else None
+            sweeping = None
+            if plan.asynchronous:
+                sweeping = asyncio.create_task(legs.sweep(end))
+                asyncio.get_running_loop().call_later(LONGEST_TROUBLE, enough.set)
             async with asyncio.TaskGroup() as group:
                 troubled = group.create_task(_trouble(plan, cloud, fleet, legs, dice, enough))
                 delivered = await caller.hand_over(deliveries, scenario.LANES)
