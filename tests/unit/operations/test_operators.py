@@ -73,6 +73,20 @@ async def test_a_replayed_order_is_bought_and_cannot_be_replayed_again() -> None
 
 
 @in_virtual_time
+async def test_what_has_ended_is_not_replayed_before_it_is_put_away_either() -> None:
+    house = House()
+    await order(house)
+    await house.pass_time(60)
+    [done] = house.ended
+    house.timer = False
+    await house.documents.create(done.names.open, done.to_json(), done.facts())
+    for what in ("replay_operation", "discard_operation"):
+        with pytest.raises(Problem, match="operation_not_resting"):
+            await operate(house, what)
+    assert [each.state for each in house.open] == ["succeeded"]
+
+
+@in_virtual_time
 async def test_a_replay_starts_the_day_anew() -> None:
     house, accepted = await dead(create=THROTTLED)
     house.center.script["create"] = list(THROTTLED[:80])
