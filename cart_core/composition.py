@@ -120,7 +120,9 @@ def admitted(name: str, operation: Operation) -> Operation:
     """The operation of this name, for those whom the gate admits to it."""
 
     async def call(request: Request, invocation: Invocation) -> Response:
-        invocation.caller = gate().admit(name, request.headers)
+        admits = gate()
+        invocation.caller = admits.caller(name, request.headers)
+        admits.require_role(name, request.headers)
         return await operation(request, invocation)
 
     return call

@@ -108,16 +108,16 @@ def count_purchase(status: str, caller: str | None, *, replayed: bool) -> None:
     (_purchases_replayed if replayed else _purchases).add(1, {"status": status} | _by(caller))
 
 
-def count_possible_duplicate() -> None:
+def count_possible_duplicate(caller: str | None) -> None:
     """Counts an order that is like another one which was placed minutes before."""
-    _possible_duplicates.add(1)
+    _possible_duplicates.add(1, _by(caller))
 
 
 def count_problem(problem: Problem, caller: str | None) -> None:
     """Counts one error answer."""
     _refused.add(1, {"code": str(problem.code)} | _by(caller))
     if problem.outcome is Outcome.UNKNOWN:
-        _unknown.add(1)
+        _unknown.add(1, _by(caller))
 
 
 def count_webhook(source: str, verdict: str) -> None:
@@ -157,9 +157,9 @@ def _by(caller: str | None) -> dict[str, str]:
     return {"caller": caller} if caller else {}
 
 
-def count_accepted(operation: str) -> None:
+def count_accepted(operation: str, caller: str | None) -> None:
     """Counts one operation that was accepted, to be worked off later."""
-    _accepted.add(1, {"operation": operation})
+    _accepted.add(1, {"operation": operation} | _by(caller))
 
 
 def count_bell(what: str) -> None:
@@ -172,14 +172,16 @@ def count_deferral(reason: str) -> None:
     _deferred.add(1, {"reason": reason})
 
 
-def count_dead(operation: str) -> None:
+def count_dead(operation: str, caller: str | None) -> None:
     """Counts one operation that was given up."""
-    _dead.add(1, {"operation": operation})
+    _dead.add(1, {"operation": operation} | _by(caller))
 
 
-def count_ended(operation: str, state: str, tries: int, seconds: float) -> None:
+def count_ended(
+    operation: str, state: str, caller: str | None, *, tries: int, seconds: float
+) -> None:
     """Counts one operation that has ended, so many seconds after it was accepted."""
-    _ended.add(1, {"operation": operation, "state": state})
+    _ended.add(1, {"operation": operation, "state": state} | _by(caller))
     _tries.record(tries, {"operation": operation})
     _seconds_to_end.record(seconds, {"operation": operation})
 

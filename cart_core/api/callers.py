@@ -82,20 +82,28 @@ class Gate:
         """Whether the platform may admit requests without a key, since their tokens are checked."""
         return self.entra and self.signs_in
 
-    def admit(self, operation: str, headers: Mapping[str, str]) -> str | None:
+    def caller(self, operation: str, headers: Mapping[str, str]) -> str | None:
         """Who calls an operation; None if everybody may, or if nothing says who it is.
 
         With Entra it is the id of the application that asked for the token, else that of the user.
         With keys it is `key:` and the fingerprint of the key. It names a caller in logs and
-        records, and decides nothing. Raises Problem `caller_unknown`, `role_missing` or
-        `configuration_invalid`.
+        records, and decides nothing: a caller that is not admitted has a name too.
         """
+        if ROUTES[operation] is None:
+            return None
+        if not self.entra:
+            return self._key(headers)
+        return _application(_principal(headers)) if self.signs_in else None
+
+    def require_role(self, operation: str, headers: Mapping[str, str]) -> None:
+        """Raises Problem `caller_unknown`, `role_missing` or `configuration_invalid`."""
         role = ROUTES[operation]
         if role is None:
-            return None
+            return
         if self.entra or role == "Orders.Buy":
             self.require_agreement()
-        return self._signed_in(role, headers) if self.entra else self._key(headers)
+        if self.entra:
+            _require(role, _principal(headers))
 
     def require_agreement(self) -> None:
         """Raises Problem `configuration_invalid` where mode and platform disagree."""
@@ -112,22 +120,27 @@ class Gate:
             return None
         return "key:" + hmac.new(self.salt.encode(), key.encode(), hashlib.sha256).hexdigest()[:12]
 
-    def _signed_in(self, role: Role, headers: Mapping[str, str]) -> str:
-        claims = _claims(headers.get("x-ms-client-principal", ""))
-        caller = _first(claims, _APPLICATION) or _first(claims, _OBJECT)
-        if not caller:
-            raise Problem("caller_unknown", "Send a token of Microsoft Entra ID for this function.")
-        if not any(role in claims.get(name, ()) for name in _ROLES):
-            raise Problem(
-                "role_missing",
-                f"The caller {caller} needs the role {role}. An administrator assigns it in"
-                " Microsoft Entra ID; the next token has it.",
-            )
-        return caller
+
+def _require(role: Role, claims: Mapping[str, list[str]]) -> None:
+    caller = _application(claims)
+    if not caller:
+        raise Problem("caller_unknown", "Send a token of Microsoft Entra ID for this function.")
+    if not any(role in claims.get(name, ()) for name in _ROLES):
+        raise Problem(
+            "role_missing",
+            f"The caller {caller} needs the role {role}. An administrator assigns it in"
+            " Microsoft Entra ID; the next token has it.",
+        )
 
 
-def _claims(header: str) -> dict[str, list[str]]:
-    """The values of each claim in an X-MS-CLIENT-PRINCIPAL header; none if it cannot be read."""
+def _application(claims: Mapping[str, list[str]]) -> str | None:
+    """The application that asked for the token, else the user."""
+    return _first(claims, _APPLICATION) or _first(claims, _OBJECT)
+
+
+def _principal(headers: Mapping[str, str]) -> dict[str, list[str]]:
+    """The values of each claim in X-MS-CLIENT-PRINCIPAL; none if it cannot be read."""
+    header = headers.get("x-ms-client-principal", "")
     try:
         document: Any = json.loads(base64.b64decode(header, validate=True))
         found: dict[str, list[str]] = {}

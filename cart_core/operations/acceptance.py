@@ -106,7 +106,7 @@ class Acceptance:
         if answer:
             await self._withdraw(operation, version)
             return answer.replayed()
-        telemetry.count_accepted(operation.operation)
+        telemetry.count_accepted(operation.operation, call.caller_id)
         return Accepted(operation, new=True)
 
     def _new(self, call: Call, asked: Keyed, request: AcceptedRequest) -> AcceptedOperation:

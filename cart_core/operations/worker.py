@@ -178,7 +178,7 @@ class Worker:
         dead = found.operation.died(self._now(), problem)
         if await self._operations.replace(dead, found.version) is None:
             return await self._hang(bell, LOOK_AGAIN)
-        telemetry.count_dead(dead.operation)
+        telemetry.count_dead(dead.operation, dead.caller_id)
         _LOG.error(
             "operation dead, id %s, correlation id %s, code %s, tries %d",
             dead.id,
@@ -216,7 +216,13 @@ def _note_deferral(operation: AcceptedOperation, problem: Problem) -> None:
 
 def _note_end(operation: AcceptedOperation) -> None:
     seconds = (operation.changed_at - operation.accepted_at).total_seconds()
-    telemetry.count_ended(operation.operation, operation.state, operation.tries, seconds)
+    telemetry.count_ended(
+        operation.operation,
+        operation.state,
+        operation.caller_id,
+        tries=operation.tries,
+        seconds=seconds,
+    )
     _LOG.info(
         "operation ended, id %s, correlation id %s, state %s, tries %d, seconds %.1f",
         operation.id,

@@ -119,4 +119,4 @@ def _note(earlier: Record, record: Record) -> None:
         earlier.correlation_id,
         record.correlation_id,
     )
-    telemetry.count_possible_duplicate()
+    telemetry.count_possible_duplicate(record.caller_id)

@@ -16,7 +16,7 @@ from tests.kit.fakes import EPOCH_SECONDS, in_virtual_time
 from tests.kit.partner_center import LOST, NOT_SENT, cart_document, refused, reply
 from tests.kit.refresh_tokens import RefreshTokens
 from tests.kit.signals import Signals, collected
-from tests.kit.world import KEYED, World
+from tests.kit.world import CALLER, KEYED, World
 
 CREATED = reply(201, cart_document())
 
@@ -138,6 +138,25 @@ async def test_refusals_by_code() -> None:
         (("code", code),): count for code, count in {**counts, "vault_denied": 1}.items()
     }
     assert not {"carts.outcome_unknown", "carts.created"} & set(signals.metrics())
+
+
+@in_virtual_time
+async def test_what_a_caller_does_is_counted_under_its_name() -> None:
+    mine = {CALLER: "one"}
+    with collected() as signals:
+        world = World()
+        for key in ("a", "a"):
+            await world.create(headers=mine | {"idempotency-key": key})
+        for key in ("b", "b", "c"):
+            await world.order(headers=mine | {"idempotency-key": key})
+        telemetry.count_problem(Problem("partner_center_no_answer", "No."), "one")
+
+    metrics = signals.metrics()
+    for name in (
+        *("carts.created", "carts.replayed", "carts.refused", "carts.outcome_unknown"),
+        *("purchases.answered", "purchases.replayed", "purchases.possible_duplicates"),
+    ):
+        assert all(("caller", "one") in attributes for attributes in metrics[name]), name
 
 
 @in_virtual_time
