@@ -206,7 +206,7 @@ var region = toLower(replace(location, ' ', ''))
 var asked = {
   environmentName: environmentName
   settings: moreSettings
-  moreReadyThanMost: alwaysReadyInstances > maximumInstanceCount
+  moreReadyThanMost: max(alwaysReadyInstances, alwaysReadyWorkers) > maximumInstanceCount
   buysUnheard: allowCheckout && empty(alertEmail)
   entraWithoutApplication: (callers == 'entra') == empty(callerClientId)
   budgetWithoutDay: (monthlyBudget > 0) == empty(budgetFirstDay)

@@ -36,7 +36,9 @@ func refusedSettings(settings object) string[] =>
 
 func refusedTogether(asked object) string[] =>
   concat(
-    asked.moreReadyThanMost ? ['CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES'] : [],
+    asked.moreReadyThanMost
+      ? ['CARTS_ALWAYS_READY_INSTANCES or CARTS_ALWAYS_READY_WORKERS is more than CARTS_MAXIMUM_INSTANCES']
+      : [],
     asked.buysUnheard
       ? [
           'CARTS_ALERT_EMAIL is required where CART_ALLOW_CHECKOUT is true: somebody has to hear of a purchase that went wrong'

@@ -141,6 +141,8 @@ def test_every_setting_is_read_by_the_app_or_the_platform(predict: Predict) -> N
     # The Flex Consumption plan rejects other settings of the platform, such as WEBSITE_TIME_ZONE.
     assert prediction.settings().keys() - ALIASES.keys() == PLATFORM - ALIASES.keys()
     assert prediction.settings().keys() >= PLATFORM
+    assert prediction.settings()["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert prediction.settings()["AzureWebJobsDisableHomepage"] == "true"
     assert not site["properties"]["siteConfig"].keys() & REJECTED_SITE_CONFIG
 
 

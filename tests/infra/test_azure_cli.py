@@ -10,14 +10,18 @@ import json
 import os
 import re
 import subprocess
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from cart_core.api.callers import Role
 from tests.infra.bicep import INFRA
 from tests.infra.next_steps import FOR_USER, OUTPUTS, text
+from tests.infra.roles import ROLE_IDS
 
 ROOT = INFRA.parent
 PYTHON = ROOT / ".venv-az" / "bin" / "python"
@@ -162,6 +166,76 @@ def test_a_command_that_a_sentence_names_exists(said_of: Said) -> None:
 
 def test_a_wrong_command_is_found(said_of: Said) -> None:
     assert all(map(said_of, PLANTED))
+
+
+def values_of(call: list[str], option: str) -> list[str]:
+    """The values of an option of a call, in order."""
+    return [value for name, value in itertools.pairwise(call) if name == option]
+
+
+def test_the_pipeline_may_assign_the_roles_of_the_app_and_no_other(
+    called: dict[str, list[list[str]]],
+) -> None:
+    manual = called["docs/deploy.md"]
+    roles = {
+        role: call
+        for call in manual
+        if call[:3] == ["role", "assignment", "create"]
+        for role in values_of(call, "--role")
+    }
+    definition = next(each for each in manual if each[:3] == ["role", "definition", "create"])
+    allowed = json.loads(values_of(definition, "--role-definition")[0])
+
+    administrator = "Role Based Access Control Administrator"
+    assert roles.keys() == {"Carts what-if", "Contributor", administrator}
+    assert allowed["Actions"] == [
+        "*/read",
+        "Microsoft.Resources/deployments/whatIf/action",
+        "Microsoft.Resources/deployments/validate/action",
+    ]
+    assert values_of(roles[administrator], "--condition-version") == ["2.0"]
+    (condition,) = values_of(roles[administrator], "--condition")
+    parts = re.fullmatch(r"\((.*)\) AND \((.*)\)", condition)
+    assert parts
+    assignments = "Microsoft.Authorization/roleAssignments"
+    for part, action, where in zip(
+        parts.groups(), ("write", "delete"), ("@Request", "@Resource"), strict=True
+    ):
+        assert part.startswith(f"(!(ActionMatches{{'{assignments}/{action}'}})) OR (")
+        of = f"{where}[{assignments}:"
+        ids, who = part.partition(" OR (")[2].split(" AND ")
+        named = re.fullmatch(
+            rf"{re.escape(of)}RoleDefinitionId\] ForAnyOfAnyValues:GuidEquals {{(.*)}}", ids
+        )
+        assert named
+        assert set(named[1].split(", ")) == ROLE_IDS.keys()
+        assert who == (
+            f"{of}PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {{'ServicePrincipal'}})"
+        )
+
+
+def test_the_application_of_this_api_has_its_roles_and_gives_no_token_without_one(
+    called: dict[str, list[list[str]]],
+) -> None:
+    manual = called["docs/deploy.md"]
+    (roles,) = (json.loads(each) for call in manual for each in values_of(call, "--app-roles"))
+    versions = [
+        each for call in manual for each in values_of(call, "--requested-access-token-version")
+    ]
+    changes = [
+        each
+        for call in manual
+        if call[:3] == ["ad", "sp", "update"]
+        for each in values_of(call, "--set")
+    ]
+
+    assert [each["value"] for each in roles] == list(get_args(Role))
+    assert len({uuid.UUID(each["id"]) for each in roles}) == len(roles)
+    for each in roles:
+        assert each["isEnabled"] is True
+        assert each["allowedMemberTypes"] == ["Application", "User"]
+    assert versions == ["2"]
+    assert changes == ["appRoleAssignmentRequired=true"]
 
 
 def test_azure_cli_does_what_the_manual_says_of_it(tmp_path: Path) -> None:

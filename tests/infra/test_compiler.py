@@ -157,7 +157,7 @@ REFUSED_WHEN_READ = {
 """Bad values that the parameter file refuses; all are reported at once."""
 
 REFUSED_WHEN_DEPLOYED = [
-    *(("AZURE_ENV_NAME", value) for value in ("a b", "x.", "-x", "ä")),
+    *(("AZURE_ENV_NAME", value) for value in ("a b", "x.", "-x", "ä", "e" * 59)),
     ("PARTNER_CENTER_TENANT_ID", "contoso"),
     ("PARTNER_CENTER_CLIENT_ID", ""),
     ("CART_ORDER_RETENTION_DAYS", "6"),
@@ -233,9 +233,12 @@ def test_every_variable_has_a_bad_value_here() -> None:
     [
         ({"CART_ALLOW_CHECKOUT": "true"}, "CARTS_ALERT_EMAIL is required"),
         ({"CART_CALLERS": "entra"}, "CARTS_CALLER_CLIENT_ID go together"),
-        (
-            {"CARTS_ALWAYS_READY_INSTANCES": "5", "CARTS_MAXIMUM_INSTANCES": "3"},
-            "CARTS_ALWAYS_READY_INSTANCES is more than CARTS_MAXIMUM_INSTANCES",
+        *(
+            (
+                {f"CARTS_ALWAYS_READY_{what}": "5", "CARTS_MAXIMUM_INSTANCES": "3"},
+                f"CARTS_ALWAYS_READY_{what} .*is more than CARTS_MAXIMUM_INSTANCES",
+            )
+            for what in ("INSTANCES", "WORKERS")
         ),
     ],
 )

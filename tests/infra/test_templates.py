@@ -226,6 +226,36 @@ def test_logs_of_the_app_are_kept_as_long_as_those_of_the_workspace(
     assert read_by_alerts <= {each["name"].partition("/")[2] for each in tables}
 
 
+def test_what_limits_the_cost_and_keeps_the_records_is_what_was_asked_for(predict: Predict) -> None:
+    kinds = [f"Microsoft.{each}" for each in ("Authorization/locks", "Consumption/budgets")]
+    for variables, gigabytes, made in (
+        ({}, -1, [0, 0]),
+        (EVERYTHING | {"CARTS_DAILY_LOG_GIGABYTES": "5"}, 5, [1, 1]),
+    ):
+        prediction = predict(**variables)
+        workspace = prediction.one("Microsoft.OperationalInsights/workspaces")
+        assert workspace["properties"]["workspaceCapping"] == {"dailyQuotaGb": gigabytes}
+        assert [len(prediction.of(kind)) for kind in kinds] == made
+
+    (lock,), (budget,) = map(prediction.of, kinds)
+    assert lock["properties"]["level"] == "CanNotDelete"
+    (records,) = (
+        each["id"]
+        for each in prediction.of("Microsoft.Storage/storageAccounts")
+        if each["name"].startswith("strec")
+    )
+    assert lock["id"].startswith(f"{records}/providers/")
+    properties = budget["properties"]
+    assert (properties["amount"], properties["timeGrain"]) == (50, "Monthly")
+    assert properties["timePeriod"] == {"startDate": "2026-12-01T00:00:00Z"}
+    told = {
+        (each["thresholdType"], each["threshold"], *each["contactGroups"])
+        for each in properties["notifications"].values()
+    }
+    assert {each[:2] for each in told} == {("Actual", 90), ("Forecasted", 110)}
+    assert all("actionGroupId" in each[2] for each in told)
+
+
 def test_every_alert_goes_to_the_group(predict: Predict) -> None:
     prediction = predict(**FOR_USER, CARTS_ALERT_EMAIL="operators@example.com")
     queries = prediction.of("Microsoft.Insights/scheduledQueryRules")
