@@ -649,6 +649,12 @@ output PARTNER_CENTER_CLOUD string = partnerCloud
 @description('Name of the client secret in the vault.')
 output PARTNER_CENTER_CLIENT_SECRET_NAME string = clientSecretName
 
+@description('Who admits callers.')
+output CART_CALLERS string = callers
+
+@description('Client id of the application that stands for this API; empty where function keys admit callers.')
+output CARTS_CALLER_CLIENT_ID string = callerClientId
+
 @description('Name of the certificate in the vault.')
 output PARTNER_CENTER_CERTIFICATE_NAME string = certificateName
 

@@ -10,7 +10,7 @@ set -eu
 : "${PARTNER_CENTER_TENANT_ID:?}" "${PARTNER_CENTER_CLIENT_ID:?}" "${PARTNER_CENTER_AUTH:?}"
 : "${PARTNER_CENTER_CREDENTIAL:?}" "${PARTNER_CENTER_CLOUD:?}"
 : "${PARTNER_CENTER_CLIENT_SECRET_NAME:?}" "${PARTNER_CENTER_CERTIFICATE_NAME:?}"
-: "${PARTNER_CENTER_REFRESH_TOKEN_NAME:?}"
+: "${PARTNER_CENTER_REFRESH_TOKEN_NAME:?}" "${CART_CALLERS:?}"
 
 authority=${AZURE_AUTHORITY%/}
 partner_center=https://api.partnercenter.microsoft.com
@@ -162,14 +162,29 @@ EOF
 fi
 
 title 'See what is still missing'
-cat <<EOF
+if [ "$CART_CALLERS" = entra ]; then
+    : "${CARTS_CALLER_CLIENT_ID:?}"
+    cat <<EOF
+  Do this after each step, once the app is deployed, as a person with the role Operations.Manage. It
+  buys nothing. docs/deploy.md says under "Callers" how people get the role.
+
+    TOKEN=\$(az account get-access-token --scope 'api://$CARTS_CALLER_CLIENT_ID/.default' \\
+      --query accessToken --output tsv)
+    make ready URL='$FUNCTION_APP_URL' TOKEN="\$TOKEN"
+
+EOF
+else
+    cat <<EOF
   Do this after each step, once the app is deployed. It buys nothing.
 
     KEY=\$(az functionapp keys list --resource-group '$AZURE_RESOURCE_GROUP' \\
       --name '$FUNCTION_APP_NAME' --query functionKeys.default --output tsv)
     make ready URL='$FUNCTION_APP_URL' KEY="\$KEY"
 
-  Each link that is missing comes with what to do about it. When nothing is missing any more, the
-  same key goes into the header x-functions-key of the first cart: see docs/deploy.md.
+EOF
+fi
+cat <<EOF
+  Each link that is missing comes with what to do about it. When nothing is missing any more, docs/deploy.md
+  has the first cart.
 
 EOF

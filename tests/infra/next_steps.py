@@ -12,6 +12,8 @@ OUTPUTS = {
     "AZURE_AUTHORITY": "https://login.microsoftonline.com/",
     "AZURE_RESOURCE_GROUP": "rg-carts-shop",
     "AZURE_TENANT_ID": TENANT,
+    "CARTS_CALLER_CLIENT_ID": "",
+    "CART_CALLERS": "keys",
     "FUNCTION_APP_NAME": "func-carts-0a1b2c3d4e5f6",
     "FUNCTION_APP_URL": "https://func-carts-0a1b2c3d4e5f6.azurewebsites.net",
     "IDENTITY_PRINCIPAL_ID": "00000000-0000-0000-0000-000000000004",
@@ -33,6 +35,7 @@ FOR_USER = {
     "REFRESH_TOKEN_VAULT_ID": "/subscriptions/s/vaults/kv-crt-0a1b2c3d4e5f6",
     "REFRESH_TOKEN_VAULT_NAME": "kv-crt-0a1b2c3d4e5f6",
 }
+SIGNING_IN = {"CART_CALLERS": "entra", "CARTS_CALLER_CLIENT_ID": APPLICATION}
 
 
 def shell(

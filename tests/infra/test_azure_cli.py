@@ -20,7 +20,7 @@ import yaml
 
 from cart_core.api.callers import Role
 from tests.infra.bicep import INFRA
-from tests.infra.next_steps import FOR_USER, OUTPUTS, text
+from tests.infra.next_steps import FOR_USER, OUTPUTS, SIGNING_IN, text
 from tests.infra.roles import ROLE_IDS
 
 ROOT = INFRA.parent
@@ -51,7 +51,7 @@ def printed_steps() -> str:
     modes = [
         text(credential, **auth)
         for credential in ("secret", "certificate", "federated")
-        for auth in ({}, FOR_USER)
+        for auth in ({}, FOR_USER, SIGNING_IN)
     ]
     lines = [line[4:] for mode in modes for line in mode.splitlines() if line.startswith("    ")]
     return "\n".join(line for line in lines if not line.startswith("https://"))
@@ -222,6 +222,7 @@ def test_the_application_of_this_api_has_its_roles_and_gives_no_token_without_on
     versions = [
         each for call in manual for each in values_of(call, "--requested-access-token-version")
     ]
+    asked = [each for call in manual for each in values_of(call, "--body") if "oauth2" in each]
     changes = [
         each
         for call in manual
@@ -236,6 +237,11 @@ def test_the_application_of_this_api_has_its_roles_and_gives_no_token_without_on
         assert each["allowedMemberTypes"] == ["Application", "User"]
     assert versions == ["2"]
     assert changes == ["appRoleAssignmentRequired=true"]
+    (api,) = (json.loads(each)["api"] for each in asked)
+    assert api["requestedAccessTokenVersion"] == 2
+    (scope,) = api["oauth2PermissionScopes"]
+    (azure_cli,) = api["preAuthorizedApplications"]
+    assert azure_cli["delegatedPermissionIds"] == [scope["id"]]
 
 
 def test_azure_cli_does_what_the_manual_says_of_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.infra.next_steps import (
     ENDPOINT,
     FOR_USER,
     OUTPUTS,
+    SIGNING_IN,
     TENANT,
     next_steps,
     shell,
@@ -67,6 +68,12 @@ def test_what_is_printed_can_be_pasted(auth: dict[str, str], credential: str) ->
         ),
         # Without a lasting secret, the consent takes one for the moment.
         ("federated", FOR_USER, ["--display-name consent --end-date", "credential delete"], []),
+        # Keys open nothing where callers sign in.
+        (
+            *("secret", SIGNING_IN),
+            [f"get-access-token --scope 'api://{APPLICATION}/.default'", 'TOKEN="$TOKEN"'],
+            ["KEY=", "functionapp keys"],
+        ),
     ],
 )
 def test_the_steps_are_those_of_the_mode(
@@ -93,6 +100,6 @@ def test_the_identity_becomes_the_applications_credential(cloud: str) -> None:
 
 @pytest.mark.parametrize("missing", sorted(OUTPUTS))
 def test_a_missing_output_is_named(missing: str) -> None:
-    outputs = OUTPUTS | FOR_USER
+    outputs = OUTPUTS | FOR_USER | SIGNING_IN
     del outputs[missing]
     assert missing in next_steps(outputs)[1]

@@ -135,6 +135,41 @@ def test_a_deployment_is_shown_first_and_tried_afterwards() -> None:
     assert "./infra/hooks/next-steps.sh" in script
 
 
+REFUSED_CART = '{"code": "invalid_request", "outcome": "not_sent"}'
+
+
+@pytest.mark.parametrize(
+    ("callers", "status", "answer", "good"),
+    [
+        ("keys", 400, REFUSED_CART, True),
+        ("keys", 400, REFUSED_CART.replace("not_sent", "unknown"), False),
+        ("keys", 401, REFUSED_CART, False),
+        ("entra", 401, "", True),
+        ("entra", 400, REFUSED_CART, False),  # nobody asked for a token
+    ],
+)
+def test_the_last_step_knows_how_an_invalid_cart_is_refused_in_each_mode(
+    callers: str, status: int, answer: str, good: bool, tmp_path: Path
+) -> None:
+    (step,) = (
+        each for each in JOBS["deploy"]["deploy"]["steps"] if "invalid cart" in each.get("name", "")
+    )
+    programs = {"az": "echo k3y", "curl": f"printf %s '{answer}' >answer.json\necho {status}"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+
+    done = subprocess.run(
+        ["/bin/bash", "-eo", "pipefail", "-c", step["run"]],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "CART_CALLERS": callers,
+             "FUNCTION_APP_URL": "https://x.example", "AZURE_RESOURCE_GROUP": "g",
+             "FUNCTION_APP_NAME": "n"},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode == 0) is good, done.stderr
+
+
 def test_who_may_only_look_and_who_deploys_are_two_identities() -> None:
     """Each is trusted in an environment of its own, and in no branch."""
     environments = [JOBS["deploy"][job]["environment"] for job in ("what-if", "deploy")]
