@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.infra.bicep import INFRA
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+FILES = sorted(INFRA.rglob("*.bicep"))
 
 _INSTALLED = Path.home() / ".azure" / "bin" / "bicep"
 COMPILER = (
@@ -56,6 +57,14 @@ class Prediction:
         """The only resource of a type whose name starts so. Raises ValueError for none or more."""
         (found,) = (each for each in self.of(kind) if each["name"].startswith(start))
         return found
+
+    def queries(self) -> dict[str, str]:
+        """The queries of the alerts, by the ends of their names."""
+        return {
+            re.sub(r"^alert-carts-\w{13}-", "", each["name"]): criterion["query"]
+            for each in self.of("Microsoft.Insights/scheduledQueryRules")
+            for criterion in each["properties"]["criteria"]["allOf"]
+        }
 
     def settings(self) -> dict[str, str]:
         """The settings of the site by name."""
@@ -103,6 +112,13 @@ class Compiler:
         """Ends the process."""
         self._process.terminate()
         self._process.communicate()
+
+    def template(self, path: Path) -> dict[str, Any]:
+        """What a file of infra/ is compiled to: its parameters with their limits, its outputs."""
+        answer = self._ask("compile", path=str(self._infra / path.relative_to(INFRA)))
+        assert answer["success"], self._said(answer)
+        template: dict[str, Any] = json.loads(answer["contents"])
+        return template
 
     def parameters(self, **environment: str) -> dict[str, Any]:
         """The parameters of a deployment with these variables. Raises Refused."""

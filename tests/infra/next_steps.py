@@ -2,7 +2,7 @@
 
 import subprocess
 
-from tests.infra.bicep import INFRA
+from tests.infra.compiler import INFRA
 
 TENANT = "00000000-0000-0000-0000-000000000001"
 APPLICATION = "00000000-0000-0000-0000-000000000002"

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from cart_core.api.callers import Role
-from tests.infra.bicep import INFRA
+from tests.infra.compiler import INFRA
 from tests.infra.next_steps import FOR_USER, OUTPUTS, SIGNING_IN, text
 from tests.infra.roles import ROLE_IDS
 

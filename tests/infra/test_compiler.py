@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.infra import compiler
-from tests.infra.bicep import FILES, INFRA
-from tests.infra.compiler import REQUIRED, SCOPE, Compiler, Refused, copy_of_infra, run
+from tests.infra.compiler import (
+    FILES,
+    INFRA,
+    REQUIRED,
+    SCOPE,
+    Compiler,
+    Refused,
+    copy_of_infra,
+    run,
+)
 from tests.infra.conftest import Predict
 
 PARAMETERS = INFRA / "main.bicepparam"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.infra.bicep import INFRA
+from tests.infra.compiler import INFRA
 
 STARTED = (202, json.dumps("d1"))
 RUNNING, DONE, FAILED = ((200, json.dumps({"status": status})) for status in (2, 4, 3))

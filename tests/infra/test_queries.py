@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from partner_center_emulator.services.azurite import find_node, install
 
-from tests.infra.bicep import INFRA
+from tests.infra.compiler import INFRA
 from tests.infra.conftest import Predict
 
 HERE = Path(__file__).parent / "kusto"
@@ -50,8 +50,7 @@ def of_the_runbook() -> list[str]:
 
 @pytest.fixture(scope="module")
 def of_the_alerts(predict: Predict) -> list[str]:
-    alerts = predict(PARTNER_CENTER_AUTH="app_user").of("Microsoft.Insights/scheduledQueryRules")
-    return [each["properties"]["criteria"]["allOf"][0]["query"] for each in alerts]
+    return list(predict(PARTNER_CENTER_AUTH="app_user").queries().values())
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,19 @@
 """Rules of ours for the templates: described, without secrets, least privilege, names that fit.
 
-What Bicep's linter or checkov checks is left to them: see test_compiler and test_scan. Most rules
-are checked in what the compiler predicts, not in the source.
+What Bicep's linter or checkov checks is left to them: see test_compiler and test_scan. Rules are
+checked in what the compiler makes of the files, and predicts of a deployment.
 """
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.functions.decorators.http import HttpTrigger
 
 from cart_core.api.callers import ROUTES
-from tests.infra.bicep import FILES, read
-from tests.infra.compiler import TENANT
+from tests.infra.compiler import FILES, TENANT, Compiler
 from tests.infra.conftest import Predict
 from tests.infra.roles import ROLE_IDS
 from tests.kit.declared import functions
@@ -90,29 +90,30 @@ WINDOWS = [
 """The windows that Azure takes for an alert on logs, and only for a single period."""
 
 
-def test_files_and_parameters_are_described() -> None:
-    for path in FILES:
-        described = {each.name for each in read(path) if each.kind == "metadata"}
-        assert described == {"name", "description"}, path
-        for each in read(path):
-            if each.kind == "param":
-                start = "Required. " if each.value is None else "Optional. "
-                assert each.decorators["description"].startswith(start), (path, each.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_and_parameters_are_described(path: Path, bicep: Compiler) -> None:
+    template = bicep.template(path)
+
+    assert template["metadata"].keys() >= {"name", "description"}
+    for name, parameter in template.get("parameters", {}).items():
+        start = "Optional. " if "defaultValue" in parameter else "Required. "
+        assert parameter["metadata"]["description"].startswith(start), name
 
 
-def test_no_secret_is_made_read_taken_or_given() -> None:
-    for path in FILES:
-        for each in read(path):
-            if each.kind in ("param", "output"):
-                assert "secure" not in each.decorators, each.name
-                secret = r"(?i)secret|token|password|key|certificate|credential"
-                harmless = r"(?i)(name|id|url|days)$|^(credential|partner_center_credential)$"
-                assert not re.search(secret, each.name) or re.search(harmless, each.name), each.name
-        reading = (
-            r"\b(list[A-Z]\w*|getSecret)\(|utcNow|newGuid|"
-            r"Microsoft\.KeyVault/vaults/(secrets|keys|accessPolicies)"
-        )
-        assert not re.search(reading, path.read_text()), path
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_secret_is_made_read_taken_or_given(path: Path, bicep: Compiler) -> None:
+    template = bicep.template(path)
+    secret = r"(?i)secret|token|password|key|certificate|credential"
+    harmless = r"(?i)(name|id|url|days)$|^(credential|partner_center_credential)$"
+    for part in ("parameters", "outputs"):
+        for name, each in template.get(part, {}).items():
+            assert not each["type"].lower().startswith("secure"), name
+            assert not re.search(secret, name) or re.search(harmless, name), name
+    reading = (
+        r"\b(list[A-Z]\w*|getSecret)\(|utcNow|newGuid|"
+        r"Microsoft\.KeyVault/vaults/(secrets|keys|accessPolicies)"
+    )
+    assert not re.search(reading, path.read_text())
 
 
 def test_names_fit_azures_rules_for_the_longest_input(predict: Predict) -> None:
@@ -219,10 +220,7 @@ def test_logs_of_the_app_are_kept_as_long_as_those_of_the_workspace(
     assert workspace["properties"]["retentionInDays"] == int(days)
     for each in tables:
         assert each["properties"]["retentionInDays"] == int(days), each["name"]
-    read_by_alerts = set()
-    for alert in prediction.of("Microsoft.Insights/scheduledQueryRules"):
-        (condition,) = alert["properties"]["criteria"]["allOf"]
-        read_by_alerts |= set(re.findall(r"\bApp[A-Z]\w+", condition["query"]))
+    read_by_alerts = set(re.findall(r"\bApp[A-Z]\w+", " ".join(prediction.queries().values())))
     assert read_by_alerts <= {each["name"].partition("/")[2] for each in tables}
 
 

@@ -12,7 +12,7 @@ import yaml
 from partner_center_emulator.services.azurite import find_node, install
 
 from infra import package
-from tests.infra.bicep import INFRA
+from tests.infra.compiler import INFRA
 from tests.infra.roles import ROLE_IDS
 
 ROOT = INFRA.parent
