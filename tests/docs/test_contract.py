@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from cart_core.api.callers import ROUTES
 from cart_core.cart.answer import CartAnswer, LineItemAnswer
 from cart_core.cart.checkout_answer import CheckoutAnswer, OrderAnswer, OrderLineAnswer
 from cart_core.cart.request import Cart, LineItem
@@ -127,6 +128,18 @@ def test_every_route_is_there_with_its_auth_level_and_status() -> None:
         for path, item in DOCUMENT["paths"].items()
         for method, operation in item.items()
     }
+
+
+def test_every_operation_is_there_with_the_role_that_it_needs() -> None:
+    documented = {
+        operation: next(iter(names(role)), None)
+        for operations, role in table(CONTRACT, "operation | role")
+        for operation in names(operations)
+    }
+
+    assert documented.items() <= ROUTES.items()
+    operators = ROUTES.keys() - documented.keys()
+    assert {ROUTES[each] for each in operators} == {"Operations.Manage"}
 
 
 @pytest.mark.parametrize(
