@@ -23,6 +23,9 @@ storefronts: $(VENV)/.installed  ## Check storefronts.toml, and say where each a
 	@$(RUN) -m local.storefronts check
 
 webhook: $(VENV)/.installed  ## Sign a body, send it to the running app, show what it comes to; SOURCE=shop BODY=file
+	@[ -n "$(SOURCE)" ] && [ -n "$(BODY)" ] || { \
+		echo "Name a source of storefronts.toml and a file with a body, such as"; \
+		echo "make webhook SOURCE=shop BODY=samples/storefronts/shopify.json"; exit 1; }
 	@$(RUN) -m local.storefronts send $(SOURCE) $(BODY) --url http://127.0.0.1:$(PORT)
 
 unit: $(VENV)/.installed  ## Unit and layer tests: no sockets, no Azurite, no checkov, in seconds

@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.services.azurite import Azurite
+from partner_center_emulator.services.azurite import Azurite, is_installed
 
 from local.demo import demo
 from local.environment import app_environment
@@ -42,6 +42,8 @@ def run(port: int) -> int:
 
 def _azurite(stack: ExitStack) -> Azurite | None:
     """Azurite, where there is a Node.js for it; without it, the app remembers keys in memory."""
+    if not is_installed():
+        print("Installing Azurite, which emulates Azure Storage. It happens once.", file=sys.stderr)
     try:
         return stack.enter_context(Azurite())
     except RuntimeError as error:

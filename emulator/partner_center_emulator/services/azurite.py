@@ -60,6 +60,14 @@ def find_node(path: str | None = None) -> Node:
     return Node(executable, (executable, str(root / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
+def is_installed(package: Path | None = None) -> bool:
+    """Whether what the lock file in a folder pins is there, Azurite by default."""
+    package = package or _PACKAGE
+    installed = package / "node_modules" / ".installed"
+    pinned = hashlib.sha256((package / "package-lock.json").read_bytes()).hexdigest()
+    return installed.is_file() and installed.read_text() == pinned
+
+
 def install(node: Node, package: Path | None = None) -> None:
     """Installs what the lock file in a folder pins, Azurite by default, unless it is there already.
 
@@ -70,8 +78,7 @@ def install(node: Node, package: Path | None = None) -> None:
     installed = package / "node_modules" / ".installed"
     with lock_file.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        pinned = hashlib.sha256(lock.read()).hexdigest()
-        if installed.is_file() and installed.read_text() == pinned:
+        if is_installed(package):
             return
         options = "--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error"
         path = f"{Path(node.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -88,7 +95,7 @@ def install(node: Node, package: Path | None = None) -> None:
         )
         if done.returncode != 0:
             raise RuntimeError(f"npm could not install {lock_file}:\n{done.stdout}")
-        installed.write_text(pinned)
+        installed.write_text(hashlib.sha256(lock.read()).hexdigest())
 
 
 class Azurite:
