@@ -19,12 +19,14 @@ answer on one core.
                     median of those of single turns
     webhooks        each is another order of 20 KB, and is stored in Azurite
     with keys       each request has a new Idempotency-Key, and its record is stored in Azurite
+    processes       so many hosts of this app share 100 requests for each of them; the yardstick is
+                    as many times what one does
     served          function and yardstick are behind HTTP, in the local Functions host with the
                     limits of host.json; the yardstick is `bench/bare`
 
 No figure makes the command fail. `--seconds` sets how long a round takes. The figures are left in
-build/bench.json too, and processor times as a picture in build/bench.svg; `--json FILE` names
-another file.
+build/bench.json too, and pictures beside it: build/bench-cpu.svg, bench-latencies.svg and
+bench-processes.svg; `--json FILE` names another file.
 """
 
 import argparse
@@ -62,6 +64,10 @@ SERVED_ROUNDS = 5
 ITEM_ROUNDS = 9
 DEFAULT_PLACES = Settings.model_fields["max_concurrent_calls"].default
 PLACES = sorted({64, 100, 200, DEFAULT_PLACES})
+PROCESSES = (1, 2, 3)
+LANES_OF_A_PROCESS = 100
+"""As many as the host runs at a time."""
+
 IMPORTS, STARTS = 7, 3
 COMPARED_SECONDS = 4
 """The comparison of latencies takes as long as this many rounds: a p99 needs many requests."""
@@ -81,6 +87,7 @@ class Bench:
         self._environment = environment
         self._seconds = seconds
         self.rows: list[Row] = []
+        self.milliseconds: dict[str, list[float]] = {}
         self.failed = 0
         self._progress = progress
 
@@ -230,6 +237,26 @@ class Bench:
             at_least = 0.9 if int(count) == DEFAULT_PLACES else None
             self.rows.append(Row(name, _rate(ours), theirs, digits=0, ratio_at_least=at_least))
 
+    def processes(self) -> None:
+        """Measures how answers per second grow with the processes of this app."""
+        self._delay(1.0)
+        alone = 0.0
+        for count in PROCESSES:
+            with ExitStack() as running:
+                apps = [
+                    running.enter_context(Served(ROOT, self._environment)) for _ in range(count)
+                ]
+                urls = {str(number): app.url for number, app in enumerate(apps)}
+                caller = running.enter_context(
+                    Subject("caller", {**self._environment, "SERVED": json.dumps(urls)})
+                )
+                order = Round(list(urls), LANES_OF_A_PROCESS * count, max(4.0, self._seconds))
+                rate = _rate(self._measure(caller, order))
+            alone = alone or rate
+            name = f"requests/s, {count} process{'es' * (count > 1)}, served, {_upstream(1.0)}"
+            grown = Row(name, rate, count * alone, digits=0, ratio_at_least=0.9)
+            self.rows.append(grown if count > 1 else Row(name, rate, digits=0))
+
     def _rounds_of_served(
         self,
         settings: Mapping[str, Mapping[str, str]],
@@ -276,6 +303,9 @@ class Bench:
         order = Round(["direct", subject], lanes, seconds, spread=2 * delay)
         figures = self._measure(function, order)
         direct, ours = (figures.latencies[name] for name in ("direct", subject))
+        if not delay:
+            for kind, seconds_taken in (("direct client", direct), (_KINDS[subject], ours)):
+                self.milliseconds[kind] = [round(1000 * taken, 2) for taken in seconds_taken]
         for percent in (50, 99):
             more = 1000 * (_percentile(ours, percent) - _percentile(direct, percent))
             keys = " with keys" if subject == "keyed" else ""
@@ -337,6 +367,17 @@ class Bench:
         self._cloud.disturbances.inject(Disturbance("partner_center", times=None, delay=seconds))
 
 
+_KINDS = {"function": "this function", "keyed": "this function, with a key"}
+
+
+def rounds_in_all() -> int:
+    """How many rounds a run has."""
+    load = len(UPSTREAM_SECONDS) * (1 + len(LANES) * (2 * ROUNDS + 1))
+    keys = 1 + len(UPSTREAM_SECONDS) * (1 + 2 * ROUNDS)
+    served = 2 * SERVED_ROUNDS + 1 + len(PLACES) + len(PROCESSES)
+    return STARTS + load + 2 * ITEM_ROUNDS + served + keys
+
+
 def _upstream(delay: float) -> str:
     return f"upstream {1000 * delay:.0f} ms"
 
@@ -379,14 +420,14 @@ def main() -> int:
         type=Path,
         metavar="FILE",
         default=Path("build/bench.json"),
-        help="leave the figures there, and a picture beside them (default build/bench.json)",
+        help="leave the figures there, and pictures beside them (default build/bench.json)",
     )
     options = parser.parse_args()
     seconds = options.seconds
     through = "azure-functions-runtime" if has_runtime() else "a direct call of the handler"
     rows: list[Row] = []
     where = machine()
-    with Progress(None, "rounds") as progress:
+    with Progress(rounds_in_all(), "rounds") as progress:
         with LocalCloud.in_thread() as cloud:
             bench = Bench(cloud, app_environment(cloud), seconds, progress)
             bench.imports()
@@ -395,6 +436,8 @@ def main() -> int:
             bench.items()
             bench.served()
             bench.places()
+            bench.processes()
+            milliseconds = bench.milliseconds
             rows += bench.rows
             failed = bench.failed
         for measure in (Bench.keys, Bench.webhooks):
@@ -407,6 +450,7 @@ def main() -> int:
                 bench = Bench(cloud, environment, seconds, progress)
                 measure(bench, azurite)
                 rows += bench.rows
+                milliseconds = bench.milliseconds | milliseconds
                 failed += bench.failed
     print(f"{where}; the function is called through {through}.\n")
     print(markdown(rows))
@@ -415,9 +459,10 @@ def main() -> int:
     print(f"Requests that were not answered as they have to be: {failed}.")
     figures: dict[str, Any] = {"machine": where, "through": through, "failed": failed}
     figures["rows"] = [row.as_json() for row in rows]
+    figures["milliseconds"] = milliseconds
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    draw(figures, options.json.with_suffix(".svg"))
+    draw(figures, options.json.with_suffix(""))
     return 0
 
 

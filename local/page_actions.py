@@ -88,7 +88,7 @@ def _send_webhook(deliveries: Deliveries, shops: Shops) -> Action:
                 "kind", "It says", Kind.PAID.value, {k.value: label for k, label in _KINDS.items()}
             ),
             Field("order", "Order number", 1001, maximum=_MOST_ORDERS),
-            Field("wrong", "Sign it with a secret of nobody", False),
+            Field("wrong", "Sign it with a wrong secret", False),
         ),
     )
 

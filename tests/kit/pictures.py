@@ -73,13 +73,34 @@ def _without_scripts(picture: Element) -> Element:
 
 def distribution(file: Path, title: str, milliseconds: Mapping[str, Sequence[float]]) -> None:
     """Draws how many of each kind took how long."""
-    labels = [f"≤ {end:g} ms" if end < 1000 else f"≤ {end / 1000:g} s" for end in BUCKETS]
-    bars(file, title, [*labels, "longer"], {k: counted(v) for k, v in milliseconds.items() if v})
+    counts = {kind: counted(values) for kind, values in milliseconds.items() if values}
+    bars(file, title, labels_of(BUCKETS), counts)
 
 
-def counted(milliseconds: Sequence[float]) -> list[int]:
-    """How many are in each range of BUCKETS, and above all of them."""
-    counts = [0] * (len(BUCKETS) + 1)
+def shares(
+    file: Path,
+    title: str,
+    milliseconds: Mapping[str, Sequence[float]],
+    buckets: Sequence[float],
+) -> None:
+    """Draws how many hundredths of each kind took how long."""
+    parts = {
+        kind: [round(100 * count / len(values), 1) for count in counted(values, buckets)]
+        for kind, values in milliseconds.items()
+        if values
+    }
+    bars(file, title, labels_of(buckets), parts)
+
+
+def labels_of(buckets: Sequence[float]) -> list[str]:
+    """What stands below the bars of a distribution."""
+    ends = [f"≤ {end:g} ms" if end < 1000 else f"≤ {end / 1000:g} s" for end in buckets]
+    return [*ends, "longer"]
+
+
+def counted(milliseconds: Sequence[float], buckets: Sequence[float] = BUCKETS) -> list[int]:
+    """How many are in each range, and above all of them."""
+    counts = [0] * (len(buckets) + 1)
     for value in milliseconds:
-        counts[sum(value > end for end in BUCKETS)] += 1
+        counts[sum(value > end for end in buckets)] += 1
     return counts

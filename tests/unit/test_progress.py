@@ -62,29 +62,32 @@ def test_a_picture_has_every_value_and_no_script(tmp_path: Path) -> None:
     assert find_spec("no_such_module") is None
 
 
-def test_the_picture_of_a_benchmark_has_the_function_beside_its_yardstick(tmp_path: Path) -> None:
+def test_the_pictures_of_a_benchmark_have_the_function_beside_its_yardstick(tmp_path: Path) -> None:
     pytest.importorskip("pygal", reason="pygal is among the development requirements")
     from bench.picture import draw
 
     rows = [
         {
-            "name": "CPU ms, 50 at once, served (yardstick: a bare one)",
+            "name": "CPU ms, 50 at once, served (yardstick: the bare function)",
             "function": 1.5,
             "yardstick": 1,
         },
         {"name": "CPU ms, 1 at once", "function": 0.7},
         {"name": "requests/s, 1 at once", "function": 77.7},
+        {"name": "requests/s, 1 process, served", "function": 98.2},
+        {"name": "requests/s, 3 processes, served", "function": 291, "yardstick": 294.6},
     ]
-    draw({"rows": rows}, tmp_path / "b.svg")
+    taken = {"direct client": [0.9, 0.9, 1.2, 99], "with a key": [4.0]}
+    draw({"rows": rows, "milliseconds": taken}, tmp_path / "b")
 
-    picture = (tmp_path / "b.svg").read_text("utf-8")
-    for text in (
-        "50 at once, served<",
-        "1 at once<",
-        ">1.5<",
-        ">0.7<",
-        "this function",
-        "yardstick",
-    ):
-        assert text in picture, text
-    assert "77.7" not in picture
+    beside = "50 at once, served, beside the bare function<"
+    _shows(tmp_path / "b-cpu.svg", beside, "1 at once<", ">1.5<", ">0.7<", "this function")
+    _shows(tmp_path / "b-latencies.svg", "direct client", "with a key", "≤ 1.5 ms", ">50<", ">25<")
+    _shows(tmp_path / "b-processes.svg", "1 process<", "3 processes<", ">98<", ">291<", ">295<")
+
+
+def _shows(picture: Path, *texts: str) -> None:
+    content = picture.read_text("utf-8")
+    assert [text for text in texts if text not in content] == []
+    assert "77.7" not in content
+    assert "<script" not in content
