@@ -65,12 +65,14 @@ class Round:
     """`lanes` send at once for `seconds`; each sends to all `subjects` in turn.
 
     The lanes start at different times within `spread` seconds, so that they do not stay in step.
+    With `split` each lane sends to one of the subjects, and each subject has as many lanes.
     """
 
     subjects: list[str]
     lanes: int
     seconds: float
     spread: float = 0.0
+    split: bool = False
 
 
 @dataclass(slots=True)
@@ -88,10 +90,13 @@ async def run(order: Round, posts: dict[str, Post]) -> Figures:
     figures = Figures(latencies={name: [] for name in order.subjects})
     turns = [(posts[name], figures.latencies[name]) for name in order.subjects]
 
-    async def lane(start: float, until: float) -> None:
+    def turns_of(number: int) -> list[tuple[Post, list[float]]]:
+        return [turns[number % len(turns)]] if order.split else turns
+
+    async def lane(number: int, start: float, until: float) -> None:
         await asyncio.sleep(start)
         while time.perf_counter() < until:
-            for post, latencies in turns:
+            for post, latencies in turns_of(number):
                 sent = time.perf_counter()
                 try:
                     good = await post()
@@ -103,10 +108,11 @@ async def run(order: Round, posts: dict[str, Post]) -> Figures:
                 figures.failed += not good
 
     # The first requests open the connections, and are not counted.
-    await asyncio.gather(*(post() for post, _ in turns for _ in range(order.lanes)))
+    lanes = range(order.lanes)
+    await asyncio.gather(*(post() for number in lanes for post, _ in turns_of(number)))
     cpu, began = time.process_time(), time.perf_counter()
     step, until = order.spread / order.lanes, began + order.seconds
-    await asyncio.gather(*(lane(step * number, until) for number in range(order.lanes)))
+    await asyncio.gather(*(lane(number, step * number, until) for number in lanes))
     figures.cpu, figures.seconds = time.process_time() - cpu, time.perf_counter() - began
     return figures
 

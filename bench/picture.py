@@ -34,7 +34,7 @@ def draw(figures: Mapping[str, Any], beginning: Path) -> None:
     grown = {match[1]: row for row in rows if (match := GROWTH.match(row["name"]))}
     bars(
         _named(beginning, "processes"),
-        "Requests/s by processes, where Partner Center takes a second",
+        "Requests/s by processes, where Partner Center takes three seconds",
         [f"{count} process{'es' * (count != '1')}" for count in grown],
         {
             "measured": [round(row["function"]) for row in grown.values()],
