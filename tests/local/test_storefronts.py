@@ -3,16 +3,13 @@
 from pathlib import Path
 
 import pytest
-from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
 from cart_core.storefronts.platforms import platform_of
 from cart_core.storefronts.signatures import MIN_KEY_BYTES, matching_key, signing_key
 from cart_core.storefronts.sources import read_sources
-from local.environment import BUYING, app_environment
-from local.function_process import FunctionProcess
-from local.shops import Shops
-from local.storefronts import SAMPLE, local_secret, main, sign, storefront_environment
+from local.local_app import local_app
+from local.storefronts import SAMPLE, local_secret, main, sign
 
 FOLDER = SAMPLE.parent
 CONTOSO = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
@@ -106,15 +103,12 @@ def test_an_order_that_is_not_certain_says_what_to_do(
 def test_each_sample_is_bought_by_the_app_that_runs_here(
     azurite: Azurite, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    third_parties = Shops(read_sources(SAMPLE.read_text("utf-8"))).third_parties()
-    with LocalCloud.in_thread(azurite=azurite, third_parties=third_parties) as cloud:
-        environment = app_environment(cloud, **BUYING, **storefront_environment(cloud, SAMPLE))
-        with FunctionProcess(environment) as function:
-            for source, sample in SAMPLES.items():
-                body = str(FOLDER / f"{sample}.json")
-                printed = told(capsys, "send", source, body, "--url", function.url)
-                assert "answered 200" in printed
-                assert f"  {CONTOSO}: 5 x CFQ7TTC0LH18:0001: completed" in printed
+    with local_app(azurite, SAMPLE) as (cloud, function):
+        for source, sample in SAMPLES.items():
+            body = str(FOLDER / f"{sample}.json")
+            printed = told(capsys, "send", source, body, "--url", function.url)
+            assert "answered 200" in printed
+            assert f"  {CONTOSO}: 5 x CFQ7TTC0LH18:0001: completed" in printed
         assert len(cloud.partner_center.orders) == len(SAMPLES)
 
 
