@@ -47,7 +47,7 @@ def files(folder: Path) -> set[str]:
 def test_it_holds_the_app_and_its_requirements_and_nothing_else(built: Path) -> None:
     requirements = {name for name in files(built) if name.startswith(".python_packages/")}
 
-    assert files(built) - requirements == {
+    assert files(built) - requirements - {"storefronts.toml"} == {
         "LICENSE",
         "function_app.py",
         "host.json",
@@ -110,13 +110,13 @@ def test_funcignore_decides_what_is_in_it(tmp_path: Path) -> None:
         *(".env", ".git/config", ".venv/bin/python", "local.settings.json", ".azure/config.json"),
         *("emulator/cloud.py", "local/__main__.py", "description/words.py", "tests/unit/test.py"),
         *("infra/main.bicep", "bench/load.py", "docs/deploy.md", "build/package.zip"),
-        *("azure.yaml", "Makefile", "pyproject.toml"),
+        *("azure.yaml", "Makefile", "pyproject.toml", "storefronts.toml"),
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
     deployed = [str(name) for name in package.app_files(tmp_path)]
-    assert deployed == ["cart_core/tokens.py", "function_app.py"]
+    assert deployed == ["cart_core/tokens.py", "function_app.py", "storefronts.toml"]
 
 
 def test_markers_are_those_of_the_platform_whatever_python_builds() -> None:
