@@ -1,6 +1,7 @@
 """The JSON of a delivery. Its signature is right, and still its reader has limits."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
@@ -21,16 +22,20 @@ class UnreadableBody(Exception):
 def read_body(body: bytes) -> dict[str, Any]:
     """The JSON object in a body. A number with a decimal point is a Decimal.
 
+    Half of a character, which no other text could hold, becomes U+FFFD: whoever cut a note at so
+    many bytes has made an order all the same.
     Raises UnreadableBody for all else: other values, bad UTF-8, bad syntax, NaN, a member that is
     given twice, numbers beyond a double, and more than MAX_DEPTH levels.
     """
     try:
-        value = _DECODER.decode(body.decode().removeprefix("\ufeff"))
+        text = body.decode().removeprefix("\ufeff")
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise UnreadableBody("it is not JSON") from None
     if not isinstance(value, dict) or _is_deeper(value, MAX_DEPTH):
         raise UnreadableBody(f"it is no JSON object of at most {MAX_DEPTH} levels")
-    return value
+    found: dict[str, Any] = _whole(value) if _SURROGATE.search(text) else value
+    return found
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
@@ -38,6 +43,17 @@ def _is_deeper(value: Any, depth: int) -> bool:
         return False
     items = value.values() if isinstance(value, dict) else value
     return depth == 0 or any(_is_deeper(item, depth - 1) for item in items)
+
+
+def _whole(value: Any) -> Any:
+    """The value, where each half of a character in a text or a name is replaced."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,6 +73,9 @@ def _decimal(digits: str) -> Decimal:
 def _refuse_constant(name: str) -> NoReturn:
     raise UnreadableBody(f"{name} is not JSON")
 
+
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""How half of a character is written; most are one of a pair, which makes a whole one."""
 
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_decimal

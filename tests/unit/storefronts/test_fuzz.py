@@ -38,7 +38,7 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20)
+    | st.text(st.characters(), max_size=20)  # lone surrogates too
     | st.sampled_from([CONTOSO, FABRIKAM, "", "0", 0, -1, 1.5, 2**63, "2026-12-02T15:15:04Z"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
     max_leaves=6,
