@@ -271,6 +271,15 @@ def test_the_address_of_an_account_is_verified_and_a_guests_is_not() -> None:
     assert not order.buyer.email_verified
 
 
+@pytest.mark.parametrize("customer_id", [0, "0"])
+def test_a_guest_is_no_customer_with_the_id_0(customer_id: Any) -> None:
+    bought = woocommerce.read(WOO | {"customer_id": customer_id}, RECEIVED)
+    fetched = bigcommerce.order_of(sample("bigcommerce-order", customer_id=customer_id), [])
+
+    assert isinstance(bought, StorefrontOrder)
+    assert bought.buyer.customer is fetched.buyer.customer is None
+
+
 def test_two_attributes_of_one_name_are_both_seen() -> None:
     twice = [{"name": "tenant", "value": "a.com"}, {"name": "tenant", "value": "b.com"}]
     order = shopify.read(SHOPIFY | {"note_attributes": twice}, RECEIVED)
