@@ -181,6 +181,23 @@ class Claims:
                 return True
         return False
 
+    async def look(
+        self, call: Call, operation: OperationId, content: Mapping[str, Any]
+    ) -> StoredAnswer | None:
+        """The answer of an operation; None where its key has this content and no answer yet.
+
+        Raises StoreUnavailable, and Problem `idempotency_key_reused` where the key is free, or has
+        other content.
+        """
+        stored = await self.store.read(operation.record_name())
+        match decide(stored, self.now(), content):
+            case Replay(answer) if stored:
+                _note_other_caller(stored.record, call)
+                return answer
+            case Reused() | Run(earlier=None):
+                raise _reused()
+        return None
+
     async def accept(
         self, call: Call, operation: OperationId, plan: Plan, content: Mapping[str, Any]
     ) -> StoredAnswer | None:

@@ -94,8 +94,10 @@ class Acceptance:
             elif found.operation.state in ("succeeded", "failed"):
                 await self._operations.put_away(found.operation)
                 version = await self._operations.create(operation)
+            elif not _has_content(found, asked):
+                return await self._beside_another(call, asked)
             else:
-                again = _again(found, call, asked)
+                again = _again(found, call)
                 if again.operation.is_told or await self._tell(found):
                     return again
         try:
@@ -127,6 +129,18 @@ class Acceptance:
             changed_at=now,
         )
 
+    async def _beside_another(self, call: Call, asked: Keyed) -> Answer:
+        """What a request gets while an operation of other content stands under its key.
+
+        The record of the key says to which of the two it belongs: the other one may be about to
+        find that out, and to be taken back. Raises Problem `idempotency_key_reused`, or
+        `operation_in_progress` until that is done.
+        """
+        answer = await self._claims.look(call, asked.operation, asked.content)
+        if answer is None:
+            raise in_progress(1)
+        return answer.replayed()
+
     async def _tell(self, found: Versioned) -> bool:
         """Write down that its addresses are given to a repetition; False where it has changed.
 
@@ -145,19 +159,17 @@ class Acceptance:
             raise in_progress(1)
 
 
-def _again(found: Versioned, call: Call, asked: Keyed) -> Accepted:
+def _has_content(found: Versioned, asked: Keyed) -> bool:
+    fingerprint = found.operation.fingerprint
+    return fingerprint_like(fingerprint, asked.content) == fingerprint
+
+
+def _again(found: Versioned, call: Call) -> Accepted:
     """The operation that an earlier delivery has made, to whoever may have its addresses.
 
-    Raises Problem `idempotency_key_reused` for other content, and `operation_in_progress` for
-    another caller, who gets what a twin gets.
+    Raises Problem `operation_in_progress` for another caller, who gets what a twin gets.
     """
     operation = found.operation
-    if fingerprint_like(operation.fingerprint, asked.content) != operation.fingerprint:
-        raise Problem(
-            "idempotency_key_reused",
-            "The idempotency key was used with other content. Send the same content, or a new key."
-            " (A checkout's key is its cart; the content is the customer user.)",
-        )
     callers = (call.caller_id, operation.caller_id)
     known = all(each and not each.startswith(OF_A_KEY) for each in callers)
     if known and call.caller_id != operation.caller_id:

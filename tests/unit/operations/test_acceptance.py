@@ -234,6 +234,30 @@ async def test_an_asynchronous_request_is_accepted_while_a_synchronous_one_runs(
 
 
 @in_virtual_time
+async def test_other_content_that_is_about_to_be_refused_gets_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    accepted = await order(house)
+    create = house.store.create
+
+    async def slowly(name: str, record: Record) -> str | None:
+        await asyncio.sleep(1)
+        return await create(name, record)
+
+    monkeypatch.setattr(house.store, "create", slowly)
+    for before, status in ((202, 202), (201, 201)):
+        # While the first one waits, its operation is found; when it is done, only its key is.
+        other = asyncio.create_task(_send(house, OTHER, ASYNC))
+        await asyncio.sleep(0.5)
+        assert (await order(house)).status == before
+        assert (await other).body["code"] == "idempotency_key_reused"
+        assert (await result(house, accepted)).status == status
+        await house.pass_time(60)
+    assert len(house.center.bought) == 1
+
+
+@in_virtual_time
 async def test_an_operation_whose_addresses_a_repetition_has_is_not_withdrawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
