@@ -126,7 +126,7 @@ param storageSku string = 'Standard_ZRS'
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Optional. Mail address that alerts go to. Without one they are shown in the portal only, so it is required where buying is allowed.')
+@description('Optional. Mail address that alerts go to. Without one they are shown in the portal only, so it is required where buying is allowed, and with a budget.')
 param alertEmail string = ''
 
 @description('Optional. Age of the refresh token in days from which on there is an alert. It is renewed daily and ends after 90 days.')
@@ -208,6 +208,7 @@ var asked = {
   settings: moreSettings
   moreReadyThanMost: max(alwaysReadyInstances, alwaysReadyWorkers) > maximumInstanceCount
   buysUnheard: allowCheckout && empty(alertEmail)
+  budgetUnheard: monthlyBudget > 0 && empty(alertEmail)
   entraWithoutApplication: (callers == 'entra') == empty(callerClientId)
   budgetWithoutDay: (monthlyBudget > 0) == empty(budgetFirstDay)
 }

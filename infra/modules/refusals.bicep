@@ -44,6 +44,7 @@ func refusedTogether(asked object) string[] =>
           'CARTS_ALERT_EMAIL is required where CART_ALLOW_CHECKOUT is true: somebody has to hear of a purchase that went wrong'
         ]
       : [],
+    asked.budgetUnheard ? ['CARTS_ALERT_EMAIL is required with CARTS_MONTHLY_BUDGET: a budget only mails'] : [],
     asked.entraWithoutApplication
       ? ['CART_CALLERS at entra and CARTS_CALLER_CLIENT_ID go together: set both or neither']
       : [],

@@ -40,7 +40,11 @@ MODES = [
     ENTRA,
     PRIVATE,
     {**ENTRA, **PRIVATE, **BUYING, "PARTNER_CENTER_AUTH": "app_user", "CARTS_LOCK_RECORDS": "true"},
-    {"CARTS_MONTHLY_BUDGET": "50", "CARTS_BUDGET_FIRST_DAY": "2026-12-01"},
+    {
+        "CARTS_MONTHLY_BUDGET": "50",
+        "CARTS_BUDGET_FIRST_DAY": "2026-12-01",
+        "CARTS_ALERT_EMAIL": "operators@example.com",
+    },
     {"CARTS_STORAGE_SKU": "Standard_LRS", "CARTS_ALWAYS_READY_INSTANCES": "0"},
 ]
 """Variables of the environments that are compiled: each way to sign in, and each switch."""
@@ -240,6 +244,10 @@ def test_every_variable_has_a_bad_value_here() -> None:
     ("variables", "said"),
     [
         ({"CART_ALLOW_CHECKOUT": "true"}, "CARTS_ALERT_EMAIL is required"),
+        (
+            {"CARTS_MONTHLY_BUDGET": "5", "CARTS_BUDGET_FIRST_DAY": "2026-12-01"},
+            "CARTS_ALERT_EMAIL is required with CARTS_MONTHLY_BUDGET",
+        ),
         ({"CART_CALLERS": "entra"}, "CARTS_CALLER_CLIENT_ID go together"),
         *(
             (

@@ -30,6 +30,7 @@ EVERYTHING = (
     | {
         "CARTS_LOCK_RECORDS": "true",
         "CARTS_MONTHLY_BUDGET": "50",
+        "CARTS_ALERT_EMAIL": "operators@example.com",
         "CARTS_BUDGET_FIRST_DAY": "2026-12-01",
     }
 )
