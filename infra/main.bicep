@@ -506,6 +506,7 @@ module functionApp 'modules/function-app.bicep' = {
     maxPurchasesPerCaller: maxPurchasesPerCaller
     maxPurchasesPerCustomer: maxPurchasesPerCustomer
     maxOrderQuantity: maxOrderQuantity
+    inNetwork: isPrivate
     subnetId: isPrivate ? network!.outputs.appSubnetId : ''
     orderRetentionDays: orderRetentionDays
     moreSettings: moreSettings

@@ -85,7 +85,10 @@ param maxPurchasesPerCustomer int
 @description('Required. Most pieces in one order.')
 param maxOrderQuantity int
 
-@description('Required. Resource id of the subnet that the site works from; empty where nothing is private.')
+@description('Required. Whether the site works from a virtual network.')
+param inNetwork bool
+
+@description('Required. Resource id of the subnet that the site works from; empty where there is none.')
 param subnetId string
 
 @description('Required. Days for which records of checkouts and orders count.')
@@ -204,9 +207,9 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     httpsOnly: true
     clientAffinityEnabled: false
     publicNetworkAccess: publicNetworkAccess
-    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    virtualNetworkSubnetId: inNetwork ? subnetId : null
     outboundVnetRouting: {
-      applicationTraffic: !empty(subnetId)
+      applicationTraffic: inNetwork
     }
     siteConfig: {
       minTlsVersion: '1.2'

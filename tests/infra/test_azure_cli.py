@@ -1,6 +1,6 @@
 """Every documented `az` command is one that the real azure-cli takes.
 
-The scripts of the manuals, of the workflow and of next-steps.sh are run by bash, with an `az` that
+The scripts of the manuals, of the workflows and of next-steps.sh are run by bash, with an `az` that
 notes how it was called and does nothing. azure-cli, from PyPI in an environment of its own, then
 parses each call. Where the manual depends on what a command does, that is run too.
 """
@@ -64,9 +64,10 @@ def documented() -> dict[str, str]:
         text = (ROOT / name).read_text("utf-8")
         blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
         found[name] = "\n".join(each for language, each in blocks if not language and "az " in each)
-    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text("utf-8"))["jobs"]
-    steps = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
-    found["the workflow"] = "\n".join(f"({step}\n)" for step in steps if "az " in step)
+    workflows = sorted((ROOT / ".github" / "workflows").iterdir())
+    jobs = [yaml.safe_load(each.read_text("utf-8"))["jobs"].values() for each in workflows]
+    steps = [step.get("run", "") for job in itertools.chain(*jobs) for step in job["steps"]]
+    found["the workflows"] = "\n".join(f"({step}\n)" for step in steps if "az " in step)
     found["next-steps.sh"] = printed_steps()
     return found
 

@@ -367,9 +367,21 @@ def test_each_switch_closes_what_it_names_and_nothing_else(
     for each in prediction.of(kind):
         if "networkAcls" in each["properties"]:
             assert each["properties"]["networkAcls"] == {"defaultAction": "Deny", "bypass": "None"}
+    site = prediction.one("Microsoft.Web/sites")["properties"]
+    assert "outputs.appSubnetId" in site["virtualNetworkSubnetId"]
+    assert site["outboundVnetRouting"] == {"applicationTraffic": True}
     (network,) = prediction.of("Microsoft.Network/virtualNetworks")
     app, _ = network["properties"]["subnets"]
     assert app["properties"]["addressPrefix"] == "10.60.0.0/26"
     assert app["properties"]["delegations"][0]["properties"] == {
         "serviceName": "Microsoft.App/environments"
     }
+
+
+def test_where_nothing_is_private_there_is_no_network(predict: Predict) -> None:
+    prediction = predict()
+    site = prediction.one("Microsoft.Web/sites")["properties"]
+
+    assert site["virtualNetworkSubnetId"] is None
+    assert site["outboundVnetRouting"] == {"applicationTraffic": False}
+    assert not [each for each in prediction.resources if "Microsoft.Network" in each["type"]]
