@@ -48,11 +48,11 @@ def draw(figures: Mapping[str, Any], beginning: Path) -> None:
 def _draw_cpu(rows: list[dict[str, Any]], file: Path) -> None:
     bars(
         file,
-        "Processor time of a request, in milliseconds",
+        "CPU of a request in ms; yardstick: the direct client unless named",
         [_label(row["name"].removeprefix(CPU)) for row in rows],
         {
             "this function": [round(row["function"], 2) for row in rows],
-            "the direct client, or what is named": [
+            "yardstick": [
                 round(row["yardstick"], 2) if "yardstick" in row else None for row in rows
             ],
         },
