@@ -18,7 +18,7 @@ from local.samples import curl_line
 from local.storefronts import default_file
 
 _stopped = threading.Event()
-"""Set by SIGTERM and SIGINT."""
+"""Set by the signals that end a command."""
 
 
 def run(port: int) -> int:
@@ -71,7 +71,7 @@ def _stop(number: int, frame: object) -> None:
 
 
 def main() -> int:
-    """The command line. Ctrl-C and SIGTERM end every command properly."""
+    """The command line. Ctrl-C, SIGTERM and the end of the terminal end every command properly."""
     parser = argparse.ArgumentParser(prog="python -m local")
     commands = parser.add_subparsers(dest="command", required=True)
     telling = commands.add_parser("demo", help="a story of orders, from request to answer")
@@ -80,7 +80,7 @@ def main() -> int:
     serving.add_argument("--port", type=int, default=7071)
     commands.add_parser("cloud", help="a local cloud without the app, until Ctrl-C")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
         match options.command:

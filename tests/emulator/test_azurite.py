@@ -1,12 +1,15 @@
 """Azurite runs, or an error says why it does not; no test leaves it out silently."""
 
+import os
+import ssl
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services import azurite as module
-from partner_center_emulator.services.azurite import Azurite, Node, find_node, install
+from partner_center_emulator.services.azurite import HOST, Azurite, Node, find_node, install
 
 
 def script(directory: Path, name: str, *lines: str) -> str:
@@ -88,3 +91,17 @@ async def test_each_cloud_has_its_own_container(azurite: Azurite) -> None:
     assert len(urls) == 2
     async with LocalCloud() as without:
         assert without.connection_details().container_url is None
+
+
+async def test_ctrl_c_ends_it_last_and_once_it_is_gone_the_cloud_answers_for_it() -> None:
+    with Azurite() as azurite:
+        assert os.getpgid(0) not in [os.getpgid(process.pid) for process in azurite.processes]
+        async with LocalCloud(azurite=azurite) as cloud:
+            for process in azurite.processes:
+                process.kill()
+                process.wait()
+            trust = ssl.create_default_context(cafile=cloud.certificate.ca_file)
+            async with httpx.AsyncClient(
+                proxy=cloud.proxy.url, verify=trust, trust_env=False, timeout=60
+            ) as client:
+                assert (await client.get(f"https://{HOST}/c/blob")).status_code == 503

@@ -130,6 +130,8 @@ class Azurite:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
+                # Ctrl-C on a terminal ends a group: who uses the storage is to end before it does.
+                process_group=0,
             )
 
         blob_options = ("--extentMemoryLimit", "512", "--blobKeepAliveTimeout", "120")

@@ -111,7 +111,11 @@ class BlobStorage:
         headers = CIMultiDict(request.headers)
         for name in _HOP_BY_HOP:
             headers.popall(name, None)
-        return await self._send(request.method, request.raw_path, headers, await request.read())
+        body = await request.read()
+        try:
+            return await self._send(request.method, request.raw_path, headers, body)
+        except aiohttp.ClientError:
+            return web.Response(status=503, text="Azurite does not answer.")
 
     async def _send(
         self, method: str, path: str, headers: "CIMultiDict[str] | dict[str, str]", body: bytes
