@@ -1,72 +1,39 @@
 """The composition root: builds the app from the environment at the first request that needs it.
 
-Vendors' SDKs and the models are imported here, at first use, so that a cold start pays for them
-only when a request needs them.
+Vendors' SDKs and the models are imported here and in the assembly, at first use, so that a cold
+start pays for them only when a request needs them.
 """
 
 import asyncio
 import logging
 import os
-import random
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from cart_core.api.callers import Gate
 from cart_core.api.invocation import Operation
 from cart_core.api.messages import Invocation, Request, Response
+from cart_core.assembly import Services, assemble
 from cart_core.problem import Problem
+from cart_core.surroundings import StorefrontSurroundings, Surroundings
 
 if TYPE_CHECKING:
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
-    from cart_core.call import Call
-    from cart_core.idempotency.record import StoredAnswer
     from cart_core.idempotency.store import Store
     from cart_core.operations.bells import Bells
     from cart_core.operations.documents import Documents
     from cart_core.operations.memory_bells import MemoryBells
-    from cart_core.operations.operation import AcceptedOperation
-    from cart_core.operations.worker import Follower
-    from cart_core.partner_center.carts import CartsApi
     from cart_core.partner_center.customers import Customers
-    from cart_core.partner_center.reading import ReadsApi
     from cart_core.partner_center.retry import Tokens
     from cart_core.settings import Settings
-    from cart_core.storefronts.customers import Customers as KnownCustomers
-    from cart_core.storefronts.fetching import ShopApi
-    from cart_core.storefronts.intake import Intake, Receipt
-    from cart_core.storefronts.ports import Secrets
-    from cart_core.storefronts.report_delivery import Receiver
+    from cart_core.storefronts.intake import Receipt
     from cart_core.storefronts.sources import Source
-    from cart_core.storefronts.worker import StorefrontWorker
-    from cart_core.use_cases.find_customers import Tenants
     from cart_core.use_cases.readiness import Readiness
-
-    class PartnerCenterApi(CartsApi, ReadsApi, Protocol):
-        """All of Partner Center's requests that this app makes."""
-
-    class ShopConnections(ShopApi, Receiver, Protocol):
-        """Requests to one host of a shop or of its owner."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the app does: the endpoints by the names that the log knows them by, and its own work.
-
-    `answer_bell` takes a message of the queue, `sweep` is called once a minute. `take_webhook`
-    takes a delivery of a storefront in: its source, the headers and the body.
-    """
-
-    endpoints: Mapping[str, Operation]
-    answer_bell: Callable[[str | bytes], Awaitable[None]]
-    sweep: Callable[[], Awaitable[object]]
-    take_webhook: "Callable[[str, Mapping[str, str], bytes], Awaitable[Receipt]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,42 +139,6 @@ def _set_log_levels() -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the core needs from outside: ports, clocks and chance.
-
-    `clock` gives POSIX seconds; `monotonic`, `sleep` and `uniform` go by seconds. Without
-    `storefronts` there are none.
-    """
-
-    store: "Store"
-    documents: "Documents"
-    bells: "Bells"
-    tokens: "Tokens"
-    partner_center: "PartnerCenterApi"
-    tenants: "Tenants"
-    clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    uniform: Callable[[float, float], float] = random.uniform
-    new_guid: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
-    storefronts: "StorefrontSurroundings | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class StorefrontSurroundings:
-    """What storefronts need besides.
-
-    `sources` gives the storefronts, and raises Problem where their file is wrong. `bodies` keeps
-    what they send. `open_shop` makes the connections to a host.
-    """
-
-    sources: Callable[[], "Mapping[str, Source]"]
-    bodies: "Documents"
-    secrets: "Secrets"
-    open_shop: Callable[[str], "ShopConnections"]
-
-
 def build(environment: Mapping[str, str]) -> App:
     """The app for these settings, on the running loop.
 
@@ -296,281 +227,6 @@ def _customers(around: Surroundings, tokens: "Tokens") -> "Customers":
         max_concurrent=1,
     )
     return Customers(Reader(sender, around.partner_center, around.new_guid))
-
-
-def assemble(settings: "Settings", around: Surroundings) -> Services:
-    """All that the app does, in these surroundings."""
-    from cart_core.api.accepted import Accepting, Performing, discarded
-    from cart_core.api.endpoints import Endpoint
-    from cart_core.api.operators import OperatorRoutes
-    from cart_core.api.requests import RequestReader
-    from cart_core.idempotency.claim import Claims
-    from cart_core.idempotency.duplicates import Duplicates
-    from cart_core.idempotency.runner import ExactlyOnce
-    from cart_core.operations.acceptance import Acceptance
-    from cart_core.operations.bell import Bell
-    from cart_core.operations.operators import Operators
-    from cart_core.operations.pacing import Pacing
-    from cart_core.operations.store import OperationStore
-    from cart_core.operations.sweeper import Sweeper
-    from cart_core.operations.worker import Worker
-    from cart_core.partner_center.carts import Carts
-    from cart_core.partner_center.catalogue import Catalogue
-    from cart_core.partner_center.customers import Customers
-    from cart_core.partner_center.eligibility import Eligibility
-    from cart_core.partner_center.promotions import Promotions
-    from cart_core.partner_center.reading import Reader
-    from cart_core.partner_center.retry import Sender
-    from cart_core.use_cases.buying import Buying
-    from cart_core.use_cases.check_out_cart import CheckOutCart
-    from cart_core.use_cases.create_cart import CreateCart
-    from cart_core.use_cases.duplicate_orders import DuplicateOrders
-    from cart_core.use_cases.find_customers import FindCustomers
-    from cart_core.use_cases.get_cart import GetCart
-    from cart_core.use_cases.get_customer import GetCustomer
-    from cart_core.use_cases.list_offers import ListOffers
-    from cart_core.use_cases.partner_customers import PartnerCustomers
-    from cart_core.use_cases.place_order import PlaceOrder
-    from cart_core.use_cases.preflight_cart import PreflightCart
-    from cart_core.use_cases.purchase import Tools
-    from cart_core.use_cases.renew_items import RenewItems
-    from cart_core.use_cases.resolve_items import ResolveItems
-    from cart_core.use_cases.search_products import SearchProducts
-    from cart_core.use_cases.spending_guard import SpendingGuard
-    from cart_core.use_cases.update_cart import UpdateCart
-
-    claims = Claims(
-        around.store,
-        clock=around.clock,
-        sleep=around.sleep,
-        new_nonce=around.new_guid,
-        lease_margin=settings.lease_margin_seconds,
-        longest_wait=settings.inflight_wait_seconds,
-    )
-    pacing = Pacing(around.documents, clock=around.clock, limit=settings.max_customer_operations)
-    sender = Sender(
-        around.tokens,
-        clock=around.clock,
-        sleep=around.sleep,
-        uniform=around.uniform,
-        longest_wait=settings.max_wait_seconds,
-        max_concurrent=settings.max_concurrent_calls,
-        shared_gate=pacing,
-    )
-    once = ExactlyOnce(claims)
-    reader = Reader(sender, around.partner_center, around.new_guid)
-    catalogue, customers = Catalogue(reader, clock=around.clock), Customers(reader)
-    carts = Carts(sender, around.partner_center, catalogue.forget)
-    promotions = Promotions(reader, catalogue.forget)
-    resolve_items = ResolveItems(catalogue)
-    buying = Buying(
-        once,
-        Tools(carts, around.sleep, around.uniform, around.new_guid),
-        allowed=settings.allow_checkout,
-        guard=SpendingGuard(
-            around.store,
-            clock=around.clock,
-            new_nonce=around.new_guid,
-            per_caller=settings.max_purchases_per_caller,
-            per_customer=settings.max_purchases_per_customer,
-            quantity=settings.max_order_quantity,
-        ),
-        retention=timedelta(days=settings.order_retention_days),
-        longest_request=timedelta(seconds=settings.longest_request_seconds),
-    )
-    create_cart = CreateCart(
-        once,
-        carts,
-        resolve_items,
-        key_required=settings.require_idempotency_key,
-        new_guid=around.new_guid,
-    )
-    get_cart = GetCart(carts, new_guid=around.new_guid)
-    update_cart = UpdateCart(claims, buying.plan, carts, resolve_items, new_guid=around.new_guid)
-    check_out_cart = CheckOutCart(buying)
-    window = timedelta(minutes=settings.duplicate_window_minutes)
-    duplicates = DuplicateOrders(Duplicates(around.store, window=window), settings.duplicate_orders)
-    renew_items = RenewItems(resolve_items, carts, promotions, new_guid=around.new_guid)
-    preflight = PreflightCart(catalogue, customers, Eligibility(reader), promotions)
-    place_order = PlaceOrder(once, carts, resolve_items, renew_items, buying, duplicates, preflight)
-    read, allowed = RequestReader(settings, monotonic=around.monotonic), buying.require_allowed
-    operations, bells, clock = OperationStore(around.documents), around.bells, around.clock
-    acceptance = Acceptance(operations, bells, claims, clock=clock)
-    accepting = Accepting(acceptance, operations, origin=settings.public_url, clock=clock)
-    carts_and_orders: dict[str, Operation] = {
-        "create_cart": Endpoint(
-            *(read.call, read.create_cart, create_cart),
-            cart_id_member="id",
-            keyed=create_cart.keyed,
-            accept=accepting.accept,
-        ),
-        "get_cart": Endpoint(read.call, read.get_cart, get_cart),
-        "update_cart": Endpoint(read.call, read.update_cart, update_cart),
-        "checkout_cart": Endpoint(
-            *(read.call, read.check_out_cart, check_out_cart, allowed),
-            keyed=check_out_cart.keyed,
-            accept=accepting.accept,
-            admit=check_out_cart.admit,
-        ),
-        "place_order": Endpoint(
-            *(read.call, read.place_order, place_order, allowed),
-            cart_id_member="cartId",
-            keyed=place_order.keyed,
-            accept=accepting.accept,
-            admit=place_order.admit,
-        ),
-        "preflight_cart": Endpoint(read.call, read.preflight_cart, preflight),
-        "find_customers": Endpoint(
-            read.call, read.find_customers, FindCustomers(customers, around.tenants)
-        ),
-        "get_customer": Endpoint(read.call, read.get_customer, GetCustomer(customers)),
-        "search_products": Endpoint(read.call, read.search_products, SearchProducts(catalogue)),
-        "list_offers": Endpoint(read.call, read.list_offers, ListOffers(catalogue)),
-    }
-
-    def open_look_up(customer_id: str) -> "Call":
-        invocation = Invocation(around.new_guid(), around.monotonic())
-        return read.call(Request({}, {"customerId": customer_id}, b""), invocation)
-
-    known = PartnerCustomers(customers, around.tenants, open_look_up)
-    storefronts = cache(partial(_assemble_storefronts, around, known, carts_and_orders))
-    parts = _Parts(storefronts)
-    worker = Worker(
-        operations,
-        bells,
-        pacing,
-        Performing(carts_and_orders, parts.require_wanted, monotonic=around.monotonic),
-        parts,
-        clock=clock,
-        uniform=around.uniform,
-        deadline=settings.deadline_seconds,
-    )
-    operators = OperatorRoutes(Operators(operations, bells, claims, discarded, parts, clock=clock))
-    sweeper = Sweeper(operations, bells, worker, claims, clock=clock)
-
-    def of_storefronts(name: str) -> Operation:
-        async def call(request: Request, invocation: Invocation) -> Response:
-            return await storefronts().routes[name](request, invocation)
-
-        return call
-
-    async def answer_bell(message: str | bytes) -> None:
-        bell = Bell.read(message)
-        if bell.of_an_operation:
-            await worker.answer(bell)
-        else:
-            await storefronts().worker.answer(bell.record)
-
-    async def take_webhook(name: str, headers: Mapping[str, str], body: bytes) -> "Receipt":
-        return await storefronts().intake(name, headers, body)
-
-    async def sweep() -> None:
-        await sweeper()
-        if around.storefronts:
-            await storefronts().worker.sweep()
-
-    return Services(
-        {
-            **carts_and_orders,
-            "get_accepted": accepting.monitor,
-            "get_accepted_result": accepting.result,
-            "list_operations": operators.list,
-            "replay_operation": operators.replay,
-            "discard_operation": operators.discard,
-            **{name: of_storefronts(name) for name in STOREFRONT_ROUTES},
-        },
-        answer_bell,
-        sweep,
-        take_webhook,
-    )
-
-
-STOREFRONT_ROUTES: Final = (
-    *("get_storefront_order", "list_parked_orders"),
-    *("release_parked_order", "discard_parked_order"),
-)
-"""The routes that need the storefronts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Storefronts:
-    """What is built when a storefront needs it first."""
-
-    intake: "Intake"
-    worker: "StorefrontWorker"
-    parts: "Follower"
-    require_wanted: "Callable[[AcceptedOperation], Awaitable[None]]"
-    routes: Mapping[str, Operation]
-
-
-class _Parts:
-    """Follows the parts of storefronts' orders, once there are any."""
-
-    def __init__(self, storefronts: Callable[[], _Storefronts]) -> None:
-        self._storefronts = storefronts
-
-    async def require_wanted(self, operation: "AcceptedOperation") -> None:
-        await self._storefronts().require_wanted(operation)
-
-    async def put_off(self, operation: "AcceptedOperation") -> None:
-        await self._storefronts().parts.put_off(operation)
-
-    async def ended(self, operation: "AcceptedOperation", answer: "StoredAnswer") -> None:
-        await self._storefronts().parts.ended(operation, answer)
-
-
-def _assemble_storefronts(
-    around: Surroundings, customers: "KnownCustomers", endpoints: Mapping[str, Operation]
-) -> _Storefronts:
-    """All that storefronts need. Raises Problem where their file is wrong."""
-    shops = around.storefronts
-    if shops is None:
-        raise Problem("configuration_invalid", "There are no storefronts here.")
-    from cart_core.api.storefront_orders import StorefrontOrders
-    from cart_core.api.storefront_parts import PartRequests, Parts
-    from cart_core.operations.bell import Bell
-    from cart_core.storefronts.bodies import Bodies
-    from cart_core.storefronts.fetching import fetchers
-    from cart_core.storefronts.intake import Intake
-    from cart_core.storefronts.orders import Orders
-    from cart_core.storefronts.report_delivery import ReportDelivery
-    from cart_core.storefronts.source_keys import SourceKeys
-    from cart_core.storefronts.worker import StorefrontWorker
-
-    class Bells:
-        async def ring(self, record: str, seconds: float = 0.0) -> None:
-            await around.bells.hang(Bell(record, around.clock()).text(), seconds)
-
-    sources, clock, secrets, bell = shops.sources(), around.clock, shops.secrets, Bells()
-    bodies = Bodies(shops.bodies)
-    keys = SourceKeys(secrets, clock)
-    intake = Intake(sources, around.documents, bodies, keys, bell, clock=clock)
-    receivers = {
-        name: shops.open_shop(source.report.url)
-        for name, source in sources.items()
-        if source.report
-    }
-    reports = ReportDelivery(sources, around.documents, keys, bell, receivers, clock=clock)
-    orders = Orders(
-        *(sources, around.documents, bodies, bell, intake.since, customers),
-        PartRequests(endpoints, new_guid=around.new_guid, monotonic=around.monotonic),
-        reports,
-        fetchers(sources, shops.open_shop, secrets),
-        clock=clock,
-    )
-    parts, routes = Parts(orders), StorefrontOrders(orders, bodies)
-    return _Storefronts(
-        intake,
-        StorefrontWorker(sources, intake, orders, bodies, reports, bell, clock=clock),
-        parts,
-        parts.require_wanted,
-        {
-            "get_storefront_order": routes.get,
-            "list_parked_orders": routes.list,
-            "release_parked_order": routes.release,
-            "discard_parked_order": routes.discard,
-        },
-    )
 
 
 class _ThreadedSecrets:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cart_core import composition
 from cart_core.api.invocation import answer
 from cart_core.api.messages import Invocation, Request, Response
+from cart_core.assembly import assemble
 from cart_core.idempotency.record import Record
 from cart_core.json_text import write_json
 from cart_core.operations.bells import Bells
@@ -17,6 +17,7 @@ from cart_core.operations.memory_bells import MemoryBells
 from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.problem import Problem
 from cart_core.settings import Settings
+from cart_core.surroundings import StorefrontSurroundings, Surroundings
 from tests.kit.builders import CART_ID, CUSTOMER, cart
 from tests.kit.fakes import FakeStore, FakeTokens, WallClock, monotonic
 from tests.kit.partner_center import USER, Answer, FakePartnerCenter, FakeTenants
@@ -65,7 +66,7 @@ class World:
         self.domains = FakeTenants()
         self.drawn: list[tuple[float, float]] = []
         guids = (f"00000000-0000-4000-8000-{number:012}" for number in itertools.count(1))
-        self._surroundings = composition.Surroundings(
+        self._surroundings = Surroundings(
             self.store,
             self.documents,
             self.bells,
@@ -82,9 +83,7 @@ class World:
 
     def deploy(self, **settings: str) -> None:
         """Let a process with other settings take over; what is stored stays."""
-        self.services = composition.assemble(
-            Settings.read(ENVIRONMENT | settings), self._surroundings
-        )
+        self.services = assemble(Settings.read(ENVIRONMENT | settings), self._surroundings)
         self.endpoints = dict(self.services.endpoints)
         if isinstance(self.bells, MemoryBells):
             self.bells.answer = self.services.answer_bell
@@ -93,7 +92,7 @@ class World:
         """Where accepted operations are kept, and where their bells hang."""
         return MemoryDocuments(), MemoryBells()
 
-    def storefronts(self) -> composition.StorefrontSurroundings | None:
+    def storefronts(self) -> StorefrontSurroundings | None:
         """What storefronts need, in a world that has any."""
         return None
 

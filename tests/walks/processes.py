@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from cart_core import composition
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.api.responses import problem_response
+from cart_core.assembly import assemble
 from cart_core.call import Call
 from cart_core.idempotency.memory_store import MemoryStore
 from cart_core.idempotency.record import Record
@@ -21,6 +21,7 @@ from cart_core.operations.memory_documents import MemoryDocuments
 from cart_core.partner_center.exchange import Attempt, NoReply, Reply
 from cart_core.problem import Problem
 from cart_core.settings import Settings
+from cart_core.surroundings import Surroundings
 from cart_core.tokens import AccessToken, TokenFailure
 from tests.kit.fakes import EPOCH_SECONDS, Killed, StoreFault
 from tests.kit.partner_center import FakeTenants
@@ -92,9 +93,9 @@ class Process:
         self._alive = True
         self._tasks: set[asyncio.Task[Response]] = set()
         self._loop = asyncio.get_running_loop()
-        self._endpoints = composition.assemble(
+        self._endpoints = assemble(
             settings(),
-            composition.Surroundings(
+            Surroundings(
                 self,
                 MemoryDocuments(),
                 MemoryBells(),

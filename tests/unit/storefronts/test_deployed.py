@@ -17,6 +17,7 @@ from cart_core.problem import Problem
 from cart_core.storefronts.fetching import ShopAnswer, ShopUnavailable
 from cart_core.storefronts.order_record import body_name, record_name
 from cart_core.storefronts.sources import Source, read_sources
+from cart_core.surroundings import StorefrontSurroundings
 from tests.kit.builders import CUSTOMER
 from tests.kit.catalogue import SKU, availability
 from tests.kit.fakes import in_virtual_time
@@ -67,12 +68,10 @@ class Storefront(House):
         self.center.documents[f"/customers/{CUSTOMER}"] = {"id": CUSTOMER}
         self.webhooks = Webhooks(self.services.take_webhook)
 
-    def storefronts(self) -> composition.StorefrontSurroundings:
+    def storefronts(self) -> StorefrontSurroundings:
         secrets = KnownSecrets()
         secrets.values["report-secret"] = REPORT_SECRET
-        return composition.StorefrontSurroundings(
-            self.sources, self.bodies, secrets, lambda _: self.receiver
-        )
+        return StorefrontSurroundings(self.sources, self.bodies, secrets, lambda _: self.receiver)
 
     def sources(self) -> Mapping[str, Source]:
         return composition._read_sources(self.file) if self.file else read_sources(self.text)
