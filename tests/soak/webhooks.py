@@ -33,7 +33,7 @@ from tests.soak.fleet import Fleet
 from tests.soak.ledger import SoakCloud
 from tests.soak.legs import Legs
 from tests.soak.shop_server import ShopServer
-from tests.soak.soak import LISTENER_OFF, PATIENCE
+from tests.soak.soak import LISTENER_OFF
 
 LANES: Final = 40
 PROCESSES: Final = 3
@@ -42,9 +42,12 @@ QUANTITY: Final = 5
 
 REPORT_SECRET: Final = "report-secret"
 
-STILL: Final = 150.0
-"""Seconds without any news after which nothing more is waited for: the timer finds a lost bell when
-an order or an operation is overdue by a minute."""
+DELIVERING: Final = 240.0
+"""Seconds after which the shops send no more: after ten minutes Azurite answers nothing."""
+
+STILL: Final = 200.0
+"""Seconds without any news after which nothing more is waited for. An order that could not be
+worked off is put off for half as long as it has waited; the timer finds a lost bell in a minute."""
 
 LEFT_OUT: Final = frozenset({"late", "refused", "untrue", "bytes"})
 """Kinds of trouble after which Partner Center may refuse a good order for good."""
@@ -96,7 +99,7 @@ class Sender:
         ]
         self._dice.shuffle(steps)
         waiting = iter(steps)
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.monotonic() + DELIVERING
 
         async def lane() -> None:
             for order, event in waiting:
