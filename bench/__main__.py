@@ -21,6 +21,7 @@ answer on one core.
     with keys       each request has a new Idempotency-Key, and its record is stored in Azurite
     processes       so many hosts of this app share 100 requests for each of them; the yardstick is
                     as many times what one does
+    accepted        nobody waits for the cart: it is left in Azurite's queue and its blobs
     served          function and yardstick are behind HTTP, in the local Functions host with the
                     limits of host.json; the yardstick is `bench/bare`
 
@@ -42,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from partner_center_emulator.cloud import LocalCloud
-from partner_center_emulator.services.azurite import HOST, Azurite
+from partner_center_emulator.services.azurite import HOST, QUEUE_HOST, Azurite
 from partner_center_emulator.watch.disturbances import Disturbance
 
 from bench.load import ROOT, Figures, Round
@@ -50,6 +51,8 @@ from bench.measured import Served, Subject, import_seconds, machine
 from bench.picture import draw
 from bench.report import Row, markdown
 from bench.worker import has_runtime
+from bench.working_off import work_off
+from cart_core.operations.pacing import EVERYBODY, PREFIX
 from cart_core.settings import Settings
 from local.environment import app_environment
 from local.storefronts import SAMPLE, storefront_environment
@@ -61,6 +64,12 @@ ROUNDS = 3
 """How often a subject and its yardstick take turns. The table shows the median."""
 
 SERVED_ROUNDS = 5
+ACCEPTED_LANES = 50
+ACCEPTED_SECONDS = 3.0
+"""A round of what is accepted lasts at least so long: a p99 needs many requests."""
+GATE = f"/{PREFIX}{EVERYBODY}"
+AT_ONCE_IN_A_PROCESS = 8
+"""How many messages a process works on at once: batchSize and newBatchThreshold of host.json."""
 ITEM_ROUNDS = 9
 DEFAULT_PLACES = Settings.model_fields["max_concurrent_calls"].default
 PLACES = sorted({64, 100, 200, DEFAULT_PLACES})
@@ -164,9 +173,7 @@ class Bench:
             _, calls = self._calls(function, "keyed")
         name = "storage calls per request with a new key"
         self.rows.append(Row(name, calls.get("storage", 0.0), digits=2, exactly=2))
-        # The proxy leads straight to Azurite from here on, so that the emulator's relay, which
-        # counts the calls, is not measured.
-        self._cloud.proxy.add_route(HOST, azurite.port)
+        self._straight_to(azurite)
         with (
             Subject("direct", self._environment) as direct,
             Subject("function", self._environment) as function,
@@ -202,6 +209,59 @@ class Bench:
             ),
             Row("CPU ms, a forged webhook", _median_cpu([forged]), digits=2, at_most=1),
         ]
+
+    def accepting(self, azurite: Azurite) -> None:
+        """Measures how long it takes to be told that a cart will be made later.
+
+        The yardstick is a function that only puts one message into the queue, with the SDK.
+        """
+        with Subject("function", self._environment) as function:
+            _, calls = self._calls(function, "accepted")
+        name = "storage calls per accepted request"
+        self.rows.append(Row(name, calls.get("storage", 0.0), digits=2, at_most=3))
+        self._straight_to(azurite)
+        seconds = max(ACCEPTED_SECONDS, self._seconds)
+        rounds = self._rounds_of_served(
+            {"accepting": {}}, 0.0, seconds, ROUNDS, bare="one message", lanes=ACCEPTED_LANES
+        )
+        ours, theirs = rounds["accepting"], rounds["one message"]
+        where = f"accepted, {ACCEPTED_LANES} at once, served (yardstick: one message put)"
+        for percent, most in ((50, None), (99, 5)):
+            mine, other = (
+                statistics.median(1000 * _percentile(_latencies(each), percent) for each in rounds)
+                for rounds in (ours, theirs)
+            )
+            self.rows.append(Row(f"ms p{percent}, {where}", mine, other, ratio_at_most=most))
+        self.rows.append(Row(f"CPU ms, {where}", _median_cpu(ours), _median_cpu(theirs), digits=2))
+        slowest = self.rows[-2].function
+        self.rows.append(Row("ms p99, accepted, in full", slowest, digits=0, at_most=300))
+
+    def working_off(self, azurite: Azurite) -> None:
+        """Measures how fast what was accepted is worked off, and what more processes are worth."""
+        self._straight_to(azurite)
+        delay = UPSTREAM_SECONDS[-1]
+        self._delay(delay)
+        one, three = (
+            work_off(self._cloud, self._environment, count, self._progress) for count in (1, 3)
+        )
+        name = f"operations/s worked off, {{}}, {_upstream(delay)} (yardstick: {{}})"
+        most = AT_ONCE_IN_A_PROCESS / delay
+        self.rows += [
+            Row(
+                name.format("1 process", f"{AT_ONCE_IN_A_PROCESS} at once, for nothing else"),
+                *(one.per_second, most),
+            ),
+            Row(name.format("3 processes", "1 process"), three.per_second, one.per_second),
+            Row(
+                "CPU ms of an operation worked off, 3 processes (yardstick: 1 process)",
+                *(1000 * three.cpu, 1000 * one.cpu),
+            ),
+        ]
+
+    def _straight_to(self, azurite: Azurite) -> None:
+        """Leads the proxy straight to Azurite, so that the relay that counts is not measured."""
+        self._cloud.proxy.add_route(HOST, azurite.port)
+        self._cloud.proxy.add_route(QUEUE_HOST, azurite.queue_port)
 
     def served(self) -> None:
         """Measures this app behind HTTP beside a bare one, under more load than it may take."""
@@ -268,12 +328,15 @@ class Bench:
         delay: float,
         seconds: float,
         times: int,
+        bare: str = "bare",
+        lanes: int = LANES[-1],
     ) -> dict[str, list[Figures]]:
-        """Rounds in turns of `bench/bare` and of this app with each of these settings."""
+        """Rounds in turns of a bare function and of this app with each of these settings."""
         self._delay(delay)
+        folder = ROOT / "bench" / bare.replace(" ", "_")
         with ExitStack() as processes:
             apps = {
-                "bare": processes.enter_context(Served(ROOT / "bench/bare", self._environment)),
+                bare: processes.enter_context(Served(folder, self._environment)),
                 **{
                     name: processes.enter_context(Served(ROOT, {**self._environment, **setting}))
                     for name, setting in settings.items()
@@ -286,20 +349,27 @@ class Bench:
             rounds: dict[str, list[Figures]] = {name: [] for name in apps}
             for name, app in [*apps.items()] * times:
                 before = app.cpu()
-                figures = self._measure(caller, Round([name], LANES[-1], seconds))
+                figures = self._measure(caller, Round([name], lanes, seconds))
                 # The wave before the round counts for as much, so that it is shared out.
                 counted = _count(figures)
-                figures.cpu = (app.cpu() - before) * counted / (counted + LANES[-1])
+                figures.cpu = (app.cpu() - before) * counted / (counted + lanes)
                 rounds[name].append(figures)
         return rounds
 
     def _calls(self, function: Subject, subject: str) -> tuple[Figures, dict[str, float]]:
-        """One round with one lane, and how often each service was called for one request."""
-        before = Counter(self._cloud.journal.counts)
+        """One round with one lane, and how often each service was called for one request.
+
+        What is read of the shared gate does not count: it is read once a second at most.
+        """
+        before = self._counts()
         figures = self._measure(function, Round([subject], 1, self._seconds))
         made = _count(figures) + 1  # the wave before the round
-        calls = self._cloud.journal.counts - before
+        calls = self._counts() - before
         return figures, {service: times / made for service, times in calls.items()}
+
+    def _counts(self) -> "Counter[str]":
+        journal = self._cloud.journal
+        return Counter(journal.counts) - Counter(storage=len(journal.requests("storage", GATE)))
 
     def _added(self, function: Subject, subject: str, delay: float) -> None:
         """Measures added latency with few lanes, so that requests do not wait for each other."""
@@ -392,6 +462,10 @@ def _percentile(values: Sequence[float], percent: int) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
+def _latencies(figures: Figures) -> list[float]:
+    return [each for latencies in figures.latencies.values() for each in latencies]
+
+
 def _count(figures: Figures) -> int:
     return sum(map(len, figures.latencies.values()))
 
@@ -446,7 +520,8 @@ def main() -> int:
             milliseconds = bench.milliseconds
             rows += bench.rows
             failed = bench.failed
-        for measure in (Bench.keys, Bench.webhooks):
+        # Each has a storage of its own: what was accepted in one is not worked off in another.
+        for measure in (Bench.keys, Bench.webhooks, Bench.accepting, Bench.working_off):
             with (
                 tempfile.TemporaryDirectory() as directory,
                 Azurite() as azurite,

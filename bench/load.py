@@ -7,12 +7,14 @@ subjects:
     direct     a POST of the cart to Partner Center with httpx on aiohttp and one access token
     function   the same cart through this repository's function
     keyed      the same with a new Idempotency-Key every time (in the process of `function`)
+    accepted   the same, and nobody waits for the cart (in the process of `function`)
     skus, ids  a cart of 50 lines that name 10 SKUs, or the availabilities that these have, with a
                new key every time (in the process of `items`)
     webhook    a signed order of Shopify, 20 KB, a new one every time
     forged     the same, signed with another secret (in the process of `webhook`)
     caller     HTTP requests to the apps that `bench.served` serves, whose URLs are in the
-               environment variable SERVED, by name, as JSON
+               environment variable SERVED, by name, as JSON; nobody waits for the carts of the
+               apps called `accepting` and `one message`
     tutorial   the same through `bench/tutorial`; here each new client loads one trusted CA, while
                with certifi's bundle it would load 140
 
@@ -42,7 +44,7 @@ from local.storefronts import SAMPLE, local_secret, sign
 ROOT = Path(__file__).resolve().parent.parent
 _ROUTE = {"customerId": CUSTOMER}
 _PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
-_CART = json.dumps(json.loads(SAMPLE_CART)).encode()
+CART = json.dumps(json.loads(SAMPLE_CART)).encode()
 _LINES = 50
 _PAID = {"quantity": 1, "termDuration": "P1Y", "billingCycle": "monthly"}
 _ITEMS = (
@@ -55,6 +57,9 @@ _ITEMS = (
 """Availabilities of the emulator, each the only one of its SKU that such a line can mean."""
 
 _BODY_BYTES = 20_000
+
+ASYNCHRONOUS = ("accepting", "one message")
+"""The apps whose callers do not wait for their carts."""
 
 Post = Callable[[], Awaitable[bool]]
 """Sends one request, and says whether it was answered as it has to be."""
@@ -134,18 +139,19 @@ async def open_direct() -> Post:
             "MS-CorrelationId": str(uuid.uuid4()),
             "X-Locale": "en-US",
         }
-        return (await client.post(url, headers=headers, content=_CART)).status_code == 201
+        return (await client.post(url, headers=headers, content=CART)).status_code == 201
 
     return post
 
 
-def posting(invoke: Invoke, *, keyed: bool = False, cart: bytes = _CART) -> Post:
+def posting(invoke: Invoke, *, keyed: bool = False, prefer: str = "", cart: bytes = CART) -> Post:
     """The requests of a caller of the function."""
     headers = {"host": "127.0.0.1", "content-type": "application/json", "accept": "*/*"}
+    headers |= {"prefer": prefer} if prefer else {}
 
     async def post() -> bool:
         more = {"idempotency-key": str(uuid.uuid4())} if keyed else {}
-        return await invoke(headers | more, cart) == 201
+        return await invoke(headers | more, cart) == (202 if prefer else 201)
 
     return post
 
@@ -179,8 +185,8 @@ def items_cart(*, by_sku: bool) -> bytes:
     return json.dumps({"lineItems": [line(number) for number in range(_LINES)]}).encode()
 
 
-async def calling(url: str) -> Post:
-    """The requests of a caller over HTTP."""
+async def calling(url: str, *, asynchronous: bool = False) -> Post:
+    """The requests of a caller over HTTP, who waits for the cart or not."""
     import aiohttp
 
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -188,9 +194,11 @@ async def calling(url: str) -> Post:
     headers = {"x-functions-key": DEFAULT_KEY, "content-type": "application/json"}
 
     async def post() -> bool:
-        async with session.post(address, headers=headers, data=_CART) as answer:
+        more = {"idempotency-key": str(uuid.uuid4()), "prefer": "respond-async"}
+        sent = headers | more if asynchronous else headers
+        async with session.post(address, headers=sent, data=CART) as answer:
             await answer.read()
-            return answer.status == 201
+            return answer.status == (202 if asynchronous else 201)
 
     return post
 
@@ -233,13 +241,14 @@ async def serve(subject: str) -> None:
     posts: dict[str, Post] = {}
     if subject == "caller":
         for name, url in json.loads(os.environ["SERVED"]).items():
-            posts[name] = await calling(url)
+            posts[name] = await calling(url, asynchronous=name in ASYNCHRONOUS)
     elif subject == "tutorial":
         os.environ["CLIENT_SECRET"] = client_secret()
         posts["tutorial"] = posting(await open_function(ROOT / "bench" / "tutorial", _ROUTE))
     elif subject == "function":
         invoke = await open_function(ROOT, _ROUTE)
         posts["function"], posts["keyed"] = posting(invoke), posting(invoke, keyed=True)
+        posts["accepted"] = posting(invoke, keyed=True, prefer="respond-async")
     elif subject == "items":
         invoke = await open_function(ROOT, _ROUTE)
         posts["ids"] = posting(invoke, keyed=True, cart=items_cart(by_sku=False))
@@ -250,7 +259,8 @@ async def serve(subject: str) -> None:
     else:
         posts["direct"] = await open_direct()
     began = time.perf_counter()
-    good = [await post() for name, post in posts.items() if name not in ("keyed", "forged")]
+    uncounted = ("keyed", "accepted", "forged")
+    good = [await post() for name, post in posts.items() if name not in uncounted]
     first = time.perf_counter() - began
     if not all(good):
         raise RuntimeError(f"The first request of '{subject}' was refused.")
