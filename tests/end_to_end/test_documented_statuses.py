@@ -52,11 +52,14 @@ class Way:
 ELSEWHERE = {
     *("GetAcceptedOperation", "GetAcceptedResult"),
     *("ListOperations", "ReplayOperation", "DiscardOperation"),
+    *("ReceiveWebhook", "ListParkedOrders", "GetStorefrontOrder"),
+    *("ReleaseParkedOrder", "DiscardParkedOrder"),
     "GetReady",
 }
-"""What becomes of an accepted operation: tests/unit/operations has the ways to their statuses.
+"""What needs an accepted operation or a signed order first.
 
-test_ready.py has those of GetReady.
+tests/unit/operations and tests/unit/storefronts have the ways to their statuses, and test_ready.py
+those of GetReady.
 """
 
 WITHOUT_WAITING = Way(headers={"Prefer": "respond-async"})

@@ -33,6 +33,9 @@ NOT_HERE = {
 }
 """Checks that are left out, and why; all others are on."""
 
+OF_THE_PAST = ("/accepted/", "/operations/{id}/", "/storefront-orders/{orderId}", "/webhooks/")
+"""Parts of paths that need what no request made of the document can make."""
+
 BEYOND_A_SCHEMA = {
     "duplicate_id at id": "Ids are unique among lines and add-ons.",
     "wrong_type at id": "1.0 is a whole number to JSON Schema, not to Partner Center.",
@@ -57,6 +60,7 @@ BEYOND_A_SCHEMA = {
     "idempotency_key_required": "Whoever does not wait for a cart needs a key.",
     "operation_not_resting": "What has become of an operation, only its record knows.",
     "operation_not_found": "Which operations were accepted, only the store knows.",
+    "order_not_found": "Which orders storefronts have sent, too.",
     "operation_in_progress": "What was accepted may not be done yet.",
     "partner_center_not_found": "Which carts there are, too.",
     "partner_center_invalid_request": "And what can be done with them.",
@@ -64,12 +68,16 @@ BEYOND_A_SCHEMA = {
 """What a request may be refused for although it fits the document."""
 
 
+SIGNED = "/api/webhooks/{source}"
+"""Nobody but a shop can sign what this route takes, and its answers have no body."""
+
+
 @schemathesis.check
 def refused_with_reason(
     context: schemathesis.CheckContext, response: schemathesis.Response, case: Case
 ) -> None:
     """What fits the document is accepted, or refused for what no schema can say."""
-    if _positive(case) and response.status_code >= 400:
+    if _positive(case) and response.status_code >= 400 and case.path != SIGNED:
         problem = response.json()
         reasons = [[problem["code"]]]
         if problem["errors"]:
@@ -141,9 +149,10 @@ def rehearsal() -> Iterator[Rehearsal]:
         yield rehearsal
         GLOBAL_HOOK_DISPATCHER.unregister_all()
         for operation, statuses in rehearsal.statuses.items():
-            of_accepted = "/accepted/" in operation or "/operations/{id}/" in operation
             succeeded = statuses & {200, 201, 202}
-            assert succeeded or of_accepted, f"{operation} never succeeded"
+            assert succeeded or any(map(operation.count, OF_THE_PAST)), (
+                f"{operation} never succeeded"
+            )
 
 
 @pytest.mark.parametrize("phase", ["examples", "coverage", "fuzzing", "stateful"])
