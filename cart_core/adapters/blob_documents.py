@@ -75,7 +75,8 @@ class BlobDocuments:
                 raise StoreUnavailable("The store in CART_STORE_URL gave no list.") from None
             for blob in page.iter("Blob"):
                 metadata = blob.find("Metadata")
-                facts = {each.tag.lower(): each.text or "" for each in metadata or ()}
+                members = () if metadata is None else metadata
+                facts = {each.tag.lower(): each.text or "" for each in members}
                 found.append(Listed((blob.findtext("Name") or "").removesuffix(_SUFFIX), facts))
             marker = page.findtext("NextMarker") or ""
             if not marker:

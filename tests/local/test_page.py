@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -71,7 +72,8 @@ def test_a_sample_is_sent_and_delivered_again(served: Served) -> None:
     [
         ("cart", "201 Created: Active"),
         ("two-orders", "201 Created: partial"),
-        ("not-orderable", "422 Unprocessable Entity: cart_not_orderable"),
+        # Python 3.13 has another phrase for this status than 3.11.
+        ("not-orderable", f"422 {HTTPStatus(422).phrase}: cart_not_orderable"),
         ("invalid", "400 Bad Request: invalid_request"),
     ],
 )
