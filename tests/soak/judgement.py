@@ -159,6 +159,7 @@ def _wrong_in_purchase(answer: Try, order: Order, evidence: Evidence) -> Iterato
     bought = {name: stored for name, stored in made if stored.cart_id == answer.cart_id}
     told = answer.body["orders"]
     named = {each["id"] for each in told} - {None}
+    refused = "rest_refused" in answer.warnings  # Then the refusal is quoted.
     if answer.final and len(bought) > len(told) and not answer.warnings - _NOT_ABOUT_ORDERS:
         yield f"{len(bought)} orders were made, {len(told)} are told, and nothing warns"
     if not answer.final and order.hitch not in ("part", "part under way"):
@@ -171,7 +172,7 @@ def _wrong_in_purchase(answer: Try, order: Order, evidence: Evidence) -> Iterato
             yield "the answer is about another order"
         quoted = answer.headers.get("MS-RequestId")
         quotable = bought[each["id"]].request_ids if each["id"] in bought else [quoted]
-        if answer.purchase != "ordered" and quoted not in quotable:
+        if answer.purchase != "ordered" and quoted not in quotable and not refused:
             yield "the answer quotes another MS-RequestId than one whose answer had the order"
 
 
