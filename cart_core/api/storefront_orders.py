@@ -7,6 +7,7 @@ from typing import Any, Final
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.record import format_moment
 from cart_core.idempotency.store import StoreUnavailable
+from cart_core.operations.operators import unavailable
 from cart_core.problem import Problem
 from cart_core.storefronts.bodies import Bodies
 from cart_core.storefronts.order_record import RECORDS, OrderRecord
@@ -35,7 +36,7 @@ class StorefrontOrders:
             ]
             records = [await self._orders.find(name) for name in found[:MOST_LISTED]]
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         orders = [_as_json(record) for record in records if record and record.needs_person]
         return _response({"total": len(found), "orders": orders}, invocation)
 
@@ -44,7 +45,7 @@ class StorefrontOrders:
         try:
             record = await self._orders.find(_name(request))
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         if record is None:
             raise _not_found()
         parts = [
@@ -86,7 +87,7 @@ class StorefrontOrders:
         try:
             after = await change(_name(request))
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         if after is None:
             raise _not_found()
         if not is_changed(after):
@@ -127,11 +128,3 @@ def _as_json(record: OrderRecord) -> dict[str, Any]:
 
 def _response(body: dict[str, Any], invocation: Invocation) -> Response:
     return Response(200, body, {"MS-CorrelationId": invocation.correlation_id})
-
-
-def _unavailable(failure: StoreUnavailable) -> Problem:
-    return Problem(
-        "store_unavailable",
-        f"{failure} Nothing was changed, as far as is known.",
-        retry_after=failure.retry_after or 5,
-    )

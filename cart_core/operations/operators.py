@@ -46,7 +46,7 @@ class Operators:
         try:
             found = await self._operations.list_open()
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         chosen = [
             each
             for each in found
@@ -68,7 +68,7 @@ class Operators:
             if await self._operations.replace(again, found.version) is None:
                 raise _changed()
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         return again
 
     async def discard(self, operation_id: str) -> AcceptedOperation:
@@ -106,7 +106,7 @@ class Operators:
                 raise _changed()
             await self._operations.put_away(ended)
         except StoreUnavailable as failure:
-            raise _unavailable(failure) from None
+            raise unavailable(failure) from None
         return ended
 
     async def _resting(self, operation_id: str) -> Versioned:
@@ -151,7 +151,8 @@ def _changed() -> Problem:
     return Problem("operation_not_resting", "Somebody has changed the operation. Look again.")
 
 
-def _unavailable(failure: StoreUnavailable) -> Problem:
+def unavailable(failure: StoreUnavailable) -> Problem:
+    """What an operator is told where the store cannot be reached."""
     return Problem(
         "store_unavailable",
         f"{failure} Nothing was changed, as far as is known.",

@@ -30,6 +30,15 @@ POLL_SECONDS = 20
 IDENTITY_TOKEN = "a-token-of-the-managed-identity"
 """Stands for the token that the platform fetches for a workflow that signs in."""
 
+BY_HTTP = {
+    "type": "Request",
+    "kind": "Http",
+    "operationOptions": "EnableSchemaValidation",
+    "correlation": {"clientTrackingId": "@{triggerBody()?['id']}"},
+    "inputs": {"method": "POST", "schema": {"type": "object"}},
+}
+"""A trigger that takes any object, for definitions of tests."""
+
 _REMOVED = re.compile(
     "accept-.*|allow|content-(?!disposition$|encoding$|type$).*|cookie|expires|host|last-modified"
     "|origin|set-cookie|transfer-encoding",

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.samples.logic_apps import (
+    BY_HTTP,
     BadContent,
     BadExpression,
     LogicApp,
@@ -34,16 +35,9 @@ def run_of(action: dict[str, Any], *answers: httpx.Response | None) -> Run:
             raise httpx.ConnectError("refused", request=request)
         return answer
 
-    trigger = {
-        "type": "Request",
-        "kind": "Http",
-        "operationOptions": "EnableSchemaValidation",
-        "correlation": {"clientTrackingId": "@{triggerBody()?['id']}"},
-        "inputs": {"method": "POST", "schema": {"type": "object"}},
-    }
     definition = {
         "parameters": {"name": {"type": "string"}},
-        "triggers": {"manual": trigger},
+        "triggers": {"manual": BY_HTTP},
         "actions": {"Action": action},
     }
     with httpx.Client(transport=httpx.MockTransport(handle)) as client:

@@ -12,7 +12,7 @@ import pytest
 from partner_center_emulator.partner_center import catalogue
 
 from tests.end_to_end.chain import CUSTOMER, FUNCTION_KEY, cart, licence
-from tests.samples.logic_apps import LogicApp, Run
+from tests.samples.logic_apps import BY_HTTP, LogicApp, Run
 from tests.samples.shop import Between, Shop, order, refused_busy, throttled
 
 POLICY = {
@@ -53,16 +53,9 @@ def hand_over(shop: Shop, path: str, body: Any, key: str) -> Handed:
             "retryPolicy": POLICY,
         },
     }
-    trigger = {
-        "type": "Request",
-        "kind": "Http",
-        "operationOptions": "EnableSchemaValidation",
-        "correlation": {"clientTrackingId": "@{triggerBody()?['id']}"},
-        "inputs": {"method": "POST", "schema": {"type": "object"}},
-    }
     definition = {
         "parameters": {},
-        "triggers": {"manual": trigger},
+        "triggers": {"manual": BY_HTTP},
         "actions": {"Hand_over": action},
     }
     way = Between()
