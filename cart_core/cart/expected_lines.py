@@ -1,4 +1,4 @@
-"""Whether a cart has the lines that it was asked to have: items, quantities, terms and cycles."""
+"""Whether a cart has, or orders have, the lines asked for: items, quantities, terms and cycles."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,12 +19,15 @@ def expected_lines(line_items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def differences(
-    expected: Iterable[dict[str, Any]], line_items: Iterable[dict[str, Any]]
+    expected: Iterable[dict[str, Any]],
+    line_items: Iterable[dict[str, Any]],
+    found: str = "in the cart",
 ) -> list[FieldError]:
     """How the line items of a cart differ from the lines that it was asked to have.
 
     Partner Center may fill in a term or a billing cycle that was not asked for, and leave one out
-    of its answer. The order of the lines does not matter, nor does the case of an item's id.
+    of its answer. The order of the lines does not matter, nor does the case of an item's id. The
+    details say where the lines were `found`.
     """
     missing: list[dict[str, Any]] = []
     unmatched = defaultdict(list)
@@ -40,14 +43,37 @@ def differences(
     unexpected = [line for lines in unmatched.values() for line in lines]
     return [
         *(
-            FieldError("", "line_missing", f"Asked for, but not in the cart: {_in_words(line)}.")
+            FieldError("", "line_missing", f"Asked for, but not {found}: {_in_words(line)}.")
             for line in missing
         ),
         *(
-            FieldError("", "line_unexpected", f"In the cart, but not asked for: {_in_words(line)}.")
+            FieldError(
+                *("", "line_unexpected"),
+                f"{found.capitalize()}, but not asked for: {_in_words(line)}.",
+            )
             for line in unexpected
         ),
     ]
+
+
+def differences_of_orders(
+    expected: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]
+) -> list[FieldError]:
+    """How what was ordered differs from the lines asked for, if the orders tell all of their lines.
+
+    `orders` are normalised (see OrderAnswer). Without the item and the quantity of each line nobody
+    can say that there is a difference, and the answer is none.
+    """
+    lines: list[dict[str, Any]] = []
+    for order in orders:
+        if not order["lineItems"]:
+            return []
+        for line in order["lineItems"]:
+            if line["offerId"] is None or line["quantity"] is None:
+                return []
+            item = {"catalogItemId": line["offerId"], "billingCycle": order["billingCycle"]}
+            lines.append({**line, **item})
+    return differences(expected, lines, "ordered")
 
 
 def _item_and_quantity(line: dict[str, Any]) -> tuple[str, Any]:

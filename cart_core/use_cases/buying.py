@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from cart_core.call import Answer, Answered, Call
+from cart_core.cart.expected_lines import differences_of_orders
 from cart_core.idempotency.claim import Claim
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import Keyed, Plan, Sends
@@ -12,7 +13,7 @@ from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.runner import ExactlyOnce
 from cart_core.partner_center.errors import in_doubt
 from cart_core.problem import FieldError, Outcome, Problem
-from cart_core.use_cases.purchase import Attempt, Purchase, Tools
+from cart_core.use_cases.purchase import ITEM_REPLACED, Attempt, Purchase, Tools
 from cart_core.use_cases.spending_guard import SpendingGuard
 
 LONGEST_PAUSE_OF_CALLERS: Final = 60
@@ -76,7 +77,9 @@ class Buying:
         """What was ordered (201), now or when the cart was checked out before.
 
         The orders of an earlier partial answer are in this one too, and a refusal of what was left
-        is a warning in it. Raises Problem; unless its outcome is `unknown`, nothing was bought.
+        is a warning in it. So is each difference from the purchase's lines, where the cart was
+        checked out by itself before. Raises Problem; unless its outcome is `unknown`, nothing was
+        bought.
         """
         asked = self.keyed(call, purchase.cart_id, purchase.customer_user)
         earlier: StoredAnswer | None = None
@@ -87,7 +90,7 @@ class Buying:
             return await self._check_out(call, purchase, claim)
 
         try:
-            return await self._once.run(
+            answer = await self._once.run(
                 *(call, asked, check_out),
                 lines=purchase.lines,
                 sends=Sends.UNLESS_RECORDED if purchase.is_ready else Sends.AFTER_A_LOOK,
@@ -96,6 +99,7 @@ class Buying:
             if earlier and problem.outcome is not Outcome.UNKNOWN:
                 raise _part_is_ordered(problem) from None
             raise
+        return _held_against(purchase.lines, answer) if answer.replayed else answer
 
     def keyed(self, call: Call, cart_id: str, customer_user: str | None) -> Keyed:
         """What a checkout of this cart for this customer user asks for; its key is the cart."""
@@ -130,6 +134,21 @@ class Buying:
 def purchase_of(customer_id: str, cart_id: str) -> OperationId:
     """The operation of buying a cart; its record is also what a change of the cart holds."""
     return OperationId("checkout_cart", customer_id, cart_id)
+
+
+def _held_against(lines: list[dict[str, Any]] | None, answer: Answer) -> Answer:
+    """The answer to an earlier checkout, with a warning for each difference from these lines.
+
+    Somebody may have changed the cart of an order and checked it out by itself, before its order
+    came to that.
+    """
+    body = answer.body
+    renewed = any(warning["code"] == ITEM_REPLACED for warning in body["warnings"])
+    if lines is None or body["status"] != "completed" or renewed:
+        return answer
+    for difference in differences_of_orders(lines, body["orders"]):
+        answer = answer.with_warning(difference.as_json())
+    return answer
 
 
 def _in_doubt(problem: Problem, under_way_for: float) -> Problem:

@@ -36,8 +36,11 @@ Renew = Callable[[Claim, Problem], Awaitable[Answered]]
 It is called with the claim of the purchase, and with the refusal. Raises Problem.
 """
 
+ITEM_REPLACED: Final = "item_replaced"
+"""The code of the warning that the order bought the successor of an item."""
+
 _REPLACED: Final = FieldError(
-    "", "item_replaced", "An item was not in the catalogue any more. Its successor was bought."
+    "", ITEM_REPLACED, "An item was not in the catalogue any more. Its successor was bought."
 )
 
 

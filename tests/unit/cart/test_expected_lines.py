@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cart_core.cart.expected_lines import differences, expected_lines
+from cart_core.cart.expected_lines import differences, differences_of_orders, expected_lines
 
 
 def line(item: str = "A:1:B", quantity: Any = 1, **members: Any) -> dict[str, Any]:
@@ -66,3 +66,34 @@ def test_a_difference_says_what_was_asked_for_and_what_is_there() -> None:
         "Asked for, but not in the cart: 1 of A:1:B (P1Y, annual).",
         "In the cart, but not asked for: 1000 of A:1:B.",
     ]
+
+
+def order(*lines: dict[str, Any], cycle: str | None = "monthly") -> dict[str, Any]:
+    told = [
+        {"termDuration": None, **each, "offerId": each["catalogItemId"], "friendlyName": "Seats"}
+        for each in lines
+    ]
+    return {"id": "order-1", "billingCycle": cycle, "lineItems": told}
+
+
+@pytest.mark.parametrize(
+    ("orders", "codes"),
+    [
+        ([order(line("a:1:b", 15))], []),
+        ([order(line(quantity=15, termDuration="P1Y"), cycle=None)], []),
+        ([order(line(quantity=1000))], ["line_missing", "line_unexpected"]),
+        ([order(line(quantity=15), cycle="annual")], ["line_missing", "line_unexpected"]),
+        ([order(line(quantity=15)), order(line("C:1:D"))], ["line_unexpected"]),
+        # Where a line is not told whole, it may be the one asked for.
+        ([order(line(quantity=None))], []),
+        ([order({"catalogItemId": None, "quantity": 1000})], []),
+        ([order(line(quantity=1000)), order()], []),
+    ],
+)
+def test_orders_are_held_against_the_lines_as_far_as_they_tell_theirs(
+    orders: list[dict[str, Any]], codes: list[str]
+) -> None:
+    asked = expected_lines([line(quantity=15, billingCycle="monthly")])
+    found = differences_of_orders(asked, orders)
+    assert [error.code for error in found] == codes
+    assert all("rdered" in error.detail for error in found)

@@ -221,6 +221,37 @@ async def test_a_cart_that_was_changed_before_its_order_began_is_not_bought() ->
     assert world.center.bought == []
 
 
+@pytest.mark.parametrize(
+    ("ordered", "codes"),
+    [(15, ["line_missing", "line_unexpected"]), (1, []), (None, ["orders_not_retrieved"])],
+    ids=["other lines", "its lines", "not told"],
+)
+@in_virtual_time
+async def test_a_cart_that_was_changed_and_bought_by_itself_is_told_with_warnings(
+    ordered: int | None, codes: list[str]
+) -> None:
+    world = World()
+
+    def away(true: Reply) -> Reply:
+        world.store.fails("create", "down")
+        return true
+
+    def told(true: Reply) -> Reply:
+        document = json.loads(true.body)
+        document["orders"][0]["lineItems"] = [{"offerId": "A:1:B", "quantity": ordered}]
+        return reply(201, document)
+
+    world.center.repeat_checkout = False
+    world.center.script |= {"create": [away], "checkout": [told if ordered else lost]}
+    await problem_of(world.order())
+    [cart_id] = world.center.carts
+    bought = await world.check_out(cart_id)
+    response = await world.order()
+    assert (response.body["orders"], warnings(response)) == (bought.body["orders"], codes)
+    assert world.center.bought == [cart_id]
+    assert warnings(await world.order()) == codes
+
+
 # --- The way between cart and checkout --------------------------------------------------------
 
 

@@ -1,17 +1,19 @@
 """A checkout that is refused for a stale item is tried once more with its successor, if ever."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from cart_core.idempotency.operation_id import OperationId
 from cart_core.idempotency.plan import LONGEST_REQUEST
+from cart_core.partner_center.exchange import Reply
 from cart_core.problem import Outcome
 from tests.kit.builders import CUSTOMER, cart, line
 from tests.kit.catalogue import SKU, availability, terms
 from tests.kit.fakes import Killed, in_virtual_time
-from tests.kit.partner_center import BROKEN, FORBIDDEN, ITEM_GONE, PARTIAL, Instead, lost
+from tests.kit.partner_center import BROKEN, FORBIDDEN, ITEM_GONE, PARTIAL, Instead, lost, reply
 from tests.kit.world import KEYED, LEASE, World, problem_of, warnings
 
 TODAY, TOMORROW = f"{SKU}:CFQ7TTC0K971", f"{SKU}:CFQ7TTC0NEXT"
@@ -57,6 +59,31 @@ async def test_the_successor_is_put_into_the_cart_and_bought_once() -> None:
     assert made.center.bought == [response.body["cartId"]]
     again = await made.order(cart(wanted()))
     assert (again.body, again.headers["Idempotent-Replayed"]) == (response.body, "true")
+
+
+@in_virtual_time
+async def test_a_successor_is_no_difference_from_the_order() -> None:
+    made = world()
+
+    def told(true: Reply) -> Reply:
+        document = json.loads(true.body)
+        document["orders"][0]["lineItems"] = [{"offerId": TOMORROW, "quantity": 1}]
+        return reply(201, document)
+
+    def once_the_purchase_is_recorded(point: str) -> None:
+        if point == "before replace" and made.record.state == "completed":
+            raise Killed
+
+    made.center.script["checkout"].append(told)
+    made.store.point = once_the_purchase_is_recorded
+    with pytest.raises(Killed):
+        await made.order(cart(wanted()))
+    made.store.point = lambda _: None
+    await asyncio.sleep(LEASE)
+    again = await made.order(cart(wanted()))
+    assert again.body["orders"][0]["lineItems"][0]["offerId"] == TOMORROW
+    assert warnings(again) == ["item_replaced"]
+    assert len(made.center.requests_for("checkout")) == 2
 
 
 @in_virtual_time
