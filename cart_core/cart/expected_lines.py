@@ -41,16 +41,14 @@ def differences(
         else:
             candidates.remove(match)
     unexpected = [line for lines in unmatched.values() for line in lines]
+    there = found.capitalize()
     return [
         *(
             FieldError("", "line_missing", f"Asked for, but not {found}: {_in_words(line)}.")
             for line in missing
         ),
         *(
-            FieldError(
-                *("", "line_unexpected"),
-                f"{found.capitalize()}, but not asked for: {_in_words(line)}.",
-            )
+            FieldError("", "line_unexpected", f"{there}, but not asked for: {_in_words(line)}.")
             for line in unexpected
         ),
     ]

@@ -143,7 +143,7 @@ def _held_against(lines: list[dict[str, Any]] | None, answer: Answer) -> Answer:
     came to that.
     """
     body = answer.body
-    renewed = any(warning["code"] == ITEM_REPLACED for warning in body["warnings"])
+    renewed = any(warning["code"] == ITEM_REPLACED.code for warning in body["warnings"])
     if lines is None or body["status"] != "completed" or renewed:
         return answer
     for difference in differences_of_orders(lines, body["orders"]):

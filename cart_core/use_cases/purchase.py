@@ -36,11 +36,8 @@ Renew = Callable[[Claim, Problem], Awaitable[Answered]]
 It is called with the claim of the purchase, and with the refusal. Raises Problem.
 """
 
-ITEM_REPLACED: Final = "item_replaced"
-"""The code of the warning that the order bought the successor of an item."""
-
-_REPLACED: Final = FieldError(
-    "", ITEM_REPLACED, "An item was not in the catalogue any more. Its successor was bought."
+ITEM_REPLACED: Final = FieldError(
+    "", "item_replaced", "An item was not in the catalogue any more. Its successor was bought."
 )
 
 
@@ -290,7 +287,7 @@ class Attempt:
         self._failure = self._refusal = None
         if problem := self._problem_of(self._cart):
             raise problem
-        self._warnings = (*self._warnings, _REPLACED)
+        self._warnings = (*self._warnings, ITEM_REPLACED)
 
     async def _pause(self, longest: float) -> None:
         seconds = self._tools.uniform(longest / 2, longest)

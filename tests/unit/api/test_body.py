@@ -4,14 +4,10 @@ import pytest
 
 from cart_core.api.body import json_body, unexpected_body_errors
 from cart_core.problem import Problem
+from tests.kit.ids import short
 from tests.kit.requests import request
 
 LIMIT = 1000
-
-
-def short(value: object) -> str:
-    """The id of a test case."""
-    return repr(value)[:40]
 
 
 # --- Headers and size -------------------------------------------------------------------------

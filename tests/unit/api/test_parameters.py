@@ -14,14 +14,10 @@ from cart_core.api.parameters import (
 )
 from cart_core.problem import Problem
 from tests.kit.builders import CUSTOMER
+from tests.kit.ids import short
 from tests.kit.requests import NEW, OTHER
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-
-
-def short(value: object) -> str:
-    """The id of a test case."""
-    return repr(value)[:40]
 
 
 UNSET_GUID = "00000000-0000-0000-0000-000000000000"

@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 from cart_core.api.request_json import MAX_DEPTH, MAX_NAME_LENGTH, read_json
 from cart_core.problem import Problem
 from tests.kit.builders import SEED_REQUEST
-
-
-def short(value: object) -> str:
-    """The id of a test case."""
-    return repr(value)[:40]
+from tests.kit.ids import short
 
 
 def arrays(levels: int) -> bytes:

@@ -25,6 +25,7 @@ from tests.kit.builders import (
     refusal,
     shouted,
 )
+from tests.kit.ids import short
 
 LINE = "/lineItems/0"
 UNSET = "0001-01-01T00:00:00"
@@ -210,7 +211,7 @@ MISSING_IN_LINE_2 = {
             for wrong in (CART_ID, 5, "")
         ),
     ],
-    ids=str,
+    ids=short,
 )
 def test_a_wrong_cart_is_refused(document: Any, expected: set[tuple[str, str]]) -> None:
     assert places(refusal(document)) == expected
@@ -551,7 +552,7 @@ def test_a_sku_is_one_request_however_it_is_written(item: dict[str, Any]) -> Non
         ({"catalogItemId": "A:1:B", "segment": "education"}, {("segment", "unexpected_segment")}),
         ({"catalogItemId": "A:1", "segment": "charity"}, {("segment", "unknown_value")}),
     ],
-    ids=str,
+    ids=short,
 )
 def test_a_sku_is_named_whole_and_once(item: dict[str, Any], errors: set[tuple[str, str]]) -> None:
     problem = refusal(cart({**BY_SKU, **item}))
