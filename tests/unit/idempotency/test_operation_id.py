@@ -64,6 +64,12 @@ def test_all_spellings_of_one_cart_have_one_fingerprint() -> None:
     assert fingerprint(read_bytes(spelling).body) == fingerprint(CART)
 
 
+def test_undocumented_members_in_another_order_make_the_same_cart() -> None:
+    one = cart(line(newObject={"a": 1, "b": 2}), newA=1, newB=2)
+    other = cart(line(newObject={"b": 2, "a": 1}), newB=2, newA=1)
+    assert fingerprint(read(one).body) == fingerprint(read(other).body)
+
+
 @pytest.mark.parametrize("digits", ["1.50", "1.5", "0.15e1", "15E-1", "1.5000000000000000000000"])
 def test_all_spellings_of_one_number_have_one_fingerprint(digits: str) -> None:
     spelt = fingerprint(read(cart(newMember=Decimal(digits))).body)

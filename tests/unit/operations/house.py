@@ -134,8 +134,13 @@ class House(World):
     # --- Time
 
     async def pass_time(self, seconds: float) -> None:
-        """Let the queue and the timer do their work for so long."""
+        """Let the queue and the timer do their work for so long.
+
+        The timer sweeps every minute, and in a wait of many hours every ten: that does the same in
+        a tenth of the time.
+        """
         until = monotonic() + seconds
+        pause = MINUTE if seconds <= 360 * MINUTE else 10 * MINUTE
         while True:
             due = [each.visible for each in self.bells.messages] if self.queue else []
             sweep = max(self._next_sweep, monotonic()) if self.timer else inf
@@ -144,7 +149,7 @@ class House(World):
                 break
             await asyncio.sleep(max(0.0, coming - monotonic()))
             if coming == sweep:
-                self._next_sweep = sweep + MINUTE
+                self._next_sweep = sweep + pause
                 with suppress(StoreUnavailable, Killed):
                     await self.services.sweep()
             else:
