@@ -126,8 +126,8 @@ def _app() -> App:
 
 
 SILENT_LIBRARIES: Final = (
-    *("aiohttp", "azure.core", "azure.identity", "azure.keyvault", "azure.storage", "msal"),
-    *("requests", "urllib3"),
+    *("aiohttp", "azure.core", "azure.identity", "azure.keyvault"),
+    *("msal", "requests", "urllib3"),
 )
 """Libraries whose lines hold addresses of requests, or what another party has answered."""
 
@@ -144,12 +144,12 @@ def build(environment: Mapping[str, str]) -> App:
 
     Raises Problem `configuration_invalid` that names each setting that is missing or wrong.
     """
-    from cart_core.adapters.blob_store import RESOURCE
     from cart_core.adapters.entra import EntraTokens
     from cart_core.adapters.key_vault import KeyVault
     from cart_core.adapters.managed_identity import ManagedIdentity
     from cart_core.adapters.openid_metadata import OpenIdMetadata
     from cart_core.adapters.partner_center_http import PartnerCenterHttp, open_sessions
+    from cart_core.adapters.storage_rest import RESOURCE
     from cart_core.adapters.storefront_http import StorefrontHttp
     from cart_core.operations.probe import probe_queue, probe_store
     from cart_core.settings import InvalidSettings, Settings
@@ -277,14 +277,27 @@ def _storage(settings: "Settings", identity: "ManagedIdentity") -> _Storage:
         documents, bodies = MemoryDocuments(), MemoryDocuments()
         return _Storage(MemoryStore(time.monotonic), documents, bodies, embedded, embedded)
     from cart_core.adapters.blob_documents import BlobDocuments
-    from cart_core.adapters.blob_store import RESOURCE, BlobStore
+    from cart_core.adapters.blob_store import BlobStore
     from cart_core.adapters.storage_queue import StorageQueue
+    from cart_core.adapters.storage_rest import RESOURCE, StorageRest
     from cart_core.tokens import TokenCache
 
     tokens = TokenCache(lambda _: identity.fetch(RESOURCE))
+
+    def container(url: str, setting: str) -> StorageRest:
+        role = "Storage Blob Data Contributor on the container"
+        return StorageRest(url, tokens, place=f"The container in {setting}", role=role)
+
+    records = container(settings.store_url, "CART_STORE_URL")
+    queues = StorageRest(
+        settings.queue_service_url,
+        tokens,
+        place="The queue in AzureWebJobsStorage__queueServiceUri",
+        role="Storage Queue Data Contributor on the account",
+    )
     return _Storage(
-        BlobStore(settings.store_url, tokens),
-        BlobDocuments(settings.store_url, tokens),
-        BlobDocuments(settings.bodies_url, tokens),
-        StorageQueue(settings.queue_service_url, tokens),
+        BlobStore(records),
+        BlobDocuments(records),
+        BlobDocuments(container(settings.bodies_url, "CART_STOREFRONT_BODIES_URL")),
+        StorageQueue(queues),
     )

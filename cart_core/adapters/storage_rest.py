@@ -1,43 +1,67 @@
-"""One request to Azure Storage's REST API, for documents and for the queue.
+"""Azure Storage by its REST API: the only module that sends it requests.
 
-The SDK is not used here. Of the queue the app needs three requests and of the documents five, while
-a caller who is to be answered within a fraction of a second waits for three of them in a row; the
-SDK's pipeline takes several times the CPU of the request itself, and its defaults (a first pause of
-15 seconds, a minute for reading) would all have to be overridden.
+Records, documents and messages need a dozen requests in all. Microsoft's SDK takes several times
+the processor time of the request itself (docs/performance.md), and its defaults (a first pause of
+15 seconds, a minute for reading) would all have to be overridden. aiohttp is imported at first use.
+
+Where nothing goes wrong an operation is one call, because the managed identity's token is cached
+and is renewed before it ends.
 """
 
 import asyncio
+import random
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from cart_core import telemetry
+from cart_core import __version__, telemetry
 from cart_core.adapters.http_sessions import proxy_for
 from cart_core.idempotency.store import StoreUnavailable
 from cart_core.tokens import TokenCache, TokenFailure
 
 if TYPE_CHECKING:
     import aiohttp
+    from opentelemetry.trace import Span
+
+T = TypeVar("T")
 
 API_VERSION: Final = "2024-08-04"
-"""A version that Azure and Azurite know."""
+"""The version of the REST API, which Azure and Azurite know. Azure keeps all versions."""
+
+RESOURCE: Final = "https://storage.azure.com"
+"""The resource of a token for Azure Storage; it is the same in every cloud."""
 
 OPERATION_SECONDS: Final = 5.0
-"""The time limit of a request, including all tries and the wait for a token."""
+"""The time limit of an operation, including all tries and the wait for a token."""
+
 CONNECT_SECONDS: Final = 2.0
+"""The time limit for making a connection."""
+
 TRY_SECONDS: Final = 2.0
-"""Seconds without an answer after which a try ends. Two tries fit into OPERATION_SECONDS."""
+"""Seconds without a byte from storage after which a try ends.
+
+Two tries fit into OPERATION_SECONDS.
+"""
+
 TRIES: Final = 3
-PAUSES: Final = (0.1, 0.5)
-"""Seconds before the second and the third try."""
+"""How often an operation is tried.
+
+Below this, aiohttp sends a GET, PUT or DELETE once more at once where a connection that was kept
+had been dropped. That counts as the same try.
+"""
+
+LONGEST_PAUSE: Final = 1.0
+"""Seconds before the next try at most. Each pause is drawn, so that callers do not keep in step.
+
+Storage asks for no pause of its own: it documents no Retry-After.
+"""
 
 _KEEP_ALIVE_SECONDS: Final = 30.0
 
 
 class Answer(NamedTuple):
-    """What storage has answered. Header names are in lower case."""
+    """What storage has answered. Header names have no case."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,54 +75,72 @@ class Answer(NamedTuple):
 
 
 class StorageRest:
-    """Sends requests to the service at `url`, such as `https://ACCOUNT.queue.core.windows.net`.
+    """Sends requests to the container or the service at `url`, which has no slash at its end.
 
-    After the first use it works only on the event loop of that use. `what` names the service in the
-    text of a failure.
+    `tokens` gives tokens for RESOURCE to an identity with `role`. `place` says in the text of a
+    failure what `url` leads to, and which setting holds it. After the first use this works only on
+    the event loop of that use.
     """
 
-    def __init__(self, url: str, tokens: TokenCache, *, what: str, role: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        tokens: TokenCache,
+        *,
+        place: str,
+        role: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._url = url
         self._tokens = tokens
-        self._what = what
+        self._place = place
         self._role = role
+        self._sleep = sleep
+        self._uniform = uniform
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(
+    async def ask(
         self,
         name: str,
         method: str,
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        expected: frozenset[int],
-        codes: frozenset[str] = frozenset(),
-    ) -> Answer:
-        """The answer, if its status is one of `expected`, or its error code one of `codes`.
+        body: bytes | None = None,
+        success: int,
+        read: Callable[[Answer], T],
+        otherwise: Set[str] = frozenset(),
+    ) -> T | None:
+        """What `read` makes of an answer with the status `success`, within OPERATION_SECONDS.
 
-        `path` begins with a slash and is encoded. What passes by itself is tried again, so a write
-        may happen twice. Raises StoreUnavailable in every other case.
+        None where storage refuses with an error code in `otherwise`. Every other answer and every
+        error becomes StoreUnavailable, also one of `read`.
+
+        `name` is the name of the span. `path` follows the URL, and is encoded. What may pass by
+        itself is tried again, so a write may happen twice, and be refused because it happened.
         """
-        with telemetry.span(f"storage.{name}") as span:
-            try:
-                async with asyncio.timeout(OPERATION_SECONDS):
-                    for number in range(1, TRIES + 1):
-                        span.set_attribute("attempt", number)
-                        token = await self._tokens.get()
-                        answer = await self._try(method, path, headers or {}, body, token.value)
-                        if answer and (answer.status in expected or answer.code in codes):
-                            return answer
-                        if number == TRIES or (answer and not _passes(answer)):
-                            raise self._failure(answer)
-                        await asyncio.sleep(PAUSES[number - 1])
-            except TokenFailure as failure:
-                raise StoreUnavailable(failure.detail, failure.retry_after) from None
-            except TimeoutError:
-                raise StoreUnavailable(
-                    f"{self._what} gave no answer within {OPERATION_SECONDS:g} seconds."
-                ) from None
-        raise AssertionError("the loop ends by a return or an exception")
+        limit = asyncio.timeout(OPERATION_SECONDS)
+        try:
+            with telemetry.span(name, attempt=1) as span:
+                async with limit:
+                    answer = await self._last_answer(span, method, path, headers or {}, body)
+                if answer.status == success:
+                    return read(answer)
+                if answer.code in otherwise:
+                    return None
+                raise self._refusal(answer)
+        except StoreUnavailable:
+            raise
+        except TokenFailure as failure:
+            raise StoreUnavailable(failure.detail, failure.retry_after) from None
+        except Exception as error:
+            why = (
+                f"no answer within {OPERATION_SECONDS:g} seconds"
+                if limit.expired()
+                else f"no usable answer ({type(error).__name__})"
+            )
+            raise StoreUnavailable(f"{self._place} gave {why}.") from None
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -106,32 +148,55 @@ class StorageRest:
             await self._session.close()
         self._session = None
 
-    async def _try(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, token: str
-    ) -> Answer | None:
-        """One try; None where there was no answer."""
+    async def _last_answer(
+        self,
+        span: "Span",
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Answer:
+        """The answer to the last try. Raises what aiohttp raises where it had none."""
         import aiohttp
-        from yarl import URL
 
         session = self._session or self._open()
-        try:
-            async with session.request(
-                method,
-                URL(self._url + path, encoded=True),
-                headers={
-                    "Authorization": f"Bearer {token}",
-                    "x-ms-version": API_VERSION,
-                    "x-ms-date": formatdate(usegmt=True),
-                    **headers,
-                },
-                data=body,
-                allow_redirects=False,
-            ) as response:
-                content = await response.read()
-                found = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, found, content)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
+        for number in range(1, TRIES):
+            try:
+                answer = await self._try(session, method, path, headers, body)
+            except (aiohttp.ClientError, OSError):  # A TimeoutError is an OSError.
+                pass
+            else:
+                if not _passes(answer.status):
+                    return answer
+            await self._sleep(self._uniform(0.0, LONGEST_PAUSE))
+            span.set_attribute("attempt", number + 1)
+        return await self._try(session, method, path, headers, body)
+
+    async def _try(
+        self,
+        session: "aiohttp.ClientSession",
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Answer:
+        from yarl import URL
+
+        token = await self._tokens.get()
+        async with session.request(
+            method,
+            URL(self._url + path, encoded=True),
+            headers={
+                "Authorization": f"Bearer {token.value}",
+                "User-Agent": f"cart-core/{__version__}",
+                "x-ms-version": API_VERSION,
+                "x-ms-date": formatdate(usegmt=True),
+                **headers,
+            },
+            data=body,
+            allow_redirects=False,
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
 
     def _open(self) -> "aiohttp.ClientSession":
         """The session of all requests. It reads HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."""
@@ -144,34 +209,41 @@ class StorageRest:
                 ssl=ssl.create_default_context(), keepalive_timeout=_KEEP_ALIVE_SECONDS
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=TRY_SECONDS + CONNECT_SECONDS,
-                sock_connect=CONNECT_SECONDS,
-                sock_read=TRY_SECONDS,
-            ),
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=TRY_SECONDS),
             proxy=proxy_for(self._url),
         )
         return self._session
 
-    def _failure(self, answer: Answer | None) -> StoreUnavailable:
+    def _refusal(self, answer: Answer) -> StoreUnavailable:
         """What went wrong, and what to do about it, without a value of a setting."""
-        if answer is None:
-            return StoreUnavailable(f"{self._what} gave no answer.")
         shown = f"HTTP {answer.status}" + (f" {answer.code}" if answer.code else "")
-        if answer.status in (401, 403):
-            return StoreUnavailable(
-                f"{self._what} refuses the managed identity ({shown}): check that it has the role"
-                f" {self._role} and that the account's network rules let it in."
+        if answer.code in ("ContainerNotFound", "QueueNotFound"):
+            what = "does not exist"
+        elif answer.status < 400:
+            what = f"gave no usable answer ({shown})"
+        elif answer.status in (401, 403):
+            what = (
+                f"refuses the managed identity ({shown}): check that it has the role {self._role}"
+                " and that the account's network rules let it in"
             )
-        return StoreUnavailable(f"{self._what} fails ({shown}).")
+        else:
+            what = f"fails ({shown})"
+        return StoreUnavailable(f"{self._place} {what}.")
 
 
-def _passes(answer: Answer) -> bool:
-    """Whether an answer may be another one soon (Storage's "Common REST API error codes")."""
-    return answer.status in (408, 429, 500, 502, 503, 504)
+def etag(answer: Answer) -> str:
+    """The version of the blob that was written or read."""
+    return answer.headers["ETag"]
 
 
-def account_url(url: str) -> tuple[str, str]:
-    """The address of the account and the path after it, without a slash at its end."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+def done(_: Answer) -> bool:
+    """That it is done: the status says all."""
+    return True
+
+
+def _passes(status: int) -> bool:
+    """Whether an answer may be another one soon, as Microsoft's SDK for Storage sees it.
+
+    429 is added: Storage does not document it, but has been seen to send it.
+    """
+    return status in (408, 429) or (status >= 500 and status not in (501, 505))

@@ -401,7 +401,7 @@ def app_with_short_pauses(directory: Path, records_aged: float = 0.0) -> Path:
 def app_with_patient_store(directory: Path) -> Path:
     """The real app, which waits for the store's answers as long as a call may take."""
     return patched_app(
-        directory, *_setting("adapters.blob_store", OPERATION_SECONDS=100.0, TRY_SECONDS=100.0)
+        directory, *_setting("adapters.storage_rest", OPERATION_SECONDS=100.0, TRY_SECONDS=100.0)
     )
 
 

@@ -7,21 +7,53 @@ from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.blob_storage import BlobStorage
 from partner_center_emulator.watch.disturbances import Disturbance
 
+from cart_core.adapters.blob_documents import BlobDocuments
 from cart_core.adapters.blob_store import BlobStore
+from cart_core.adapters.storage_queue import StorageQueue
+from cart_core.adapters.storage_rest import StorageRest
 from local.environment import app_environment
 from tests.store.stores import name_of
 
 NAME = name_of("one")
+HOST = "cartslocal.blob.core.windows.net"
 
 
 @dataclass
 class Blobs:
-    """The cloud, and a store that reaches it as production code does."""
+    """The cloud, and adapters that reach it as production code does."""
 
     cloud: LocalCloud
-    store: BlobStore
+    container: StorageRest = field(init=False)
+    service: StorageRest = field(init=False)
+    """The queue service."""
+    draws: list[tuple[float, float]] = field(default_factory=list)
+    """The ranges from which pauses were drawn: each draw is a tenth above the last one."""
     pauses: list[float] = field(default_factory=list)
     """The seconds of all pauses between tries, which take no time here."""
+
+    def uniform(self, least: float, most: float) -> float:
+        """A number that nothing else in the code comes to."""
+        self.draws.append((least, most))
+        return len(self.draws) / 10
+
+    async def sleep(self, seconds: float) -> None:
+        """Takes no time."""
+        self.pauses.append(seconds)
+
+    @property
+    def store(self) -> BlobStore:
+        """The store of records in the container."""
+        return BlobStore(self.container)
+
+    @property
+    def documents(self) -> BlobDocuments:
+        """The documents in the container."""
+        return BlobDocuments(self.container)
+
+    @property
+    def queue(self) -> StorageQueue:
+        """The queues of the account."""
+        return StorageQueue(self.service)
 
     @property
     def storage(self) -> BlobStorage:

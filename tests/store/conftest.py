@@ -1,21 +1,22 @@
-"""The local cloud with Blob Storage, and a store that reaches it as production code does."""
+"""The local cloud with Azure Storage, and adapters that reach it as production code does."""
 
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from partner_center_emulator.cloud import LocalCloud
 from partner_center_emulator.services.azurite import Azurite
 
-from cart_core.adapters import blob_store as module
+from cart_core.adapters import storage_rest as module
 from local.environment import app_environment
 from tests.store.blobs import Blobs
-from tests.store.stores import open_store
+from tests.store.stores import open_storage
 
 
 @pytest.fixture
 async def blobs(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Blobs]:
-    """A store in a cloud into which only this process's environment leads.
+    """Adapters in a cloud into which only this process's environment leads.
 
     No operation ends by time, however slow the machine is. A test of that shortens a limit.
     """
@@ -28,11 +29,10 @@ async def blobs(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
                 monkeypatch.delenv(name)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        blobs = Blobs(cloud, open_store(environment))
-
-        async def sleep(_: object, seconds: float) -> None:
-            blobs.pauses.append(seconds)
-
-        monkeypatch.setattr("azure.core.pipeline.transport.AsyncHttpTransport.sleep", sleep)
+        blobs = Blobs(cloud)
+        around: dict[str, Any] = {"sleep": blobs.sleep, "uniform": blobs.uniform}
+        blobs.container = open_storage(environment, **around)
+        blobs.service = open_storage(environment, "AzureWebJobsStorage__queueServiceUri", **around)
         yield blobs
-        await blobs.store.close()
+        await blobs.container.close()
+        await blobs.service.close()

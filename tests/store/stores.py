@@ -1,12 +1,12 @@
-"""Names and records for the tests of the stores, and the store that an environment describes."""
+"""Names and records for the tests of the stores, and the container that an environment names."""
 
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cart_core.adapters.blob_store import RESOURCE, BlobStore
 from cart_core.adapters.managed_identity import ManagedIdentity
+from cart_core.adapters.storage_rest import RESOURCE, StorageRest
 from cart_core.idempotency.operation_id import CARTS_PREFIX
 from cart_core.idempotency.record import Record, Step
 from cart_core.tokens import TokenCache
@@ -37,7 +37,14 @@ def record(nonce: str = "nonce-1", **changes: Any) -> Record:
     return Record(**fields)
 
 
-def open_store(environment: Mapping[str, str]) -> BlobStore:
-    """The store, with tokens as the composition root gets them."""
+def open_storage(
+    environment: Mapping[str, str],
+    setting: str = "CART_STORE_URL",
+    tokens: TokenCache | None = None,
+    **given: Any,
+) -> StorageRest:
+    """What a setting leads to, with tokens as the composition root gets them."""
     identity = ManagedIdentity(environment["AZURE_CLIENT_ID"])
-    return BlobStore(environment["CART_STORE_URL"], TokenCache(lambda _: identity.fetch(RESOURCE)))
+    tokens = tokens or TokenCache(lambda _: identity.fetch(RESOURCE))
+    place, role = f"The container in {setting}", "Planter on the container"
+    return StorageRest(environment[setting], tokens, place=place, role=role, **given)

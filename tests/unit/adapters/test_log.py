@@ -68,7 +68,6 @@ def test_no_word_of_a_service_reaches_the_log(
         "azure.identity._internal.decorators",
         "azure.identity._internal.msal_managed_identity_client",
         "azure.core.pipeline.policies.http_logging_policy",
-        "azure.storage.blob",
         "msal.oauth2cli.oauth2",
         "urllib3.connectionpool",
         "aiohttp.client",
