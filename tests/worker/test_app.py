@@ -13,7 +13,7 @@ from local.queue_listener import LOCK_SECONDS
 FUNCTION_SECONDS = 3 * 60 + 30
 """The function timeout of host.json."""
 
-VENDORS = ("azure.identity", "azure.keyvault", "azure.storage", "msal", "aiohttp", "requests")
+VENDORS = ("azure.identity", "azure.keyvault", "msal", "aiohttp", "requests")
 MODULES = [
     "function_app",
     *sorted(
