@@ -1,5 +1,6 @@
 """Documents and bells in Azurite: what the ports promise, and that their calls are few."""
 
+from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import pytest
@@ -60,6 +61,16 @@ async def test_a_list_has_the_facts_of_what_begins_so(documents: Documents) -> N
         ("operations/carts/1", {}),
         (NAME, FACTS),
     ]
+
+
+async def test_a_list_is_read_to_its_end(blobs: Blobs) -> None:
+    for name, marker in (("a", "2!8&b"), ("b", "")):
+        page = f"<R><Blobs><Blob><Name>{name}.json</Name></Blob></Blobs>"
+        page += f"<NextMarker>{marker.replace('&', '&amp;')}</NextMarker></R>"
+        blobs.disturb(status=200, body=page)
+    assert [each.name for each in await blobs.documents.list("")] == ["a", "b"]
+    asked = [parse_qs(each.query) for each in blobs.cloud.journal.requests("storage")]
+    assert [each.get("marker") for each in asked] == [None, ["2!8&b"]]
 
 
 # --- the queue
