@@ -92,6 +92,15 @@ class Evidence:
         """The key under which a cart was made."""
         return self.cause(self.cloud.carts.made_by[cart_id])[1].key
 
+    def bought_by_itself(self, order_id: str) -> bool:
+        """Whether somebody checked the cart out by itself, before its order held it to its lines.
+
+        Then it was bought as it was, whatever Partner Center had made of it.
+        """
+        checkout = self.cloud.orders.made_by[order_id]
+        by_itself = self.cause(checkout)[0].delivery.kind == "checkout"
+        return by_itself and not self.cloud.ledger.was_held(checkout)
+
     def given_up(self, name: str, key: str) -> bool:
         """Whether a key was refused, so that the order of this name has another one now."""
         return self.desks[name].key != key
@@ -127,14 +136,15 @@ def _wrong_in_answer(each: Delivered, answer: Try, evidence: Evidence) -> Iterat
         if (unknown | {"idempotency_key_reused": 422}).get(answer.code) != answer.status:
             yield f"a changed cart was answered {answer.status} {answer.code}"
     elif answer.status == 201:
-        yield from _wrong_in_success(answer, order, evidence)
+        yield from _wrong_in_success(each, answer, evidence)
     elif answer.code == "checkout_failed" and order.hitch is None:
         yield "nothing was bought of a good cart"
     elif refusal not in REFUSALS and (_PASSING | _REFUSED).get(answer.code) != answer.status:
         yield f"a good order was answered {answer.status} {answer.code}"
 
 
-def _wrong_in_success(answer: Try, order: Order, evidence: Evidence) -> Iterator[str]:
+def _wrong_in_success(each: Delivered, answer: Try, evidence: Evidence) -> Iterator[str]:
+    order = each.delivery.order
     stored = evidence.cloud.carts.get(answer.cart_id or "")
     if not stored or name_of(stored.document) != order.name:
         yield f"the cart {answer.cart_id} is not the order's"
@@ -143,7 +153,7 @@ def _wrong_in_success(answer: Try, order: Order, evidence: Evidence) -> Iterator
     elif bool(answer.purchase) != order.buys:
         yield "the answer is of another operation"
     elif order.buys:
-        yield from _wrong_in_purchase(answer, order, evidence)
+        yield from _wrong_in_purchase(each, answer, evidence)
     else:
         line = answer.body["lineItems"][0]
         differs = (line["friendlyName"], line["quantity"]) != (order.name, order.quantity)
@@ -153,8 +163,12 @@ def _wrong_in_success(answer: Try, order: Order, evidence: Evidence) -> Iterator
             yield "the answer quotes another MS-RequestId than the one that made the cart"
 
 
-def _wrong_in_purchase(answer: Try, order: Order, evidence: Evidence) -> Iterator[str]:
-    """Every purchase has to be told in a final answer, or warned of."""
+def _wrong_in_purchase(delivered: Delivered, answer: Try, evidence: Evidence) -> Iterator[str]:
+    """Every purchase has to be told in a final answer, or warned of.
+
+    So has each order of other lines, where the cart was bought by itself.
+    """
+    order = delivered.delivery.order
     made = evidence.cloud.orders.items()
     bought = {name: stored for name, stored in made if stored.cart_id == answer.cart_id}
     told = answer.body["orders"]
@@ -168,8 +182,16 @@ def _wrong_in_purchase(answer: Try, order: Order, evidence: Evidence) -> Iterato
         yield "the answer names an order of something else"
     for each in told:
         line = each["lineItems"][0]
-        if (line["friendlyName"], line["quantity"]) != (order.name, order.quantity):
+        as_it_was = line["quantity"] == OTHER_QUANTITY and any(
+            map(evidence.bought_by_itself, bought)
+        )
+        if line["friendlyName"] != order.name or (
+            line["quantity"] != order.quantity and not as_it_was
+        ):
             yield "the answer is about another order"
+        warned = "line_unexpected" in answer.warnings or answer.purchase != "completed"
+        if as_it_was and delivered.delivery.kind == "true" and not warned:
+            yield "other lines were bought than ordered, and nothing warns"
         quoted = answer.headers.get("MS-RequestId")
         quotable = bought[each["id"]].request_ids if each["id"] in bought else [quoted]
         if answer.purchase != "ordered" and quoted not in quotable and not refused:
@@ -235,9 +257,11 @@ def wrong_carts(evidence: Evidence) -> Iterator[str]:
 def wrong_purchases(evidence: Evidence) -> Iterator[str]:
     """Purchases that nobody ordered, or that were made twice, under a refused key, or not at all.
 
-    What is bought has to be what was ordered, whatever Partner Center made of the cart.
+    What is bought has to be what was ordered, whatever Partner Center made of the cart, unless
+    somebody checked the cart out by itself before.
     """
     cloud, bought = evidence.cloud, defaultdict[str, list[StoredOrder]](list)
+    by_itself = {id(each) for name, each in cloud.orders.items() if evidence.bought_by_itself(name)}
     for stored in cloud.orders.values():
         bought[name_of(cloud.carts[stored.cart_id].document)].append(stored)
     for order in evidence.orders:
@@ -255,7 +279,9 @@ def wrong_purchases(evidence: Evidence) -> Iterator[str]:
             if each.cart_id != cloud.recorded_cart(order, key):
                 yield f"{key}: bought is {each.cart_id}, another cart is in the record"
             quantities = {line["quantity"] for line in each.document["lineItems"]}
-            if quantities != {order.quantity}:
+            if id(each) in by_itself:
+                quantities -= {OTHER_QUANTITY}
+            if quantities - {order.quantity}:
                 yield f"{key}: bought are {quantities} instead of {order.quantity}"
     yield from (f"{name}: nobody ordered that" for name in bought)
 

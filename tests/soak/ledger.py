@@ -61,6 +61,7 @@ class Ledger(Journal):
         """The blobs in which operations were that had not ended."""
         self.secrets: set[str] = set()
         self._holders: dict[int, str] = {}
+        self._unheld: set[int] = set()
 
     @property
     def calls(self) -> list[Arrival]:
@@ -85,6 +86,8 @@ class Ledger(Journal):
             if purpose(arrival) == "check_out":
                 record = self.latest.get(blob_of(_checkout(arrival)), {})
                 self._holders[id(arrival)] = record.get("correlationId", "")
+                if record.get("lines") is None:
+                    self._unheld.add(id(arrival))
         scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
             self.secrets.add(token)
@@ -100,6 +103,10 @@ class Ledger(Journal):
         cart at the moment.
         """
         return self._holders.get(id(call), call.headers["ms-correlationid"])
+
+    def was_held(self, checkout: Arrival) -> bool:
+        """Whether the cart was held to the lines of its order when this checkout arrived."""
+        return id(checkout) not in self._unheld
 
     def commit(self, blob: str, content: bytes) -> None:
         """Notes a write of the record of a key, or of an accepted operation."""
