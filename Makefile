@@ -6,8 +6,8 @@ RUN = $(VENV)/bin/python
 INFRA_VENV = .venv-infra
 AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
-# Tests run in a process for each core; those of one file stay together.
-PARALLEL = -n auto --dist loadfile
+# Tests run in some processes side by side; those of one file stay together.
+PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
 PORT = 7071
 
 .PHONY: help demo run storefronts webhook unit check test format walks soak bench package sbom describe ready snapshot lock clean

@@ -10,6 +10,8 @@ from tests.browser.conftest import Seen
 from tests.end_to_end.chain import until
 from tests.kit.tools import unavailable
 
+pytestmark = pytest.mark.slow
+
 CUSTOMER = "d6bf25b7-e0a8-4f2d-a31b-97b55cfc774d"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 from partner_center_emulator.services.azurite import Azurite
 
 from tests.soak.report import table
@@ -12,6 +13,7 @@ KEYS, KILLS, CALLS_PER_KILL = 24, 3, 12
 """Every key takes a call at least, and every other one a second: all kills come in time."""
 
 
+@pytest.mark.slow
 async def test_a_short_soak(azurite: Azurite) -> None:
     assert KILLS * CALLS_PER_KILL <= KEYS * 3 / 2
     seed = random.randrange(10**6)
