@@ -73,14 +73,22 @@ def _validated_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _validated_container_url(url: str) -> str:
+    """The URL of a blob container. Raises ValueError."""
+    container_url = _validated_url(url)
+    if not re.fullmatch("/+[^/]+", urlsplit(container_url).path):
+        raise ValueError("must be https://ACCOUNT.blob.core.windows.net/CONTAINER")
+    return container_url
+
+
 def _validated_store_url(url: str) -> str:
     """`memory`, or the URL of a blob container. Raises ValueError."""
     if url == "memory":
         return url
-    container_url = _validated_url(url)
-    if not re.fullmatch("/+[^/]+", urlsplit(container_url).path):
-        raise ValueError("must be https://ACCOUNT.blob.core.windows.net/CONTAINER, or 'memory'")
-    return container_url
+    try:
+        return _validated_container_url(url)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 'memory'") from None
 
 
 _AZURE_VARIABLES = frozenset({"WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "CONTAINER_APP_NAME"})
@@ -90,6 +98,7 @@ InAzure = bool
 """The validation context: whether the process runs in Azure."""
 
 StoreUrl = Annotated[str, AfterValidator(_validated_store_url)]
+ContainerUrl = Annotated[str, AfterValidator(_validated_container_url)]
 
 Guid = Annotated[
     str,
@@ -144,7 +153,7 @@ class Settings(BaseModel):
     """Where the queue is whose messages the Functions host hands to the app."""
     storefronts_file: str | None = Field(None, alias="CART_STOREFRONTS_FILE")
     """The file of storefronts, by default `storefronts.toml` beside `function_app.py`."""
-    bodies_url_override: StoreUrl | None = Field(None, alias="CART_STOREFRONT_BODIES_URL")
+    bodies_url_override: ContainerUrl | None = Field(None, alias="CART_STOREFRONT_BODIES_URL")
     """The container of what storefronts send, by default one in the store's account."""
     public_url: Url | None = Field(None, alias="CART_PUBLIC_URL")
     """How callers address the app, where a gateway in front of it has another address."""

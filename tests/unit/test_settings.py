@@ -169,6 +169,7 @@ WRONG: dict[str, list[str]] = {
     "CART_MAX_PURCHASES_PER_CALLER": [MARKER, "0", "1001", "1.5"],
     "CART_MAX_PURCHASES_PER_CUSTOMER": [MARKER, "0", "1001"],
     "CART_MAX_ORDER_QUANTITY": [MARKER, "0", "1.5"],
+    "CART_STOREFRONT_BODIES_URL": [MARKER, "memory", f"https://{MARKER}.example/a/b"],
     "KEY_VAULT_REFRESH_TOKEN_URL": [MARKER, "http://10.0.0.1"],
 }
 
