@@ -566,6 +566,8 @@ def _refuses(port: int | None) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # It waited to be accepted when the socket was closed.
     return False
 
 
