@@ -19,7 +19,7 @@ If it stops checking them, keys are demanded again.
 """
 
 OPERATORS = LEVEL if LEVEL is func.AuthLevel.ANONYMOUS else func.AuthLevel.ADMIN
-"""The same for operators: the host's master key, unless their role says who they are."""
+"""What the platform demands of an operator: the host's master key, unless it checks tokens."""
 
 RECEIVE_WEBHOOK = Webhooks(composition.take_webhook)
 

@@ -23,13 +23,12 @@ class Trace:
 class Sent:
     """What was sent to Partner Center on behalf of a call.
 
-    `tries` counts the requests, repeated ones included. `may_have_effect` is True once one of them,
-    by this call or by the earlier one that it resumes, may have changed something. `unanswered` is
-    True once one of this call's own that may change something was left without a clear answer.
-    `doubted` is the same for all
-    steps of the call. `connection_lost` is True once any of its own was sent and not answered.
-    `request_id` is the MS-RequestId of the last one, `cart_id` the cart that the call has made or
-    goes on with.
+    `tries` counts the requests, repeated ones included. `may_have_effect` is True once a request of
+    this call, or of the earlier call that it resumes, may have changed something. `unanswered` is
+    True once the call's current step has a request that may change something and got no clear
+    answer; `doubted` is True once any step of the call has had such a request. `connection_lost` is
+    True once any request of the call was sent and not answered. `request_id` is the MS-RequestId of
+    the last request, `cart_id` the cart that the call has made or goes on with.
     """
 
     tries: int = 0
@@ -43,12 +42,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class WorkedOff:
-    """What a call knows that works off an operation which was accepted before.
+    """What a call knows when it works off an operation that was accepted before.
 
     `record_name` is the name of the record of the operation's key. `comes_back` says after which
-    Problem the operation is tried again, so that its key stays taken. `accepted_at` is when it was
-    accepted, in POSIX seconds. `require_wanted` is called just before a checkout is sent, where
-    somebody may have changed his mind since: it raises Problem if the checkout must not be sent.
+    exceptions the operation is tried again, so that its key stays taken. `accepted_at` is when the
+    operation was accepted, in POSIX seconds. `require_wanted` is called just before a checkout is
+    sent, and raises Problem if it must not be sent, for instance because the order was cancelled in
+    the shop; None for an operation that is no part of a storefront's order.
     """
 
     record_name: str

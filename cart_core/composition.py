@@ -240,7 +240,10 @@ class _ThreadedSecrets:
 
 
 def _read_sources(file: str | None) -> "Mapping[str, Source]":
-    """The storefronts in a file; none where it is not said, and there is none."""
+    """The storefronts in `file`; without it, those in STOREFRONTS_FILE, or none if that is missing.
+
+    Raises Problem `configuration_invalid` where the file cannot be read or is wrong.
+    """
     from cart_core.storefronts.sources import InvalidSources, read_sources
 
     path = Path(file) if file else STOREFRONTS_FILE

@@ -1,4 +1,4 @@
-"""Shows the API's description to try it out: Swagger UI, and a way to the function beside it.
+"""Shows the API's description in Swagger UI, and passes the calls made there on to the function.
 
 The assets are those of the package swagger-ui-py, so nothing comes from the network. The browser
 calls the function at this site's own origin, from where the calls are passed on.

@@ -93,7 +93,7 @@ def blob_name(name: str) -> str:
 
 
 def _age(last_modified: datetime, date: datetime) -> float:
-    """How many seconds ago a blob was written, at least; two seconds more at most.
+    """A lower bound of a blob's age in seconds; its true age is less than two seconds more.
 
     Both times have lost their fraction of a second.
     """

@@ -202,8 +202,8 @@ class EntraTokens:
     def fetch(self, renewal: Renewal | None = None) -> AccessToken:
         """A new access token from Entra. It blocks, for seconds at worst.
 
-        Where another call still hangs, its caller has given it up: this one does not wait for it,
-        and what that one still learns is forgotten. Raises TokenFailure.
+        Where an earlier call still hangs, its caller has given up on it. This call does not wait
+        for the earlier one, and what the earlier one still learns is dropped. Raises TokenFailure.
         """
         number = self._last_number = next(self._numbers)
         memory = self._memory.copy()

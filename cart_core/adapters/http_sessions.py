@@ -49,7 +49,7 @@ class _Connections:
 
     @contextmanager
     def cut_after(self, seconds: float) -> Iterator[None]:
-        """Cut them while the block runs, once it has taken so long. `cut` says that they were."""
+        """Shut the connections down if the block takes longer than that; then `cut` is True."""
         self.cut = False
         timer = threading.Timer(seconds, self._cut)
         timer.daemon = True

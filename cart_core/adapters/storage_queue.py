@@ -1,4 +1,4 @@
-"""Bells as messages of a Storage Queue, by its REST API.
+"""Bells (see cart_core.operations.bell) as messages of a Storage Queue, by its REST API.
 
 The Functions host takes them from there (the queue trigger in function_app.py), and puts a message
 that failed too often into a second queue. Messages are plain text, as host.json says.

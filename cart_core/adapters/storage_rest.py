@@ -47,8 +47,8 @@ Two tries fit into OPERATION_SECONDS.
 TRIES: Final = 3
 """How often an operation is tried.
 
-Below this, aiohttp sends a GET, PUT or DELETE once more at once where a connection that was kept
-had been dropped. That counts as the same try.
+Within one try, aiohttp repeats a GET, PUT or DELETE at once where it used a kept connection that
+storage had dropped.
 """
 
 LONGEST_PAUSE: Final = 1.0

@@ -1,9 +1,10 @@
 """Answering before the work is done: 202 with two addresses, and what is found there later.
 
-`Operation-Location` is the monitor: always 200, with the operation's status. `Location` is the
-result: 202 until there is one, then the answer that the synchronous call would have given. Nothing
-redirects, because Logic Apps takes that for an error. Both carry a token of their own, so that
-whoever polls needs no function key.
+`Operation-Location` is the monitor: it answers 200 with the operation's status, also where the
+operation has failed. `Location` is the result: it answers 202 until the operation has ended, then
+what the synchronous call would have answered. Neither redirects, because Logic Apps takes a
+redirect for an error. Both addresses carry the operation's token, so that whoever polls needs no
+function key.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -68,7 +69,8 @@ def wants_asynchrony(request: Request) -> bool:
 class Accepting:
     """Accepts requests, and answers for them until they are done.
 
-    `origin` is how callers address the app, such as `https://host`; without it, as they did.
+    `origin` is the address that callers use for the app, such as `https://host`. Where it is None,
+    the addresses in an answer begin as the caller's own request did.
     """
 
     def __init__(
@@ -255,7 +257,7 @@ class Performing:
         if operation.order:
             require_wanted = partial(self._require_wanted, operation)
             invocation.worked_off = replace(worked_off, require_wanted=require_wanted)
-            if name == "create_cart":  # It has no checkout before which it could ask.
+            if name == "create_cart":  # Without a checkout, nothing would ask later.
                 run = _asking_first(require_wanted, run)
         response, problem = await perform(name, run, request, invocation)
         return Performed(_stored(response), problem)
@@ -277,6 +279,9 @@ def discarded(operation: AcceptedOperation, problem: Problem) -> StoredAnswer:
 
 
 def _stored(response: Response) -> StoredAnswer:
-    """A response as it is kept. A call that resumes another one is the first one to its caller."""
+    """A response as it is stored, without the header `Idempotent-Replayed`.
+
+    The caller has had no answer before, even where this try found the answer of an earlier try.
+    """
     headers = {n: v for n, v in response.headers.items() if n != "Idempotent-Replayed"}
     return StoredAnswer(status=response.status, headers=headers, body=response.body)

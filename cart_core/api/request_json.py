@@ -30,7 +30,10 @@ _TOO_LARGE: Final = math.inf
 """Stands for a decimal beyond a double. There are no other floats."""
 
 _Path = tuple["_Path", str | int] | None
-"""Where a value is: where its parent is, and its name or index in it. Most need no JSON Pointer."""
+"""The place of a value: its parent's place, and its name or index there.
+
+A JSON Pointer is written only for a value that is wrong.
+"""
 
 
 class _RepeatedMembers(dict[str, Any]):

@@ -1,7 +1,8 @@
 """The parts of storefronts' orders as accepted operations: from the hand-over to what came of them.
 
-A part is what a caller would send: the same route takes it, with the same checks, under a key of
-its order. What differs is that somebody is asked just before the checkout, and told of the end.
+A part is sent like a caller's request: to the same route, with the same checks, under a key that
+is made of the order's id. There are two differences: the order's record is asked just before the
+checkout whether the part may still be bought, and it is told how the part ended.
 """
 
 from collections.abc import Callable, Mapping

@@ -237,9 +237,9 @@ def _passed_on(name: str, value: Any, oddities: Oddities) -> Any:
 
 
 def _both(name: str, value: Any, other: Any, oddities: Oddities) -> Any:
-    """What becomes of two values of one member: two lists are one, of others the first stays.
+    """What becomes of two values of one member: two lists are joined, else the first value stays.
 
-    Nothing that is bought may be lost, and no error of a line.
+    Lists are joined because no line that is bought, and no error of a line, may be lost.
     """
     oddities.ambiguous.append(name)
     return [*value, *other] if isinstance(value, list) and isinstance(other, list) else value

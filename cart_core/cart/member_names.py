@@ -135,9 +135,10 @@ class RequestModel(BaseModel):
 
     @classmethod
     def _not_misspelt(cls, members: Mapping[str, Any]) -> frozenset[str]:
-        """The lower-case names that no other member can be meant to be.
+        """The lower-case documented names that no unknown name can be a misspelling of.
 
-        They are in the document themselves, or they would not be sent, or no answer has them.
+        A documented name is exempt where the document has it besides, where it would not be sent,
+        or where no answer of this API has it.
         """
         present = frozenset(map(str.lower, [*members, *cls.not_sent, *cls.not_answered]))
         return present | {alias for alias, name in cls.aliases.items() if name.lower() in present}

@@ -10,10 +10,11 @@ def groups_not_told(
     orders: Iterable[dict[str, Any]],
     order_errors: Iterable[dict[str, Any]],
 ) -> list[str]:
-    """The order groups of a cart of which neither an order nor an error is told.
+    """The order groups of a cart for which Partner Center has told neither an order nor an error.
 
-    Partner Center does not say which group an order was made of, so the items in it tell. Orders
-    that match no group may be of any, and where there are enough of them all groups are told.
+    Partner Center does not say which group an order was made of, so its items are compared with
+    those of the groups. An order that matches no group may belong to any of them, and so may an
+    error of an unknown group. Where there are as many of these as groups left, the result is empty.
     """
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for line in line_items:

@@ -30,8 +30,8 @@ PYDANTIC_ERRORS: Mapping[str, tuple[str, str]] = {
 }
 """pydantic's error types -> our code and detail.
 
-`{expected}` is the member's entry in EXPECTED. Other errors of our own validators than `empty_text`
-come with both.
+`{expected}` is the member's entry in EXPECTED. The errors of our own validators are not listed,
+except for `empty_text`: they have their code and their detail already.
 """
 
 EXPECTED: Mapping[str, str] = {

@@ -209,7 +209,7 @@ def _counted(
 
 
 _SHORT = 20
-"""So few items are looked at all or none, which is faster."""
+"""An array of at most so many items is validated as a whole or not at all, which is faster."""
 
 
 def until_enough(value: Any, info: ValidationInfo[ValidationContext]) -> Any:

@@ -72,7 +72,7 @@ class KnownLine:
         return {name: value for name, value in context.items() if value}
 
     def missing_in(self, context: Mapping[str, str]) -> list[str]:
-        """The names of what the SKU's inventory is asked with, and this context does not have."""
+        """The variables that an inventory question for this SKU needs and `context` has not."""
         has = {"customerid", *(name.lower() for name in context)}
         return [name for name in self.sku.inventory_variables if name.lower() not in has]
 

@@ -285,10 +285,10 @@ class Claims:
 class Claim:
     """The right to work on an operation, at the first of its steps that is not done.
 
-    `resumed`: the step may already have taken effect. Whoever does it has to find out, and says
-    by the outcome of the Problem that it raises whether that is still so. `first`: nobody has
-    begun this step before. `fresh`: there was no record of the operation, so that nobody has
-    changed the cart under it either.
+    `resumed`: the step may already have taken effect. The code that does the step has to find
+    out; if it raises a Problem, the outcome `unknown` says that the doubt remains. `first`: nobody
+    has begun this step before. `fresh`: the operation had no record, so nobody has changed the cart
+    under that record either.
     """
 
     _claims: Claims

@@ -54,10 +54,10 @@ def decide(
     """What to do with a request of this canonical content, given its operation's record.
 
     `now` is the time by this instance's clock, which decides only whether the record has expired.
-    `works_off`: the request is the one that was accepted under this key, whose time has come.
+    `works_off`: the request is the accepted one that is worked off now, so it need not wait.
 
-    The key of an operation that was released is free for other content: nothing came of the first
-    one.
+    The key of an operation that was released is free for other content, because nothing came of
+    the request that had it.
     """
     if stored is None:
         return Run(epoch=0)

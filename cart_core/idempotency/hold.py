@@ -53,10 +53,10 @@ class Hold:
 
 
 async def hold(claims: Claims, call: Call, purchase: OperationId, plan: Plan) -> Hold | None:
-    """Hold the cart of a purchase; None if it is bought, so that nothing can go wrong any more.
+    """Hold the cart of a purchase; None if it is bought, so that a change can harm no purchase.
 
-    It waits for a purchase that is under way. Raises Problem `operation_in_progress` if that does
-    not end soon, or may have bought the cart, and `store_unavailable`.
+    This waits for a purchase that is under way. Raises Problem `operation_in_progress` if that
+    purchase does not end soon, or may have bought the cart; raises `store_unavailable`.
     """
     name, patience, pause = purchase.record_name(), claims.patience(call), POLL_FIRST
     lease, record = claims.lease(call), None

@@ -95,7 +95,7 @@ def _sha256(value: Any) -> str:
 
 
 def _canonical_number(number: Any) -> float | str:
-    """The same for 1.5 and 1.50. The digits where no float has just these."""
+    """A number as a float, so that 1.5 and 1.50 are one; its digits where no float equals it."""
     if not isinstance(number, Decimal):
         raise TypeError(f"{type(number).__name__} is not JSON")
     nearest = float(number)

@@ -245,7 +245,7 @@ class Record(_Stored):
         return self._with("accepted", epoch=self.epoch + 1)
 
     def unclaimed(self) -> "Record":
-        """Nobody has worked on the operation."""
+        """The operation is not claimed, and its key is free."""
         return self._with("released")
 
     def reopened(

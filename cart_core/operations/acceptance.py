@@ -1,13 +1,14 @@
-"""Accept an operation: from the answer on it will be done, whoever dies.
+"""Accept an operation: once the caller has the answer 202, it will be done, whichever process dies.
 
-Three writes, one after the other: a bell that rings a little later, the operation's record, and the
-record of its key. Whatever is cut off, the rest heals by itself.
+There are three writes, one after the other: a bell (a queue message, see bell.py) that becomes
+visible a little later, the operation's record, and the record of its key. A process may die after
+any of them:
 
-- After the bell: it finds no record. Nobody was told that anything was accepted, so once it is too
-  old for a record still to come, it is dropped.
-- After the operation's record: the bell finds it, and the operation is done. Nobody was told so; a
-  repetition of the request finds it by its key.
-- After the key's record: all is there. Only the answer is missing.
+- After the bell was written, the bell finds no record. No caller was told that anything was
+  accepted, so the bell is dropped once it is too old for a record still to come.
+- After the operation's record was written, the bell finds it, and the operation is done. No caller
+  was told so; a repetition of the request finds the operation by its key.
+- After the key's record was written, only the answer to the caller is missing.
 """
 
 import secrets
@@ -130,11 +131,11 @@ class Acceptance:
         )
 
     async def _beside_another(self, call: Call, asked: Keyed) -> Answer:
-        """What a request gets while an operation of other content stands under its key.
+        """The stored answer for a request whose key has an open operation of other content.
 
-        The record of the key says to which of the two it belongs: the other one may be about to
-        find that out, and to be taken back. Raises Problem `idempotency_key_reused`, or
-        `operation_in_progress` until that is done.
+        The record of the key says which of the two contents it belongs to. If it is this request's,
+        the other operation is about to be withdrawn; Problem `operation_in_progress` is raised
+        until it is. Raises Problem `idempotency_key_reused` if the key is not this request's.
         """
         answer = await self._claims.look(call, asked.operation, asked.content)
         if answer is None:
@@ -142,9 +143,10 @@ class Acceptance:
         return answer.replayed()
 
     async def _tell(self, found: Versioned) -> bool:
-        """Write down that its addresses are given to a repetition; False where it has changed.
+        """Note that a repetition of the request gets the operation's addresses.
 
-        Whoever accepted it may be about to take it back, and finds it changed then.
+        False where the record was changed meanwhile. The note is a change of the record, so the
+        call that accepted the operation cannot withdraw it any more.
         """
         told = found.operation.told()
         return await self._operations.replace(told, found.version) is not None
@@ -167,7 +169,8 @@ def _has_content(found: Versioned, asked: Keyed) -> bool:
 def _again(found: Versioned, call: Call) -> Accepted:
     """The operation that an earlier delivery has made, to whoever may have its addresses.
 
-    Raises Problem `operation_in_progress` for another caller, who gets what a twin gets.
+    Raises Problem `operation_in_progress` for another known caller, as the synchronous call does
+    while the same request is worked on.
     """
     operation = found.operation
     callers = (call.caller_id, operation.caller_id)

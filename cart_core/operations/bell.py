@@ -1,4 +1,7 @@
-"""The message in the queue: a doorbell that says which record to look at, and nothing else.
+"""A bell: a queue message that says which record to look at, like a doorbell, and nothing else.
+
+To hang a bell up is to put the message into the queue; the bell rings when the message becomes
+visible and is delivered to the app.
 
 Its members must have none of the names of the queue trigger's metadata (id, dequeueCount,
 insertionTime and so on): the Functions host would overwrite the metadata with them.
@@ -15,7 +18,7 @@ from cart_core.operations.operation import OPEN_PREFIX
 
 VERSION: Final = 1
 GUARD_SECONDS: Final = 30.0
-"""So long after it was rung first a bell without a record may still get one."""
+"""Seconds after a bell was first hung up in which the record that it names may still be written."""
 
 _NAME: Final = re.compile(
     r"(operations/(carts|purchases)|(orders|reports)/[a-z][a-z0-9-]{0,31})/[0-9a-f]{64}"
@@ -24,7 +27,7 @@ _NAME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """`record` is the name of the record, `rung` the POSIX second at which it was hung up first."""
+    """`record` is the record's name, `rung` the POSIX second when the bell was first hung up."""
 
     record: str
     rung: float

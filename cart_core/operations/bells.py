@@ -1,4 +1,4 @@
-"""The port to the queue in which bells hang."""
+"""The port to the queue whose messages are bells (see bell.py)."""
 
 from typing import NamedTuple, Protocol
 

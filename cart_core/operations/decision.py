@@ -1,4 +1,7 @@
-"""What to do with a bell, given the record that it names and the time. No clock and no store."""
+"""What to do with a bell (a queue message), given the record that it names and the time.
+
+Nothing here reads a clock or the store.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,16 +11,16 @@ from cart_core.operations.bell import GUARD_SECONDS
 from cart_core.operations.operation import ENDED, MOST_LOST_TRIES, RESTING, AcceptedOperation
 
 LONGEST_HANG: Final = 3600.0
-"""Seconds for which a bell hangs unheard at most; it is then hung up once more if it is too early.
+"""Seconds for which a bell is hidden in the queue at most.
 
-A queue takes seven days.
+If its operation is not due by then, the bell is hung up again. A queue itself allows seven days.
 """
 SHORTEST_HANG: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Nobody needs the bell: its operation rests, or there certainly is none."""
+    """Nobody needs the bell: its operation waits for an operator, or certainly does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

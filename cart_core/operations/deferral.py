@@ -44,9 +44,10 @@ def comes_back(failure: Exception) -> bool:
 
 
 def is_stopped(failure: Problem) -> bool:
-    """Whether an operator's limit stands against an operation, and is not the last word on it.
+    """Whether an operator's limit holds an operation up for now, rather than refusing it for good.
 
-    A purchase that no hour has room for, since it is too large by itself, has no `retry_after`.
+    `purchase_limit_exceeded` without a `retry_after` refuses for good: the order is larger than any
+    one order may be.
     """
     if failure.code == "purchase_limit_exceeded":
         return failure.retry_after is not None

@@ -1,4 +1,4 @@
-"""The queue of an embedded app: bells that hang in the process, and are answered by it."""
+"""Bells (see bell.py) in the memory of one local process, which answers them itself."""
 
 import asyncio
 import itertools

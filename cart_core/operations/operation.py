@@ -98,15 +98,16 @@ def new_id(record_name: str, chance: str) -> str:
 class AcceptedOperation(_Stored):
     """The record of one accepted operation. Records do not change: each method gives the next one.
 
-    `token` is what opens its addresses. `fingerprint` is that of the key's record. `since` is when
-    it was accepted or, later, replayed, put off by all the time for which it was stopped: it is
-    given up GIVE_UP_AFTER that. `tries` counts how often
-    it was begun, `lostTries` how often in a row whoever had begun it did not say how it ended, and
-    `deferrals` how often in a row it was put off. `problem` is how the last try failed, and
+    `token` is the secret in the operation's addresses. `fingerprint` is that of the key's record.
+    `since` is when the operation was accepted or last replayed, plus all the time for which an
+    operator's limit stopped it; the operation is given up GIVE_UP_AFTER later. `tries` counts how
+    often it was begun, `lostTries` how many tries in a row ended without a word (the process died),
+    and `deferrals` how often in a row it was put off. `problem` is how the last try failed, and
     `outcome` what is known of the effect, in the words of an error's `outcome`. `callerId` is None
-    where the platform signs nobody in. `repeated` says that a repetition of its request was given
-    its addresses before anybody had begun with it. `order` is the name of the record of the
-    storefront's order that it is a part of, and whoever follows that order is told how it goes.
+    where nothing said who called. `repeated` says that a repetition of the request got the
+    operation's addresses before its first try. `order` is the name of the record of the
+    storefront's order that the operation is a part of; the Follower of that order is told how the
+    operation goes.
     """
 
     version: int = VERSION

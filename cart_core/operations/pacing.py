@@ -113,9 +113,10 @@ class Pacing:
         await self._change(EVERYBODY, close)
 
     async def enter(self, customer_id: str, name: str, lease: float) -> bool:
-        """Count an operation of a customer as under way for so many seconds; False: too many are.
+        """Count an operation of a customer as under way for at most `lease` seconds.
 
-        `name` is the name of its record.
+        False where too many are under way, or where the store cannot be asked. `name` is the name
+        of the operation's record.
         """
 
         def take(pace: _Pace) -> bool:
@@ -144,9 +145,10 @@ class Pacing:
         self._read_at = self._clock()
 
     async def _change(self, key: str, change: Callable[[_Pace], bool]) -> bool:
-        """Change a record if `change` says so, and whether it was; who is disturbed begins anew.
+        """Apply `change` to a record and write it if `change` gives True; whether it was written.
 
-        A record that says nothing any more is deleted.
+        Where another instance wrote the record meanwhile, this reads it and tries again. A record
+        in which nothing counts any more is deleted. A store that cannot be reached raises nothing.
         """
         name = PREFIX + key
         try:

@@ -1,8 +1,9 @@
-"""The second leg, once a minute: whatever the queue has forgotten is found by its record.
+"""The timer beside the queue: once a minute it finds overdue operations by their records.
 
-A queue's listener may sleep for hours, an instance may die with ten bells in its hand, and a bell
-may be lost. None of that changes the records, so what is overdue is found in their list. It is
-rung for again, and if that does not help either, it is worked off here.
+A queue's listener may sleep for hours, an instance may die with ten bells (queue messages) in its
+hand, and a bell may be lost. None of that changes the records, so the list of records has every
+overdue operation. A new bell is hung up for it, and if nobody answers that one either, the sweep
+works the operation off itself.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""Answer a bell: look at the record that it names, and do what that says.
+"""Answer a bell (a queue message): look at the record that it names, and do what is due.
 
-One short try for each bell, and no sleeping through a pause: whatever has to wait is written into
-the record with the time at which it comes back, and a bell is hung up that rings then. Only after
-that the bell that rang is dropped. So a process that dies here at any moment leaves a bell behind.
+Each bell gets one short try, and nothing sleeps through a pause: the time of the next try is
+written into the record, and another bell is hung up for that time. Only then is the bell that rang
+dropped. So a process that dies here at any moment leaves a bell behind.
 """
 
 import asyncio
@@ -51,10 +51,10 @@ class Performed:
 
 
 class Follower(Protocol):
-    """Whoever follows the storefronts' orders of which operations are parts.
+    """The port to the storefronts' orders: an operation that is a part of one reports to it.
 
-    It is told before the operation's own record says so, and once more where that is in doubt.
-    Raises StoreUnavailable.
+    Each method is called before the operation's own record is written, so it may be called twice
+    with the same news. Raises StoreUnavailable.
     """
 
     async def put_off(self, operation: AcceptedOperation) -> None:
@@ -163,8 +163,8 @@ class Worker:
     async def _end(self, bell: Bell, found: Versioned, answer: StoredAnswer) -> None:
         """Write down that an operation has ended, and with which answer.
 
-        From the first write on that answer is the last word: what somebody is told must not be
-        tried again.
+        From the first write on the answer is final: an operation must not be tried again once
+        somebody may have been told how it ended.
         """
         if found.operation.order:
             await self._follower.ended(found.operation, answer)

@@ -124,7 +124,7 @@ def _end_of_month(now: float) -> float:
 
 
 def _again(problem: Problem) -> Problem:
-    """The same problem for another call: each call gives its own the trace that it has."""
+    """An equal problem for a call that waited: problems are changed on their way to a caller."""
     return Problem(
         problem.code,
         problem.detail,

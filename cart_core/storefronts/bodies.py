@@ -1,4 +1,4 @@
-"""The bodies of deliveries, in a container of their own: in the folder of what their order is at.
+"""The bodies of deliveries, in a container of their own. A body's folder says how its order stands.
 
 open        something is left to do for the order. The timer lists this folder: so it finds an
 order whose bell was lost, and never has to read those of the past
@@ -20,7 +20,10 @@ DONE: Final = "done/"
 UNREADABLE: Final = "unreadable/"
 
 NOTED_AFTER: Final = 180.0
-"""Seconds after which a body is in its order's record: the timer notes one whose receiver died."""
+"""Seconds after which a stored body counts as noted in its order's record.
+
+By then the timer has noted a body whose receiver died between the two writes.
+"""
 
 _RECEIVED: Final = "received"
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 class Standing(NamedTuple):
     """How an order stands by one delivery. Of two deliveries the larger one decides.
 
-    The newest date decides, by the order's own clock. Many dates have whole seconds; of two equal
-    ones a cancellation decides, then a payment, then the one that leaves fewer units. `body` is the
-    name of the stored body; it makes the choice between two others that are alike the same
-    whichever arrives first.
+    The newest date decides, by the shop's own clock. Many shops write whole seconds only, so dates
+    may be equal: then a cancellation decides, then a payment, then the delivery that leaves fewer
+    units. `body` is the name of the stored body; by it the choice between two deliveries that are
+    alike in all this does not depend on which of them arrives first.
     """
 
     changed: datetime

@@ -172,7 +172,7 @@ class Intake:
     async def _note(
         self, name: str, order_id: str, standing: Standing, body: bytes, received: datetime
     ) -> None:
-        """Store the body, and let it decide what it decides in the order's record."""
+        """Note a delivery in its order's record; its body is stored only if it decides there."""
         documents, place = self._documents, record_name(name, order_id)
         is_stored = False
         for _ in range(_TRIES):

@@ -161,11 +161,11 @@ class OrderRecord(_Stored):
         return after if settled else after._in("open", looked_at=None)
 
     def put_off(self, until: datetime) -> Self:
-        """After something that has to be done could not be done."""
+        """The record after a failure: nothing is tried before `until`."""
         return self.model_copy(update={"next_attempt": until})
 
     def with_parts_handed_over(self) -> Self:
-        """After whoever buys has taken all parts over."""
+        """The record after all parts were handed over to be bought."""
         return self.model_copy(update={"handed_over": True})
 
     def found_cancelled(self) -> Self:

@@ -161,7 +161,7 @@ class Orders:
     async def discard(self, name: str) -> OrderRecord | None:
         """Let a parked order never be bought, whatever the shop still sends of it.
 
-        Of an order that has its parts, the flags are settled.
+        Where the order is not parked, this only settles its flags.
         """
 
         async def discarded(record: OrderRecord) -> OrderRecord | None:
@@ -225,7 +225,7 @@ class Orders:
         return after
 
     async def _resolved(self, record: OrderRecord) -> OrderRecord:
-        """After a look into the body that decides."""
+        """The record after the deciding body was read and resolved."""
         if record.cancelled:
             return record.looked_into().found_cancelled()
         rules = await self._rules(record.source)
@@ -322,9 +322,9 @@ class Orders:
         return record
 
     async def _changed(self, name: str, change: Change) -> OrderRecord | None:
-        """The record after a change, which is made anew where somebody else was faster.
+        """The record after `change`, which is called again where another process wrote first.
 
-        None where there is no record, or where the change says that there must be none.
+        None where there is no record, or where `change` gives None: then nothing is written.
         """
         for _ in range(_TRIES):
             found = await self._documents.read(name)

@@ -94,10 +94,10 @@ class NamedValue(PlatformModel):
 
 
 def texts_of(fields: Iterable[NamedValue]) -> dict[str, str]:
-    """The fields that have a name and a text. Of a name that is given twice both stay.
+    """The texts of the fields by name. Where a name is given twice, both fields stay.
 
-    The second one gets a blank after its name, which is not looked at when names are compared. So
-    two values that differ are seen.
+    The second name gets a blank at its end, which is ignored when names are compared. So a reader
+    of the fields sees it where their values differ.
     """
     texts: dict[str, str] = {}
     for each in fields:

@@ -8,11 +8,12 @@ from cart_core.storefronts.order_record import PartResult
 
 
 class Bell(Protocol):
-    """Tells that a record has to be looked at."""
+    """The port to the queue of bells, messages which say that a record has to be looked at."""
 
     async def ring(self, record: str, seconds: float = 0.0) -> None:
-        """After so many seconds. It may ring twice, late, or for nothing. Raises StoreUnavailable.
+        """Have a record looked at after so many seconds. Raises StoreUnavailable.
 
+        The message may arrive twice, late, or when nothing is to be done.
         `record` is the name of an order's record, or of a report's.
         """
 

@@ -121,7 +121,7 @@ class ReportDelivery:
         except (Problem, SourceClosed) as failure:
             _LOG.error("the reports of %s cannot be signed: %s", report.source, failure)
             return await self._again(name, report, found.version, LOOK_AGAIN)
-        # Nobody else may try it meanwhile, and whoever dies here leaves a try that counts.
+        # This keeps other processes from trying it too, and counts a try in which this one dies.
         trying = report.model_copy(
             update={"tries": report.tries + 1, "due": self._now() + timedelta(seconds=60)}
         )

@@ -24,7 +24,7 @@ EventType = Literal[
 ]
 
 SCHEDULE: Final = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-"""Seconds of pause before each try of a message: 10 tries within three days."""
+"""Seconds of pause before each try of a message: 10 tries in a little more than three days."""
 
 LONGEST_PAUSE: Final = 86_400
 """Seconds. A receiver that asks for a longer pause is tried after this one."""
@@ -63,7 +63,7 @@ def _reports(record: OrderRecord) -> list[Report]:
     }
     found: list[Report] = []
     if record.cancelled:
-        # Nobody has heard of an order of which nothing was said before.
+        # Where the owner was told nothing of the order, its cancellation is no news.
         if record.parts is not None or record.reported:
             after = {**facts, "afterPurchase": record.is_bought}
             found.append(_report("order.cancelled", after))
@@ -83,7 +83,7 @@ def _reports(record: OrderRecord) -> list[Report]:
         }
         found.append(_report(_end_of(record), {**facts, "results": results}))
     for flag in record.flags:
-        if flag.code == "resolved_differently":  # Of a late cancellation was told above.
+        if flag.code == "resolved_differently":  # A late cancellation has its message above.
             found.append(_report("order.parked", {**facts, "reasons": [flag.reason.as_json()]}))
     return found
 

@@ -1,4 +1,4 @@
-"""Answer the bells of storefronts' orders and reports, and find those whose bell was lost."""
+"""Answer the bells (queue messages) of storefronts' orders and reports, and sweep for lost ones."""
 
 import asyncio
 import logging

@@ -76,10 +76,10 @@ class Buying:
     async def buy(self, call: Call, purchase: Purchase) -> Answer:
         """What was ordered (201), now or when the cart was checked out before.
 
-        The orders of an earlier partial answer are in this one too, and a refusal of what was left
-        is a warning in it. So is each difference from the purchase's lines, where the cart was
-        checked out by itself before. Raises Problem; unless its outcome is `unknown`, nothing was
-        bought.
+        After an earlier partial checkout, the answer has its orders too, and a warning where the
+        rest of the cart was refused now. Where somebody checked the cart out directly before, the
+        answer has a warning for each difference from the purchase's lines. Raises Problem; unless
+        its outcome is `unknown`, nothing was bought.
         """
         asked = self.keyed(call, purchase.cart_id, purchase.customer_user)
         earlier: StoredAnswer | None = None
@@ -139,8 +139,7 @@ def purchase_of(customer_id: str, cart_id: str) -> OperationId:
 def _held_against(lines: list[dict[str, Any]] | None, answer: Answer) -> Answer:
     """The answer to an earlier checkout, with a warning for each difference from these lines.
 
-    Somebody may have changed the cart of an order and checked it out by itself, before its order
-    came to that.
+    Somebody may have changed an order's cart and checked it out directly, before the order did.
     """
     body = answer.body
     renewed = any(warning["code"] == ITEM_REPLACED.code for warning in body["warnings"])

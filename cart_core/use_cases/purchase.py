@@ -264,8 +264,8 @@ class Attempt:
     def _may_renew(self, cart: dict[str, Any]) -> bool:
         """Whether stale items may be replaced: nothing is ordered, and nothing may be ordered yet.
 
-        A refusal says nothing of a try that was not answered, at any time before. So after such a
-        one the cart is never changed, nor once a part of it is ordered.
+        A refusal says nothing about an earlier try that got no answer. So the cart is not changed
+        once any try was left without a clear answer, or once a part of the cart is ordered.
         """
         purchase, claim, refusal = self._purchase, self._claim, self._refusal
         nothing_ordered = not (self._orders or self._incomplete or claim.earlier_answer)

@@ -148,10 +148,10 @@ class ResolveItems:
     async def find_again(
         self, call: Call, cart: CartRequest, items: Items, stale: Problem
     ) -> Items:
-        """What takes the place of items of which Partner Center has refused one as `stale`.
+        """The items that replace `items`, of which Partner Center has refused one as `stale`.
 
-        That refusal has ended what was read of the catalogue before. Raises Problem where it cannot
-        be said, or would be another purchase.
+        The refusal has dropped the cached catalogue, so the catalogue is read anew. Raises Problem
+        where it cannot be read, or where the new items would be another purchase.
         """
         found = await self.find(call, cart)
         if problem := changed_purchase(cart, items, found, stale):
@@ -225,9 +225,9 @@ def is_stale(problem: Problem) -> bool:
 def changed_purchase(
     cart: CartRequest, before: Items, after: Items, stale: Problem
 ) -> Problem | None:
-    """Why what was resolved anew must not take the place of what was refused; None if it may.
+    """Why the items `after` must not replace the refused items `before`; None if they may.
 
-    `stale` is how it was refused. Raises nothing.
+    `stale` is the refusal. The Problem is returned, not raised.
     """
     errors = []
     for path, old, new in zip(cart.sku_lines, before, after, strict=True):

@@ -20,7 +20,10 @@ from cart_core.problem import Problem
 _HOUR: Final = 3600
 _TRIES: Final = 8
 _WRITTEN_WITHIN: Final = 60.0
-"""Seconds between the two at most, clocks that differ included."""
+"""Seconds at most by which the count of a purchase precedes the `accepted_at` of its operation.
+
+This allows for clocks that differ.
+"""
 
 
 class SpendingGuard:
