@@ -7,7 +7,7 @@ import azure.functions as func
 
 from cart_core import composition
 from cart_core.api import about
-from cart_core.api.invocation import Operation, answer
+from cart_core.api.invocation import Handler, answer
 from cart_core.api.messages import Request, Response
 from cart_core.api.webhooks import Webhooks
 from cart_core.json_text import write_json
@@ -182,8 +182,8 @@ async def sweep_operations(timer: func.TimerRequest) -> None:
     await composition.sweep_operations()
 
 
-async def serve(request: func.HttpRequest, name: str, operation: Operation) -> func.HttpResponse:
-    """Answer an HTTP-triggered invocation with an operation of the core."""
+async def serve(request: func.HttpRequest, name: str, handler: Handler) -> func.HttpResponse:
+    """Answer an HTTP-triggered invocation with a handler of the core."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     if code := request.params.get("code"):  # the other place in which the platform takes a key
         headers.setdefault("x-functions-key", code)
@@ -191,7 +191,7 @@ async def serve(request: func.HttpRequest, name: str, operation: Operation) -> f
     parts = urlsplit(request.url)
     origin = f"{parts.scheme}://{parts.netloc}"
     inner = Request(headers, dict(request.route_params), request.get_body(), query, origin)
-    run = composition.admitted(name, operation)
+    run = composition.admitted(name, handler)
     return to_http_response(await answer(name, run, inner, str(uuid.uuid4())))
 
 

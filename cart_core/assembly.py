@@ -9,11 +9,11 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from cart_core.api.invocation import Operation
+from cart_core.api.invocation import Handler
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.storefront_assembly import (
     STOREFRONT_ROUTES,
-    Parts,
+    LazyPartFollower,
     assemble_storefronts,
 )
 from cart_core.surroundings import Surroundings
@@ -32,7 +32,7 @@ class Services:
     takes a delivery of a storefront in: its source, the headers and the body.
     """
 
-    endpoints: Mapping[str, Operation]
+    endpoints: Mapping[str, Handler]
     answer_bell: Callable[[str | bytes], Awaitable[None]]
     sweep: Callable[[], Awaitable[object]]
     take_webhook: "Callable[[str, Mapping[str, str], bytes], Awaitable[Receipt]]"
@@ -137,7 +137,7 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
     operations, bells, clock = OperationStore(around.documents), around.bells, around.clock
     acceptance = Acceptance(operations, bells, claims, clock=clock)
     accepting = Accepting(acceptance, operations, origin=settings.public_url, clock=clock)
-    carts_and_orders: dict[str, Operation] = {
+    carts_and_orders: dict[str, Handler] = {
         "create_cart": Endpoint(
             *(read.call, read.create_cart, create_cart),
             cart_id_member="id",
@@ -174,7 +174,7 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
 
     known = PartnerCustomers(customers, around.tenants, open_look_up)
     storefronts = cache(partial(assemble_storefronts, around, known, carts_and_orders))
-    parts = Parts(storefronts)
+    parts = LazyPartFollower(storefronts)
     worker = Worker(
         operations,
         bells,
@@ -188,7 +188,7 @@ def assemble(settings: "Settings", around: Surroundings) -> Services:
     operators = OperatorRoutes(Operators(operations, bells, claims, discarded, parts, clock=clock))
     sweeper = Sweeper(operations, bells, worker, claims, clock=clock)
 
-    def of_storefronts(name: str) -> Operation:
+    def of_storefronts(name: str) -> Handler:
         async def call(request: Request, invocation: Invocation) -> Response:
             return await storefronts().routes[name](request, invocation)
 

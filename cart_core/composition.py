@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cart_core.api.callers import Gate
-from cart_core.api.invocation import Operation
+from cart_core.api.invocation import Handler
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.assembly import Services, assemble
 from cart_core.problem import Problem
@@ -52,7 +52,7 @@ STOREFRONTS_FILE: Final = Path(__file__).resolve().parent.parent / "storefronts.
 _running: tuple[asyncio.AbstractEventLoop, App] | None = None
 
 
-def endpoint(name: str) -> Operation:
+def endpoint(name: str) -> Handler:
     """The endpoint of this name; the app is built when it is called first.
 
     Calling it raises Problem `configuration_invalid` as long as the settings are wrong.
@@ -83,14 +83,14 @@ def gate() -> Gate:
     return Gate.read(os.environ)
 
 
-def admitted(name: str, operation: Operation) -> Operation:
-    """The operation of this name, for those whom the gate admits to it."""
+def admitted(name: str, handler: Handler) -> Handler:
+    """The handler of this name, for those whom the gate admits to it."""
 
     async def call(request: Request, invocation: Invocation) -> Response:
         admits = gate()
         invocation.caller = admits.caller(name, request.headers)
         admits.require_role(name, request.headers)
-        return await operation(request, invocation)
+        return await handler(request, invocation)
 
     return call
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cart_core.api.invocation import Operation
+from cart_core.api.invocation import Handler
 from cart_core.problem import Problem
 from cart_core.surroundings import Surroundings
 
@@ -31,10 +31,10 @@ class Storefronts:
     worker: "StorefrontWorker"
     parts: "Follower"
     require_wanted: "Callable[[AcceptedOperation], Awaitable[None]]"
-    routes: Mapping[str, Operation]
+    routes: Mapping[str, Handler]
 
 
-class Parts:
+class LazyPartFollower:
     """Follows the parts of storefronts' orders, once there are any."""
 
     def __init__(self, storefronts: Callable[[], Storefronts]) -> None:
@@ -54,14 +54,14 @@ class Parts:
 
 
 def assemble_storefronts(
-    around: Surroundings, customers: "KnownCustomers", endpoints: Mapping[str, Operation]
+    around: Surroundings, customers: "KnownCustomers", endpoints: Mapping[str, Handler]
 ) -> Storefronts:
     """All that storefronts need. Raises Problem where their file is wrong."""
     shops = around.storefronts
     if shops is None:
         raise Problem("configuration_invalid", "There are no storefronts here.")
     from cart_core.api.storefront_orders import StorefrontOrders
-    from cart_core.api.storefront_parts import PartRequests, Parts
+    from cart_core.api.storefront_parts import PartFollower, PartRequests
     from cart_core.operations.bell import Bell
     from cart_core.storefronts.bodies import Bodies
     from cart_core.storefronts.fetching import fetchers
@@ -92,7 +92,7 @@ def assemble_storefronts(
         fetchers(sources, shops.open_shop, secrets),
         clock=clock,
     )
-    parts, routes = Parts(orders), StorefrontOrders(orders, bodies)
+    parts, routes = PartFollower(orders), StorefrontOrders(orders, bodies)
     return Storefronts(
         intake,
         StorefrontWorker(sources, intake, orders, bodies, reports, bell, clock=clock),

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from cart_core.adapters.storage_rest import Answer, StorageRest, done, etag
+from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, done, etag
 from cart_core.operations.documents import Document, Listed
 
 _METADATA: Final = "x-ms-meta-"
@@ -96,7 +96,7 @@ def _path(name: str) -> str:
     return f"/{name}{_SUFFIX}"
 
 
-def _page(answer: Answer) -> tuple[list[Listed], str]:
+def _page(answer: StorageAnswer) -> tuple[list[Listed], str]:
     """What a page of a list says, and where the next one begins; empty at the last."""
     # It is storage's own answer, over TLS.
     page = ElementTree.fromstring(answer.body)  # noqa: S314

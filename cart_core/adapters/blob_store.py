@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from cart_core.adapters.storage_rest import Answer, StorageRest, etag
+from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, etag
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import StoreUnavailable, Versioned
 
@@ -34,7 +34,7 @@ class BlobStore:
     async def read(self, name: str) -> Versioned | None:
         """See Store.read. Raises StoreUnavailable also where the blob is not a record."""
 
-        def versioned(answer: Answer) -> Versioned:
+        def versioned(answer: StorageAnswer) -> Versioned:
             last_modified, date = (
                 parsedate_to_datetime(answer.headers[each]) for each in ("Last-Modified", "Date")
             )

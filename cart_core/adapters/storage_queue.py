@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from cart_core.adapters.storage_rest import Answer, StorageRest, done
+from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, done
 from cart_core.operations.bells import TakenMessage
 
 QUEUE: Final = "accepted-operations"
@@ -63,7 +63,7 @@ class StorageQueue:
 
     async def delete_poisoned(self, message: TakenMessage) -> None:
         """See Bells."""
-        receipt = quote(message.receipt, safe="")
+        receipt = quote(message.pop_receipt, safe="")
         await self._service.ask(
             "storage.delete_poisoned",
             "DELETE",
@@ -74,7 +74,7 @@ class StorageQueue:
         )
 
 
-def _messages(answer: Answer) -> list[TakenMessage]:
+def _messages(answer: StorageAnswer) -> list[TakenMessage]:
     # It is storage's own answer, over TLS.
     found = ElementTree.fromstring(answer.body)  # noqa: S314
     return [

@@ -60,7 +60,7 @@ Storage asks for no pause of its own: it documents no Retry-After.
 _KEEP_ALIVE_SECONDS: Final = 30.0
 
 
-class Answer(NamedTuple):
+class StorageAnswer(NamedTuple):
     """What storage has answered. Header names have no case."""
 
     status: int
@@ -109,7 +109,7 @@ class StorageRest:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         success: int,
-        read: Callable[[Answer], T],
+        read: Callable[[StorageAnswer], T],
         otherwise: Set[str] = frozenset(),
     ) -> T | None:
         """What `read` makes of an answer with the status `success`, within OPERATION_SECONDS.
@@ -155,7 +155,7 @@ class StorageRest:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None,
-    ) -> Answer:
+    ) -> StorageAnswer:
         """The answer to the last try. Raises what aiohttp raises where it had none."""
         import aiohttp
 
@@ -179,7 +179,7 @@ class StorageRest:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None,
-    ) -> Answer:
+    ) -> StorageAnswer:
         from yarl import URL
 
         token = await self._tokens.get()
@@ -196,7 +196,7 @@ class StorageRest:
             data=body,
             allow_redirects=False,
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            return StorageAnswer(response.status, response.headers, await response.read())
 
     def _open(self) -> "aiohttp.ClientSession":
         """The session of all requests. It reads HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."""
@@ -214,7 +214,7 @@ class StorageRest:
         )
         return self._session
 
-    def _refusal(self, answer: Answer) -> StoreUnavailable:
+    def _refusal(self, answer: StorageAnswer) -> StoreUnavailable:
         """What went wrong, and what to do about it, without a value of a setting."""
         shown = f"HTTP {answer.status}" + (f" {answer.code}" if answer.code else "")
         if answer.code in ("ContainerNotFound", "QueueNotFound"):
@@ -231,12 +231,12 @@ class StorageRest:
         return StoreUnavailable(f"{self._place} {what}.")
 
 
-def etag(answer: Answer) -> str:
+def etag(answer: StorageAnswer) -> str:
     """The version of the blob that was written or read."""
     return answer.headers["ETag"]
 
 
-def done(_: Answer) -> bool:
+def done(_: StorageAnswer) -> bool:
     """That it is done: the status says all."""
     return True
 

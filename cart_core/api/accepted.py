@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from cart_core.api import query
 from cart_core.api.headers import preferences
-from cart_core.api.invocation import Operation, perform
+from cart_core.api.invocation import Handler, perform
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.api.responses import answer_response, preferred, problem_response
 from cart_core.call import Answer, Call, WorkedOff
@@ -230,7 +230,7 @@ class Performing:
 
     def __init__(
         self,
-        endpoints: Mapping[str, Operation],
+        endpoints: Mapping[str, Handler],
         require_wanted: Callable[[AcceptedOperation], Awaitable[None]],
         *,
         monotonic: Callable[[], float],
@@ -263,7 +263,7 @@ class Performing:
         return Performed(_stored(response), problem)
 
 
-def _asking_first(require_wanted: Callable[[], Awaitable[None]], run: Operation) -> Operation:
+def _asking_first(require_wanted: Callable[[], Awaitable[None]], run: Handler) -> Handler:
     async def asked(request: Request, invocation: Invocation) -> Response:
         await require_wanted()
         return await run(request, invocation)

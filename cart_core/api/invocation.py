@@ -16,8 +16,8 @@ from cart_core.problem import Outcome, Problem
 
 _LOG = logging.getLogger("cart_core")
 
-Operation = Callable[[Request, Invocation], Coroutine[Any, Any, Response]]
-"""It answers a request, or raises Problem."""
+Handler = Callable[[Request, Invocation], Coroutine[Any, Any, Response]]
+"""Answers the requests of one route, or raises Problem."""
 
 Ending = tuple[Response, Problem | None]
 """How an invocation ends: its response, and the problem that this states, if there is one."""
@@ -25,14 +25,14 @@ Ending = tuple[Response, Problem | None]
 _under_way: set[asyncio.Task[Ending]] = set()
 
 
-async def answer(name: str, operation: Operation, request: Request, new_guid: str) -> Response:
+async def answer(name: str, handler: Handler, request: Request, new_guid: str) -> Response:
     """Run an operation to its end, even if the caller goes away: a purchase must not be dropped.
 
     `name` is the operation's name in the log. `new_guid` identifies the call if the caller gave no
     id of its own.
     """
     invocation = Invocation(correlation_id(request.headers, new_guid), began=time.monotonic())
-    task = asyncio.create_task(perform(name, operation, request, invocation))
+    task = asyncio.create_task(perform(name, handler, request, invocation))
     _under_way.add(task)  # The event loop itself keeps only weak references to tasks.
     task.add_done_callback(_ended)
     response, _ = await asyncio.shield(task)
@@ -46,15 +46,13 @@ def _ended(task: asyncio.Task[Ending]) -> None:
         _LOG.error("an invocation broke down: %s", type(error).__name__)
 
 
-async def perform(
-    name: str, operation: Operation, request: Request, invocation: Invocation
-) -> Ending:
+async def perform(name: str, handler: Handler, request: Request, invocation: Invocation) -> Ending:
     """Run an operation: every exception becomes a response, and a line is logged."""
     from cart_core import telemetry  # It reads the environment when it is imported.
 
     problem = None
     try:
-        response = await operation(request, invocation)
+        response = await handler(request, invocation)
     except Problem as stated:
         problem = stated
     except Exception as error:

@@ -8,7 +8,7 @@ checkout whether the part may still be bought, and it is told how the part ended
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from cart_core.api.invocation import Operation
+from cart_core.api.invocation import Handler
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.idempotency.record import StoredAnswer
 from cart_core.idempotency.store import StoreUnavailable
@@ -36,7 +36,7 @@ class PartRequests:
 
     def __init__(
         self,
-        endpoints: Mapping[str, Operation],
+        endpoints: Mapping[str, Handler],
         *,
         new_guid: Callable[[], str],
         monotonic: Callable[[], float],
@@ -68,7 +68,7 @@ class PartRequests:
         return None if response.status == 202 else result_of(response)
 
 
-class Parts:
+class PartFollower:
     """Follows parts (the port Follower)."""
 
     def __init__(self, orders: Orders) -> None:

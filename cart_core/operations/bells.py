@@ -4,10 +4,10 @@ from typing import NamedTuple, Protocol
 
 
 class TakenMessage(NamedTuple):
-    """A message that was taken from a queue; `receipt` is what deletes it."""
+    """A message that was taken from a queue; `pop_receipt` is what deletes it."""
 
     id: str
-    receipt: str
+    pop_receipt: str
     text: str
 
 

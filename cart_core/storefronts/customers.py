@@ -58,7 +58,7 @@ class CustomerRules:
     by_email_domain: bool = False
 
 
-class Claim(NamedTuple):
+class NamedTenants(NamedTuple):
     """The tenants that one line names: what the order says, and what the source's map says."""
 
     stated: str | None
@@ -70,7 +70,9 @@ class Claim(NamedTuple):
         return [tenant for tenant in (self.stated, self.mapped) if tenant]
 
 
-def claim_of(line: Line, order: StorefrontOrder, rules: CustomerRules) -> Claim | Reason:
+def named_tenants(
+    line: Line, order: StorefrontOrder, rules: CustomerRules
+) -> NamedTenants | Reason:
     """The tenants for one line, or why there is none."""
     mapped = _mapped(order.buyer, rules)
     for texts in (line.properties, order.attributes):
@@ -83,15 +85,18 @@ def claim_of(line: Line, order: StorefrontOrder, rules: CustomerRules) -> Claim 
         if len(stated) > 1:
             return Reason("customer_ambiguous", line.id)
         if stated:
-            return Claim(stated.pop(), mapped)
+            return NamedTenants(stated.pop(), mapped)
     if not mapped and rules.by_email_domain:
         mapped = _email_domain(order.buyer)
-    return Claim(None, mapped) if mapped else Reason("customer_unknown", line.id)
+    return NamedTenants(None, mapped) if mapped else Reason("customer_unknown", line.id)
 
 
-def agreed(claim: Claim, found: Mapping[str, str | None], line: Line) -> str | Reason:
-    """The one customer of a claim. `found` has what Customers.find said of each of its tenants."""
-    customers = {found[tenant] for tenant in claim.tenants}
+def agreed(named: NamedTenants, found: Mapping[str, str | None], line: Line) -> str | Reason:
+    """The one customer whose tenants a line names.
+
+    `found` has what Customers.find said of each of them.
+    """
+    customers = {found[tenant] for tenant in named.tenants}
     if None in customers:
         return Reason("customer_not_found", line.id)
     if len(customers) > 1:

@@ -6,7 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from cart_core.storefronts.customers import Claim, CustomerRules, Customers, agreed, claim_of
+from cart_core.storefronts.customers import (
+    CustomerRules,
+    Customers,
+    NamedTenants,
+    agreed,
+    named_tenants,
+)
 from cart_core.storefronts.order import Ignored, Line, StorefrontOrder
 from cart_core.storefronts.parking import Reason
 from cart_core.storefronts.release import ReleaseRule, is_released
@@ -118,11 +124,11 @@ async def resolve(order: StorefrontOrder, rules: MappingRules, customers: Custom
     read = _read_lines(order, rules)
     if isinstance(read, Parked | Refused | Verdict):
         return read
-    claims, parked = _claims(read, order, rules.customers)
+    named_by, parked = _named_by_lines(read, order, rules.customers)
     if parked:
         return parked
-    tenants = sorted({tenant for claim in claims.values() for tenant in claim.tenants})
-    return _parts(read, claims, {tenant: await customers.find(tenant) for tenant in tenants})
+    tenants = sorted({tenant for named in named_by.values() for tenant in named.tenants})
+    return _parts(read, named_by, {tenant: await customers.find(tenant) for tenant in tenants})
 
 
 _Read = list[tuple[Line, PartLine]]
@@ -155,29 +161,29 @@ def _read_lines(order: StorefrontOrder, rules: MappingRules) -> _Read | Parked |
     return Parked(tuple(reasons)) if reasons else wanted
 
 
-def _claims(
+def _named_by_lines(
     read: _Read, order: StorefrontOrder, rules: CustomerRules
-) -> tuple[dict[str, Claim], Parked | None]:
-    """The claim of each line by its id; or the reasons for which an order is parked."""
-    claims: dict[str, Claim] = {}
+) -> tuple[dict[str, NamedTenants], Parked | None]:
+    """The tenants that each line names, by its id; or the reasons for which an order is parked."""
+    named_by: dict[str, NamedTenants] = {}
     reasons: list[Reason] = []
     for line, _ in read:
-        claim = claim_of(line, order, rules)
-        if isinstance(claim, Reason):
-            reasons.append(claim)
+        named = named_tenants(line, order, rules)
+        if isinstance(named, Reason):
+            reasons.append(named)
         else:
-            claims[line.id] = claim
-    return claims, Parked(tuple(reasons)) if reasons else None
+            named_by[line.id] = named
+    return named_by, Parked(tuple(reasons)) if reasons else None
 
 
 def _parts(
-    read: _Read, claims: Mapping[str, Claim], found: Mapping[str, str | None]
+    read: _Read, named_by: Mapping[str, NamedTenants], found: Mapping[str, str | None]
 ) -> Parts | Parked:
     """The lines of each customer, in the order in which the shop tells them."""
     lines: dict[str, list[PartLine]] = {}
     reasons: list[Reason] = []
     for line, wanted in read:
-        customer = agreed(claims[line.id], found, line)
+        customer = agreed(named_by[line.id], found, line)
         if isinstance(customer, Reason):
             reasons.append(customer)
         else:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cart_core.api import invocation as module
-from cart_core.api.invocation import Operation, answer
+from cart_core.api.invocation import Handler, answer
 from cart_core.api.messages import Invocation, Request, Response
 from cart_core.call import Trace
 from cart_core.problem import Fault, FieldError, Problem
@@ -16,7 +16,7 @@ from tests.kit.requests import NEW, OTHER, request
 from tests.kit.signals import collected
 
 
-def fails(problem: Exception, cart_id: str | None = None) -> Operation:
+def fails(problem: Exception, cart_id: str | None = None) -> Handler:
     """An operation that fails like this, after it has made a cart."""
 
     async def operation(_: Request, invocation: Invocation) -> Response:
