@@ -7,7 +7,7 @@ INFRA_VENV = .venv-infra
 AZ_VENV = .venv-az
 CLIENTS_VENV = .venv-clients
 # Tests run in some processes side by side; those of one file stay together.
-PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE = --dist loadfile --no-loadscope-reorder
 PORT = 7071
 
 .PHONY: help demo run storefronts webhook unit check test format walks soak bench package sbom describe ready snapshot lock clean
@@ -31,7 +31,7 @@ webhook: $(VENV)/.installed  ## Sign a body, send it to the running app, show wh
 	@$(RUN) -m local.storefronts send $(SOURCE) $(BODY) --url http://127.0.0.1:$(PORT)
 
 unit: $(VENV)/.installed  ## Unit and layer tests: no sockets, no Azurite, no checkov, in seconds
-	@$(RUN) -m pytest -q $(PARALLEL) tests/unit -m "not slow"
+	@$(RUN) -m pytest -q -n logical $(SIDE_BY_SIDE) tests/unit -m "not slow"
 
 check: $(VENV)/.installed  ## Check format, lint and strict types
 	@$(RUN) -m ruff format --check .
@@ -39,7 +39,7 @@ check: $(VENV)/.installed  ## Check format, lint and strict types
 	@$(RUN) -m mypy
 
 test: $(VENV)/.installed $(INFRA_VENV)/.installed $(AZ_VENV)/.installed $(CLIENTS_VENV)/.installed  ## Run all tests, the slow ones too; installs Azurite, checkov and zizmor
-	@$(RUN) -m pytest $(PARALLEL)
+	@$(RUN) -m pytest -n auto $(SIDE_BY_SIDE)
 
 format: $(VENV)/.installed  ## Correct format and imports
 	@$(RUN) -m ruff check --fix .

@@ -8,9 +8,13 @@ from partner_center_emulator.services.azurite import Azurite
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores, because many tests wait for other processes."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n logical` has a process for each core, and `-n auto` one more.
+
+    Many tests wait for other processes; unit tests do not.
+    """
+    cores = os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else cores + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
