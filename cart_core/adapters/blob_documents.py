@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, done, etag
+from cart_core.adapters.json_blobs import SUFFIX, blob_path, etag, put_blob
+from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, done
 from cart_core.operations.documents import Document, Listed
 
 _METADATA: Final = "x-ms-meta-"
-_SUFFIX: Final = ".json"
 
 
 class BlobDocuments:
@@ -33,7 +33,7 @@ class BlobDocuments:
     async def read(self, name: str) -> Document | None:
         """See Documents."""
         return await self._container.ask(
-            *("storage.read", "GET", _path(name)),
+            *("storage.read", "GET", blob_path(name)),
             success=200,
             read=lambda answer: Document(answer.body, etag(answer)),
             otherwise={"BlobNotFound"},
@@ -48,7 +48,7 @@ class BlobDocuments:
     async def delete(self, name: str, version: str) -> bool:
         """See Documents."""
         deleted = await self._container.ask(
-            *("storage.delete", "DELETE", _path(name)),
+            *("storage.delete", "DELETE", blob_path(name)),
             headers={"If-Match": version},
             success=202,
             read=done,
@@ -77,23 +77,11 @@ class BlobDocuments:
     async def _put(
         self, name: str, content: bytes, facts: Mapping[str, str], condition: Mapping[str, str]
     ) -> str | None:
-        return await self._container.ask(
-            *("storage.write", "PUT", _path(name)),
-            headers={
-                "x-ms-blob-type": "BlockBlob",
-                "Content-Type": "application/json",
-                **{_METADATA + fact: value for fact, value in facts.items()},
-                **condition,
-            },
-            body=content,
-            success=201,
-            read=etag,
+        return await put_blob(
+            *(self._container, "storage.write", name, content),
+            {**{_METADATA + fact: value for fact, value in facts.items()}, **condition},
             otherwise={"BlobAlreadyExists", "BlobNotFound", "ConditionNotMet"},
         )
-
-
-def _path(name: str) -> str:
-    return f"/{name}{_SUFFIX}"
 
 
 def _page(answer: StorageAnswer) -> tuple[list[Listed], str]:
@@ -105,5 +93,5 @@ def _page(answer: StorageAnswer) -> tuple[list[Listed], str]:
         metadata = blob.find("Metadata")
         members = () if metadata is None else metadata
         facts = {each.tag.lower(): each.text or "" for each in members}
-        listed.append(Listed((blob.findtext("Name") or "").removesuffix(_SUFFIX), facts))
+        listed.append(Listed((blob.findtext("Name") or "").removesuffix(SUFFIX), facts))
     return listed, page.findtext("NextMarker") or ""

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from cart_core.adapters.storage_rest import StorageAnswer, StorageRest, etag
+from cart_core.adapters.json_blobs import blob_name, blob_path, etag, put_blob
+from cart_core.adapters.storage_rest import StorageAnswer, StorageRest
 from cart_core.idempotency.record import Record
 from cart_core.idempotency.store import StoreUnavailable, Versioned
 
@@ -45,7 +46,7 @@ class BlobStore:
                 raise StoreUnavailable(f"The blob {blob_name(name)} holds no record.") from None
 
         return await self._container.ask(
-            *("store.read", "GET", f"/{blob_name(name)}"),
+            *("store.read", "GET", blob_path(name)),
             success=200,
             read=versioned,
             otherwise={"BlobNotFound"},
@@ -73,23 +74,9 @@ class BlobStore:
             content = record.to_json()
         except ValueError as error:
             raise StoreUnavailable(f"The record cannot be written: it is {error}.") from None
-        return await self._container.ask(
-            *(f"store.{operation}", "PUT", f"/{blob_name(name)}"),
-            headers={
-                "x-ms-blob-type": "BlockBlob",
-                "Content-Type": "application/json",
-                **condition,
-            },
-            body=content,
-            success=201,
-            read=etag,
-            otherwise={conflict},
+        return await put_blob(
+            *(self._container, f"store.{operation}", name, content, condition), otherwise={conflict}
         )
-
-
-def blob_name(name: str) -> str:
-    """The name of the blob that holds the record `name`."""
-    return f"{name}.json"
 
 
 def _age(last_modified: datetime, date: datetime) -> float:

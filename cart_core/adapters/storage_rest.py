@@ -231,11 +231,6 @@ class StorageRest:
         return StoreUnavailable(f"{self._place} {what}.")
 
 
-def etag(answer: StorageAnswer) -> str:
-    """The version of the blob that was written or read."""
-    return answer.headers["ETag"]
-
-
 def done(_: StorageAnswer) -> bool:
     """That it is done: the status says all."""
     return True

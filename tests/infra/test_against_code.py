@@ -16,7 +16,7 @@ import pytest
 import yaml
 from annotated_types import Ge, Le
 
-from cart_core.adapters.blob_store import blob_name
+from cart_core.adapters.json_blobs import blob_name
 from cart_core.adapters.storage_queue import POISON_QUEUE, QUEUE
 from cart_core.api import about, invocation
 from cart_core.api.messages import Invocation, Request, Response
