@@ -182,12 +182,10 @@ def _wrong_in_purchase(delivered: Delivered, answer: Try, evidence: Evidence) ->
         yield "the answer names an order of something else"
     for each in told:
         line = each["lineItems"][0]
-        as_it_was = line["quantity"] == OTHER_QUANTITY and any(
-            map(evidence.bought_by_itself, bought)
-        )
-        if line["friendlyName"] != order.name or (
-            line["quantity"] != order.quantity and not as_it_was
-        ):
+        by_itself = any(map(evidence.bought_by_itself, bought))
+        as_it_was = by_itself and line["quantity"] == OTHER_QUANTITY
+        quantity = OTHER_QUANTITY if as_it_was else order.quantity
+        if (line["friendlyName"], line["quantity"]) != (order.name, quantity):
             yield "the answer is about another order"
         warned = "line_unexpected" in answer.warnings or answer.purchase != "completed"
         if as_it_was and delivered.delivery.kind == "true" and not warned:
@@ -260,28 +258,26 @@ def wrong_purchases(evidence: Evidence) -> Iterator[str]:
     What is bought has to be what was ordered, whatever Partner Center made of the cart, unless
     somebody checked the cart out by itself before.
     """
-    cloud, bought = evidence.cloud, defaultdict[str, list[StoredOrder]](list)
-    by_itself = {id(each) for name, each in cloud.orders.items() if evidence.bought_by_itself(name)}
-    for stored in cloud.orders.values():
-        bought[name_of(cloud.carts[stored.cart_id].document)].append(stored)
+    cloud, bought = evidence.cloud, defaultdict[str, dict[str, StoredOrder]](dict)
+    for order_id, stored in cloud.orders.items():
+        bought[name_of(cloud.carts[stored.cart_id].document)][order_id] = stored
     for order in evidence.orders:
-        made = bought.pop(order.name, [])
-        groups = Counter(each.order_group for each in made)
+        made = bought.pop(order.name, {})
+        groups = Counter(each.order_group for each in made.values())
         wanted = Counter(order.groups if order.buys else ())
         for group in groups - wanted:
             yield f"{order.name}: the group {group} was bought {groups[group]} times"
         for group in wanted - groups:
             yield f"{order.name}: the group {group} was not bought"
-        for each in made:
+        for order_id, each in made.items():
             key = evidence.key_of(each.cart_id)
             if evidence.given_up(order.name, key):
                 yield f"{key}: bought, and yet it was refused"
             if each.cart_id != cloud.recorded_cart(order, key):
                 yield f"{key}: bought is {each.cart_id}, another cart is in the record"
             quantities = {line["quantity"] for line in each.document["lineItems"]}
-            if id(each) in by_itself:
-                quantities -= {OTHER_QUANTITY}
-            if quantities - {order.quantity}:
+            as_it_was = quantities == {OTHER_QUANTITY} and evidence.bought_by_itself(order_id)
+            if quantities != {order.quantity} and not as_it_was:
                 yield f"{key}: bought are {quantities} instead of {order.quantity}"
     yield from (f"{name}: nobody ordered that" for name in bought)
 

@@ -60,8 +60,8 @@ class Ledger(Journal):
         self.accepted: set[str] = set()
         """The blobs in which operations were that had not ended."""
         self.secrets: set[str] = set()
-        self._holders: dict[int, str] = {}
-        self._unheld: set[int] = set()
+        self._purchases: dict[int, dict[str, Any]] = {}
+        """The record of the purchase when each checkout arrived."""
 
     @property
     def calls(self) -> list[Arrival]:
@@ -85,9 +85,7 @@ class Ledger(Journal):
             self.events.append(arrival)
             if purpose(arrival) == "check_out":
                 record = self.latest.get(blob_of(_checkout(arrival)), {})
-                self._holders[id(arrival)] = record.get("correlationId", "")
-                if record.get("lines") is None:
-                    self._unheld.add(id(arrival))
+                self._purchases[id(arrival)] = record
         scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
             self.secrets.add(token)
@@ -102,11 +100,14 @@ class Ledger(Journal):
         All checkouts of a cart have one of their own, so it is that of the request that held the
         cart at the moment.
         """
-        return self._holders.get(id(call), call.headers["ms-correlationid"])
+        record = self._purchases.get(id(call))
+        return (
+            call.headers["ms-correlationid"] if record is None else record.get("correlationId", "")
+        )
 
     def was_held(self, checkout: Arrival) -> bool:
         """Whether the cart was held to the lines of its order when this checkout arrived."""
-        return id(checkout) not in self._unheld
+        return self._purchases[id(checkout)].get("lines") is not None
 
     def commit(self, blob: str, content: bytes) -> None:
         """Notes a write of the record of a key, or of an accepted operation."""
