@@ -61,7 +61,7 @@ HEADERS = st.dictionaries(
         )
     ),
     st.text(max_size=60) | st.sampled_from(["t=1,v1=" + "0" * 64, "v1," + "A" * 43 + "="]),
-    max_size=4,
+    max_size=8,
 )
 BODIES = st.binary(max_size=80) | st.sampled_from(
     [b"webhook_id=1", b"{}", b"[" * 5000, b"x" * 1_048_577, json.dumps(sample("shopify")).encode()]

@@ -389,7 +389,7 @@ NAMES = (
 @settings(max_examples=10_000, deadline=None)
 @given(
     scheme=st.sampled_from(Scheme),
-    headers=st.dictionaries(st.sampled_from(NAMES), header_texts(), max_size=4),
+    headers=st.dictionaries(st.sampled_from(NAMES), header_texts(), max_size=9),
     body=st.binary(max_size=64),
 )
 def test_no_header_and_no_body_is_taken_without_the_key(
