@@ -26,9 +26,9 @@ _under_way: set[asyncio.Task[Ending]] = set()
 
 
 async def answer(name: str, handler: Handler, request: Request, new_guid: str) -> Response:
-    """Run an operation to its end, even if the caller goes away: a purchase must not be dropped.
+    """Run a handler to its end, even if the caller goes away: a purchase must not be dropped.
 
-    `name` is the operation's name in the log. `new_guid` identifies the call if the caller gave no
+    `name` is what the log calls it. `new_guid` identifies the call if the caller gave no
     id of its own.
     """
     invocation = Invocation(correlation_id(request.headers, new_guid), began=time.monotonic())
@@ -47,7 +47,7 @@ def _ended(task: asyncio.Task[Ending]) -> None:
 
 
 async def perform(name: str, handler: Handler, request: Request, invocation: Invocation) -> Ending:
-    """Run an operation: every exception becomes a response, and a line is logged."""
+    """Run a handler: every exception becomes a response, and a line is logged."""
     from cart_core import telemetry  # It reads the environment when it is imported.
 
     problem = None

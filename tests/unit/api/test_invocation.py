@@ -17,17 +17,17 @@ from tests.kit.signals import collected
 
 
 def fails(problem: Exception, cart_id: str | None = None) -> Handler:
-    """An operation that fails like this, after it has made a cart."""
+    """A handler that fails like this, after it has made a cart."""
 
-    async def operation(_: Request, invocation: Invocation) -> Response:
+    async def handler(_: Request, invocation: Invocation) -> Response:
         invocation.sent.cart_id = cart_id
         raise problem
 
-    return operation
+    return handler
 
 
 async def works(_: Request, invocation: Invocation) -> Response:
-    """An operation that is answered."""
+    """A handler that is answered."""
     invocation.cart_id, invocation.replayed = "a/b\r\nstatus=200 é", True
     return Response(201, {"id": "x"}, {"MS-RequestId": OTHER})
 
